@@ -1,0 +1,20 @@
+# Compiler flags shared by every room.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+
+add_library(slx_flags INTERFACE)
+target_compile_options(slx_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+  -Wpointer-arith -Wvla -Wno-unused-parameter -ffp-contract=off -fno-strict-aliasing -fno-math-errno)
+target_compile_definitions(slx_flags INTERFACE _GNU_SOURCE SILEX_VERSION_STRING="${PROJECT_VERSION}")
+target_include_directories(slx_flags INTERFACE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+if(SILEX_SANITIZE)
+  target_compile_options(slx_flags INTERFACE -fsanitize=${SILEX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(slx_flags INTERFACE -fsanitize=${SILEX_SANITIZE})
+endif()
+if(SILEX_FUZZ)
+  target_compile_options(slx_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
