@@ -1,0 +1,196 @@
+/* Text and record formats: bytes <-> rows of samples. No I/O: callers feed blocks and get rows through a sink, or hand
+ * in rows and get bytes in a buffer.
+ *
+ * Decoding. slx_decoder_<format>() makes a decoder, slx_decoder_feed() takes blocks of any size cut anywhere (some KB
+ * at a time is best), slx_decoder_finish() ends the input. Each sample goes to sink->row as soon as its record is
+ * complete. A bad record goes to sink->error with its place and is counted; decoding goes on with the next line unless
+ * the sink returns false. Splitting the input differently never changes the rows.
+ *
+ * Series keys. Most inputs repeat a few series many times. A row carries a small number, series_key, that stands for
+ * its label set for the life of the decoder: keys are dense, 1, 2, 3... in the order first seen. Labels are given with
+ * the first row of a key only (unless labels_every_row), so that an importer resolves a series once and indexes an
+ * array by key from then on. series_key 0 means "not cached" (the table is full): such rows always carry labels.
+ *
+ * A decoder is used by one thread at a time; different decoders are independent. Nothing is allocated per sample. */
+#ifndef SLX_FORMATS_FORMATS_H
+#define SLX_FORMATS_FORMATS_H
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct slx_row_label {
+	const char *name, *value; /* not terminated */
+	uint32_t name_n, value_n;
+};
+
+enum slx_row_kind { SLX_ROW_FLOAT64, SLX_ROW_INT64, SLX_ROW_BOOL };
+
+/* One sample. Pointers are valid during the call of sink->row only. */
+struct slx_row {
+	uint32_t series_key;
+	uint32_t labels_n; /* 0: the series was given with an earlier row of this key */
+	const struct slx_row_label *labels; /* unsorted, names distinct, values not empty; __name__ (when there is one) first */
+	int64_t t_ns;
+	bool has_time; /* false: the input gave none; the caller's clock decides */
+	uint8_t kind;  /* enum slx_row_kind */
+	union {
+		double f64;
+		int64_t i64;
+		bool b;
+	} value;
+};
+
+/* What a decoder calls. Both return false to stop: slx_decoder_feed then returns CANCELED. */
+struct slx_sink {
+	void *arg;
+	bool (*row)(void *arg, const struct slx_row *row);
+	/* line and column count from 1, column in bytes; 0 when unknown. message ends with what was expected. */
+	bool (*error)(void *arg, uint64_t line, uint64_t column, const char *message);
+};
+
+struct slx_decode_stats {
+	uint64_t bytes;   /* fed so far */
+	uint64_t lines;   /* begun */
+	uint64_t rows;    /* given to the sink */
+	uint64_t errors;  /* given to sink->error */
+	uint64_t skipped; /* well-formed values that are not samples: string fields, null values */
+	uint64_t rounded; /* integers above INT64_MAX, taken as float64 */
+	uint64_t exemplars; /* parsed and dropped */
+};
+
+/* Zero means the default in brackets. */
+struct slx_decode_limits {
+	size_t line_size_max;    /* bytes of one record [1 MiB] */
+	uint32_t labels_max;     /* of one row [256] */
+	uint32_t fields_max;     /* values of one record: columns, fields, array elements [65536] */
+	uint32_t series_max;     /* cached series keys [1048576] */
+	size_t cache_size_max;   /* bytes for the cache of series keys [64 MiB] */
+	bool labels_every_row;   /* labels also with later rows of a key */
+};
+
+struct slx_decoder;
+
+/* OK; CANCELED when the sink said so; RESOURCE_EXHAUSTED without memory. After a failure only free is allowed. */
+silex_status slx_decoder_feed(struct slx_decoder *d, const void *p, size_t n, silex_error *err);
+silex_status slx_decoder_finish(struct slx_decoder *d, silex_error *err); /* the last line may lack its newline */
+const struct slx_decode_stats *slx_decoder_stats(const struct slx_decoder *d);
+void slx_decoder_free(struct slx_decoder *d); /* NULL is fine */
+
+/* Times of numbers without a unit. */
+enum slx_time_unit { SLX_TIME_NS, SLX_TIME_US, SLX_TIME_MS, SLX_TIME_S };
+
+/* "ns" "n" "us" "u" "µs" "ms" "s"; false for anything else. */
+bool slx_time_unit_parse(const char *s, enum slx_time_unit *ret);
+
+enum slx_time_format {
+	SLX_TIMEFMT_AUTO,    /* RFC 3339 and its relatives, or a number whose unit follows from its size (see docs/protocols/csv.md) */
+	SLX_TIMEFMT_RFC3339, /* also "YYYY-MM-DD HH:MM:SS[.fraction]" and "YYYY-MM-DD"; UTC when no offset is given */
+	SLX_TIMEFMT_UNIX_S,  /* fractions allowed in the four UNIX forms, rounded to ns */
+	SLX_TIMEFMT_UNIX_MS,
+	SLX_TIMEFMT_UNIX_US,
+	SLX_TIMEFMT_UNIX_NS,
+};
+
+/* "auto" "rfc3339" "s" "ms" "us" "ns". */
+bool slx_time_format_parse(const char *s, enum slx_time_format *ret);
+/* False when s is not a time of that format or lies outside the legal range (1677..2262). */
+bool slx_time_parse(enum slx_time_format f, const char *s, size_t n, int64_t *ret_ns);
+
+/* ---- CSV and TSV (docs/protocols/csv.md) ---- */
+
+struct slx_csv_options {
+	char delimiter;            /* 0: found out from the first line among , ; tab | */
+	enum { SLX_CSV_HEADER_AUTO, SLX_CSV_HEADER_YES, SLX_CSV_HEADER_NO } header;
+	const char *time_column;   /* name, or "#3" for the third column; NULL: the first one whose cells are times */
+	enum slx_time_format time_format;
+	/* Comma-separated names or #numbers. NULL: found out from the first data rows. */
+	const char *value_columns;
+	const char *label_columns;
+	/* The metric name of a value column; {column} and {metric} are replaced. NULL: "{metric}" for a single value
+	 * column named "value" (or without a name), else "{column}". A label column __name__ overrides it. */
+	const char *name_template;
+	const char *metric;        /* {metric}; the importer gives the file's base name. NULL: "csv" */
+	const char *field_label;   /* several value columns: all named {metric}, the column in this label (NULL: in the name) */
+	const struct slx_row_label *constant_labels; /* added to every series; copied */
+	uint32_t constant_labels_n;
+};
+
+silex_status slx_decoder_csv(struct slx_mem *m, const struct slx_csv_options *o, const struct slx_decode_limits *limits,
+			     const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
+
+/* ---- InfluxDB line protocol (docs/protocols/line-protocol.md; the parser alone is formats/lineprotocol.h) ---- */
+
+struct slx_line_options {
+	enum slx_time_unit precision;
+};
+
+silex_status slx_decoder_line(struct slx_mem *m, const struct slx_line_options *o, const struct slx_decode_limits *limits,
+			      const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
+
+/* ---- JSON lines (docs/protocols/json-lines.md) ---- */
+
+silex_status slx_decoder_jsonl(struct slx_mem *m, const struct slx_decode_limits *limits, const struct slx_sink *sink,
+			       struct slx_decoder **ret, silex_error *err);
+
+/* ---- Prometheus text 0.0.4 and OpenMetrics 1.0 text (docs/protocols/exposition.md) ---- */
+
+struct slx_exposition_options {
+	bool openmetrics; /* seconds, # EOF, and the rules of the standard; else Prometheus: milliseconds */
+};
+
+silex_status slx_decoder_exposition(struct slx_mem *m, const struct slx_exposition_options *o,
+				    const struct slx_decode_limits *limits, const struct slx_sink *sink,
+				    struct slx_decoder **ret, silex_error *err);
+
+/* ---- WFDB records, formats 16 and 212 (docs/protocols/wfdb.md) ---- */
+
+struct slx_wfdb_options {
+	bool has_start;
+	int64_t start_ns;          /* instead of the date in the header (--start) */
+	const struct slx_row_label *constant_labels; /* added to every series; copied */
+	uint32_t constant_labels_n;
+};
+
+struct slx_wfdb_signal {
+	const char *file;          /* name in the header */
+	const char *description;   /* "HR", "MLII" */
+	const char *unit;          /* "mV", "bpm" */
+	uint16_t format;           /* 16 or 212 */
+	double gain;               /* ADC units per physical unit */
+	int32_t baseline;
+	uint64_t samples;          /* 0: not given */
+};
+
+/* Reads a whole header. INVALID with "line N: ..." when it is malformed or its date is illegal and no start is given
+ * (a header without any date also needs start); UNSUPPORTED for other signal formats and multi-segment records.
+ * The decoder is then fed the signal file; signals must all lie in one file (UNSUPPORTED otherwise). */
+silex_status slx_decoder_wfdb(struct slx_mem *m, const void *header, size_t header_n, const struct slx_wfdb_options *o,
+			      const struct slx_decode_limits *limits, const struct slx_sink *sink,
+			      struct slx_decoder **ret, silex_error *err);
+/* The name of the signal file that the header gives, and the signals; owned by the decoder. NULL unless WFDB. */
+const char *slx_wfdb_file(const struct slx_decoder *d);
+const struct slx_wfdb_signal *slx_wfdb_signals(const struct slx_decoder *d, uint32_t *ret_n);
+
+/* ---- Encoders: one row to text, appended to b (errors stick in b). labels must be given in every row. ---- */
+
+struct slx_csv_encode_options {
+	char delimiter;               /* 0: ',' */
+	const char *const *columns;   /* label names, "__name__" among them: one column each; NULL: one column "series" */
+	uint32_t columns_n;
+	bool time_number;             /* time as integer nanoseconds instead of RFC 3339 */
+};
+
+void slx_encode_csv_header(struct slx_buf *b, const struct slx_csv_encode_options *o);
+void slx_encode_csv(struct slx_buf *b, const struct slx_csv_encode_options *o, const struct slx_row *row);
+void slx_encode_jsonl(struct slx_buf *b, const struct slx_row *row);
+/* measurement = __name__, the other labels as tags, one field "value". */
+void slx_encode_line(struct slx_buf *b, const struct slx_row *row, enum slx_time_unit precision);
+/* name{label="value"} value [time]; Prometheus: ms; OpenMetrics: seconds, and the caller ends with "# EOF\n". */
+void slx_encode_exposition(struct slx_buf *b, const struct slx_row *row, bool openmetrics);
+
+/* "2014-07-01T00:30:00Z", with 3, 6 or 9 digits of fraction where needed. */
+void slx_encode_time(struct slx_buf *b, int64_t t_ns);
+/* The shortest decimal that reads back as the same double; "NaN", "+Inf", "-Inf". */
+void slx_encode_f64(struct slx_buf *b, double v);
+
+#endif
