@@ -7,7 +7,7 @@
  * the sink returns false. Splitting the input differently never changes the rows.
  *
  * Series keys. Most inputs repeat a few series many times. A row carries a small number, series_key, that stands for
- * its label set for the life of the decoder: keys are dense, 1, 2, 3... in the order first seen. Labels are given with
+ * its label set for the life of the decoder: keys are dense, 1, 2, 3... in the order first seen (two keys may stand for one series that is written in two ways). Labels are given with
  * the first row of a key only (unless labels_every_row), so that an importer resolves a series once and indexes an
  * array by key from then on. series_key 0 means "not cached" (the table is full): such rows always carry labels.
  *
@@ -16,28 +16,17 @@
 #define SLX_FORMATS_FORMATS_H
 
 #include "base/buf.h"
-#include "base/status.h"
-
-struct slx_row_label {
-	const char *name, *value; /* not terminated */
-	uint32_t name_n, value_n;
-};
-
-enum slx_row_kind { SLX_ROW_FLOAT64, SLX_ROW_INT64, SLX_ROW_BOOL };
+#include "model/model.h"
 
 /* One sample. Pointers are valid during the call of sink->row only. */
 struct slx_row {
 	uint32_t series_key;
 	uint32_t labels_n; /* 0: the series was given with an earlier row of this key */
-	const struct slx_row_label *labels; /* unsorted, names distinct, values not empty; __name__ (when there is one) first */
-	int64_t t_ns;
-	bool has_time; /* false: the input gave none; the caller's clock decides */
-	uint8_t kind;  /* enum slx_row_kind */
-	union {
-		double f64;
-		int64_t i64;
-		bool b;
-	} value;
+	const struct slx_label *labels; /* unsorted, values not empty; limits and UTF-8 are the model's to check */
+	int64_t t;
+	bool has_time;     /* false: the input gave none; the caller's clock decides */
+	enum slx_kind kind; /* FLOAT64, INT64 or BOOL */
+	uint64_t bits;
 };
 
 /* What a decoder calls. Both return false to stop: slx_decoder_feed then returns CANCELED. */
@@ -76,33 +65,13 @@ silex_status slx_decoder_finish(struct slx_decoder *d, silex_error *err); /* the
 const struct slx_decode_stats *slx_decoder_stats(const struct slx_decoder *d);
 void slx_decoder_free(struct slx_decoder *d); /* NULL is fine */
 
-/* Times of numbers without a unit. */
-enum slx_time_unit { SLX_TIME_NS, SLX_TIME_US, SLX_TIME_MS, SLX_TIME_S };
-
-/* "ns" "n" "us" "u" "µs" "ms" "s"; false for anything else. */
-bool slx_time_unit_parse(const char *s, enum slx_time_unit *ret);
-
-enum slx_time_format {
-	SLX_TIMEFMT_AUTO,    /* RFC 3339 and its relatives, or a number whose unit follows from its size (see docs/protocols/csv.md) */
-	SLX_TIMEFMT_RFC3339, /* also "YYYY-MM-DD HH:MM:SS[.fraction]" and "YYYY-MM-DD"; UTC when no offset is given */
-	SLX_TIMEFMT_UNIX_S,  /* fractions allowed in the four UNIX forms, rounded to ns */
-	SLX_TIMEFMT_UNIX_MS,
-	SLX_TIMEFMT_UNIX_US,
-	SLX_TIMEFMT_UNIX_NS,
-};
-
-/* "auto" "rfc3339" "s" "ms" "us" "ns". */
-bool slx_time_format_parse(const char *s, enum slx_time_format *ret);
-/* False when s is not a time of that format or lies outside the legal range (1677..2262). */
-bool slx_time_parse(enum slx_time_format f, const char *s, size_t n, int64_t *ret_ns);
-
 /* ---- CSV and TSV (docs/protocols/csv.md) ---- */
 
 struct slx_csv_options {
 	char delimiter;            /* 0: found out from the first line among , ; tab | */
 	enum { SLX_CSV_HEADER_AUTO, SLX_CSV_HEADER_YES, SLX_CSV_HEADER_NO } header;
 	const char *time_column;   /* name, or "#3" for the third column; NULL: the first one whose cells are times */
-	enum slx_time_format time_format;
+	enum slx_time_unit time_unit; /* of times that are numbers; AUTO goes by size. Texts are always understood */
 	/* Comma-separated names or #numbers. NULL: found out from the first data rows. */
 	const char *value_columns;
 	const char *label_columns;
@@ -111,7 +80,7 @@ struct slx_csv_options {
 	const char *name_template;
 	const char *metric;        /* {metric}; the importer gives the file's base name. NULL: "csv" */
 	const char *field_label;   /* several value columns: all named {metric}, the column in this label (NULL: in the name) */
-	const struct slx_row_label *constant_labels; /* added to every series; copied */
+	const struct slx_label *constant_labels; /* added to every series; copied */
 	uint32_t constant_labels_n;
 };
 
@@ -121,7 +90,7 @@ silex_status slx_decoder_csv(struct slx_mem *m, const struct slx_csv_options *o,
 /* ---- InfluxDB line protocol (docs/protocols/line-protocol.md; the parser alone is formats/lineprotocol.h) ---- */
 
 struct slx_line_options {
-	enum slx_time_unit precision;
+	enum slx_time_unit precision; /* AUTO means NS, as in the protocol */
 };
 
 silex_status slx_decoder_line(struct slx_mem *m, const struct slx_line_options *o, const struct slx_decode_limits *limits,
@@ -146,8 +115,8 @@ silex_status slx_decoder_exposition(struct slx_mem *m, const struct slx_expositi
 
 struct slx_wfdb_options {
 	bool has_start;
-	int64_t start_ns;          /* instead of the date in the header (--start) */
-	const struct slx_row_label *constant_labels; /* added to every series; copied */
+	int64_t start;             /* instead of the date in the header (--start) */
+	const struct slx_label *constant_labels; /* added to every series; copied */
 	uint32_t constant_labels_n;
 };
 
@@ -183,13 +152,12 @@ struct slx_csv_encode_options {
 void slx_encode_csv_header(struct slx_buf *b, const struct slx_csv_encode_options *o);
 void slx_encode_csv(struct slx_buf *b, const struct slx_csv_encode_options *o, const struct slx_row *row);
 void slx_encode_jsonl(struct slx_buf *b, const struct slx_row *row);
-/* measurement = __name__, the other labels as tags, one field "value". */
-void slx_encode_line(struct slx_buf *b, const struct slx_row *row, enum slx_time_unit precision);
+/* measurement = __name__, the other labels as tags, one field "value". False, with nothing appended, when line protocol
+ * cannot say it: no name, a control character, a text that ends in a backslash, NaN or an infinity. */
+bool slx_encode_line(struct slx_buf *b, const struct slx_row *row, enum slx_time_unit precision);
 /* name{label="value"} value [time]; Prometheus: ms; OpenMetrics: seconds, and the caller ends with "# EOF\n". */
 void slx_encode_exposition(struct slx_buf *b, const struct slx_row *row, bool openmetrics);
 
-/* "2014-07-01T00:30:00Z", with 3, 6 or 9 digits of fraction where needed. */
-void slx_encode_time(struct slx_buf *b, int64_t t_ns);
 /* The shortest decimal that reads back as the same double; "NaN", "+Inf", "-Inf". */
 void slx_encode_f64(struct slx_buf *b, double v);
 
