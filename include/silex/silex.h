@@ -106,7 +106,8 @@ typedef struct silex_options {
 	int64_t write_wait_ms;     /* how long a write waits for memory before RESOURCE_EXHAUSTED; 30,000 */
 	bool no_background;        /* no flush or compaction of its own accord: the application calls (and tests do) */
 	silex_env env;
-	const struct silex_codec_vtable *const *codecs; /* application codecs, NULL-terminated */
+	const silex_codec *const *codecs; /* of the application; must outlive the database */
+	size_t n_codecs;
 	void (*log)(void *arg, int level, const char *message); /* level 0 debug .. 3 error; any thread; NULL: silent */
 	void *log_arg;
 } silex_options;

@@ -2,6 +2,8 @@
 #ifndef SILEX_STATUS_H
 #define SILEX_STATUS_H
 
+#include <silex/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -35,10 +37,7 @@ typedef struct silex_error {
 } silex_error;
 
 /* The fixed text of a code ("not found"); never NULL, "unknown status" for numbers outside the list. */
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
-#endif
-const char *silex_status_text(silex_status status);
+SILEX_API const char *silex_status_text(silex_status status);
 
 #ifdef __cplusplus
 }

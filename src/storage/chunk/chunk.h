@@ -1,0 +1,74 @@
+/* A chunk: a compressed run of samples of one series and one kind, ascending in time, each timestamp once.
+ *
+ * Hot chunks (up to SLX_HOT_MAX samples, one vector) are sealed in the head on the writing thread; cold chunks (up to
+ * SLX_CHUNK_MAX, sub-vectors of at most SLX_VECTOR_MAX that end on whole hours where they can) are made by flush and
+ * compaction. Both decode through the calls below. docs/format/chunk.md has the bytes.
+ * Pure: no I/O, no locks; work spaces are per thread. */
+#ifndef SLX_CHUNK_CHUNK_H
+#define SLX_CHUNK_CHUNK_H
+
+#include "base/buf.h"
+#include "codec/codec.h"
+#include "model/model.h"
+
+enum { SLX_HOT_MAX = 256 };
+
+enum slx_chunk_flags {
+	SLX_CHUNK_HAS_NAN = 1,  /* stats.count < n: first, last, increase say nothing about NaN samples between */
+	SLX_CHUNK_INEXACT = 2,  /* int64 values beyond 2^53: min, max, first, last, sum are rounded */
+};
+
+/* All that a reader may use without the bytes. Enum chunks have stats of the state ids: only count and first/last hold. */
+struct slx_chunk_meta {
+	int64_t tmin, tmax;
+	uint32_t n;    /* samples */
+	uint32_t size; /* bytes */
+	uint8_t kind;  /* enum slx_kind */
+	uint8_t codec; /* enum slx_codec_id of the values */
+	uint8_t flags;
+	struct slx_stats stats;
+};
+
+/* Which codecs a database uses and knows. Immutable after open; shared by all threads. */
+struct slx_codec_choice {
+	int codec;              /* -1 auto, SLX_CODEC_SX, _GORILLA, _RAW, or an application's id */
+	enum slx_wrap wrap;     /* general compressor of cold chunks */
+	const silex_codec *const *custom; /* registered by the application */
+	size_t n_custom;
+};
+
+/* Work space of one thread: cold encoder and reader, scratch columns. */
+struct slx_chunk_work;
+silex_status slx_chunk_work_new(struct slx_mem *m, enum slx_mem_use use, struct slx_chunk_work **ret, silex_error *err);
+void slx_chunk_work_free(struct slx_chunk_work *w);
+
+/* Appends the chunk's bytes to out and fills *ret. n: 1..SLX_HOT_MAX. hint is the series' (may be NULL). Fails only for
+ * lack of memory. */
+silex_status slx_chunk_encode_hot(const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
+	struct slx_sx_hint *hint, struct slx_buf *out, struct slx_chunk_meta *ret, silex_error *err);
+
+/* The same for n up to SLX_CHUNK_MAX, with the cold codecs. */
+silex_status slx_chunk_encode_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts,
+	const uint64_t *bits, size_t n, struct slx_buf *out, struct slx_chunk_meta *ret, silex_error *err);
+
+/* The samples of `range`, in order, into ts and bits (room for meta->n each). Sub-vectors outside the range are not
+ * decoded. CORRUPT, or UNSUPPORTED naming an application codec id that is not registered. */
+silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
+	struct slx_time_range range, int64_t *ts, uint64_t *bits, size_t *ret_n, silex_error *err);
+
+/* count, sum, min, max over the non-NaN numbers of `range` without materialising them where the codec can; adds to
+ * *to (slx_agg_merge), and *ret_n to all samples seen, NaN too. Numeric kinds. */
+silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
+	struct slx_time_range range, struct slx_agg *to, uint64_t *ret_n, silex_error *err);
+
+/* Full check of foreign chunk bytes against their header: decodes all and recomputes the statistics (verify). */
+silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
+	silex_error *err);
+
+/* Statistics of a run in memory, as a chunk of it would have. */
+void slx_chunk_stats(enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n, struct slx_chunk_meta *ret);
+
+/* For `inspect`: "sx", "cold huff+lz4", "gorilla", name of an application's codec or "codec 131". */
+void slx_chunk_describe(const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes, char *ret, size_t cap);
+
+#endif
