@@ -65,10 +65,14 @@ silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_code
 silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
 	silex_error *err);
 
-/* Statistics of a run in memory, as a chunk of it would have. */
+/* Is the chunk coded as encode_cold would code it under this choice? Then it may be copied as it is. */
+bool slx_chunk_is_wanted(const struct slx_codec_choice *c, const struct slx_chunk_meta *meta);
+
+/* Statistics of a run in memory, as a chunk of it would have: all of *ret but size and codec, which are 0. */
 void slx_chunk_stats(enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n, struct slx_chunk_meta *ret);
 
 /* For `inspect`: "sx", "cold huff+lz4", "gorilla", name of an application's codec or "codec 131". */
-void slx_chunk_describe(const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes, char *ret, size_t cap);
+void slx_chunk_describe(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
+	char *ret, size_t cap);
 
 #endif
