@@ -35,9 +35,9 @@ enum slx_match_form {
 };
 
 enum {
-	SLX_PATTERN_SIZE_MAX = 4096, /* bytes of an expression; longer is INVALID */
-	SLX_MATCH_SET_MAX = 64,      /* larger alternations of more than literals stay REGEX */
-	SLX_PATTERN_LITERALS_MAX = 1024, /* plain `a|b|c` lists may be this long */
+	SLX_PATTERN_SIZE_MAX = 65536, /* bytes of an expression; longer is INVALID */
+	SLX_MATCH_SET_MAX = 64,       /* strings that products such as (a|b)[cd] expand to; beyond it is REGEX */
+	SLX_PATTERN_LITERALS_MAX = 8192, /* members of a plain a|b|c */
 };
 
 struct slx_matcher {
@@ -75,7 +75,7 @@ silex_status slx_matchers_test(struct slx_matcher *const *x, size_t n, struct sl
 struct slx_selector {
 	struct slx_mem *mem;
 	struct slx_matcher **matchers;
-	size_t n;
+	size_t n, cap;
 };
 
 enum { SLX_SELECTOR_MATCHERS_MAX = 256 };

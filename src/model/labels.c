@@ -1,0 +1,294 @@
+#include "model/labels.h"
+
+#include <stdlib.h>
+
+const struct slx_label_limits slx_label_limits_default = {
+	.labels_max = 128,
+	.name_size_max = 1024,
+	.value_size_max = 8192,
+	.size_max = 65536,
+};
+
+enum { NAME_SHOWN_MAX = 64 }; /* bytes of a name or value that a message repeats */
+
+#define SHOWN(s) (int)((s).n < NAME_SHOWN_MAX ? (s).n : NAME_SHOWN_MAX), (s).p
+
+int slx_str_cmp(struct slx_str a, struct slx_str b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = n ? memcmp(a.p, b.p, n) : 0;
+	return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+/* ---- view ---- */
+
+static size_t varint_size(uint64_t v)
+{
+	size_t n = 1;
+	while (v >= 128) {
+		v >>= 7;
+		n++;
+	}
+	return n;
+}
+
+/* A varint of bytes that were checked. */
+static inline size_t trusted_varint(const uint8_t **p)
+{
+	size_t v = *(*p)++;
+	if (v < 128)
+		return v;
+	v &= 127;
+	for (unsigned shift = 7;; shift += 7) {
+		uint8_t b = *(*p)++;
+		v |= (size_t)(b & 127) << shift;
+		if (b < 128)
+			return v;
+	}
+}
+
+static inline struct slx_str trusted_str(const uint8_t **p)
+{
+	size_t n = trusted_varint(p);
+	struct slx_str s = { (const char *)*p, n };
+	*p += n;
+	return s;
+}
+
+struct slx_labels_iter slx_labels_iter(struct slx_labels l)
+{
+	struct slx_labels_iter it = { l.p, 0 };
+	if (l.n)
+		it.left = trusted_varint(&it.p);
+	return it;
+}
+
+bool slx_labels_next(struct slx_labels_iter *it, struct slx_label *ret)
+{
+	if (it->left == 0)
+		return false;
+	it->left--;
+	ret->name = trusted_str(&it->p);
+	ret->value = trusted_str(&it->p);
+	return true;
+}
+
+size_t slx_labels_count(struct slx_labels l)
+{
+	return slx_labels_iter(l).left;
+}
+
+struct slx_str slx_labels_get(struct slx_labels l, struct slx_str name)
+{
+	struct slx_label label;
+	for (struct slx_labels_iter it = slx_labels_iter(l); slx_labels_next(&it, &label);)
+		if (slx_str_eq(label.name, name))
+			return label.value;
+	return SLX_STR("");
+}
+
+int slx_labels_cmp(struct slx_labels a, struct slx_labels b)
+{
+	struct slx_labels_iter ia = slx_labels_iter(a), ib = slx_labels_iter(b);
+	struct slx_label la, lb;
+	for (;;) {
+		bool more_a = slx_labels_next(&ia, &la), more_b = slx_labels_next(&ib, &lb);
+		if (!more_a || !more_b)
+			return (int)more_a - (int)more_b;
+		int c = slx_str_cmp(la.name, lb.name);
+		if (c == 0)
+			c = slx_str_cmp(la.value, lb.value);
+		if (c)
+			return c;
+	}
+}
+
+/* ---- foreign bytes ---- */
+
+/* A varint in its shortest form. */
+static uint64_t read_varint(struct slx_rd *r)
+{
+	const uint8_t *start = r->p;
+	uint64_t v = slx_rd_varint(r);
+	if (!r->bad && (size_t)(r->p - start) != varint_size(v))
+		r->bad = true;
+	return v;
+}
+
+static struct slx_str read_str(struct slx_rd *r, size_t size_max)
+{
+	uint64_t n = read_varint(r);
+	if (n == 0 || n > size_max)
+		r->bad = true;
+	struct slx_str s = { (const char *)slx_rd_bytes(r, n), n };
+	if (s.p && !slx_utf8_valid(s.p, s.n))
+		r->bad = true;
+	return s;
+}
+
+silex_status slx_labels_parse(const void *p, size_t n, const struct slx_label_limits *limits, struct slx_labels *ret,
+			      silex_error *err)
+{
+	const struct slx_label_limits *max = limits ? limits : &slx_label_limits_default;
+	if (n > max->size_max)
+		return slx_err(err, SILEX_CORRUPT, "label set of %zu bytes; expected at most %zu", n, max->size_max);
+	struct slx_rd r = slx_rd_init(p, n);
+	uint64_t count = read_varint(&r);
+	if (r.bad || count > max->labels_max)
+		return slx_err(err, SILEX_CORRUPT, "label set: offset 0: expected a label count of at most %zu",
+			       max->labels_max);
+	struct slx_str before = { "", 0 };
+	for (uint64_t i = 0; i < count; i++) {
+		size_t offset = n - slx_rd_left(&r);
+		struct slx_str name = read_str(&r, max->name_size_max);
+		read_str(&r, max->value_size_max);
+		if (r.bad)
+			return slx_err(err, SILEX_CORRUPT,
+				       "label set: offset %zu: expected a name of 1 to %zu and a value of 1 to %zu bytes of UTF-8",
+				       offset, max->name_size_max, max->value_size_max);
+		if (slx_str_cmp(before, name) >= 0)
+			return slx_err(err, SILEX_CORRUPT, "label set: offset %zu: name \"%.*s\" does not come after \"%.*s\"",
+				       offset, SHOWN(name), SHOWN(before));
+		before = name;
+	}
+	if (slx_rd_left(&r))
+		return slx_err(err, SILEX_CORRUPT, "label set: offset %zu: expected the end, found %zu more bytes",
+			       n - slx_rd_left(&r), slx_rd_left(&r));
+	*ret = (struct slx_labels){ p, n };
+	return SILEX_OK;
+}
+
+/* ---- builder ---- */
+
+void slx_labels_builder_init(struct slx_labels_builder *b, struct slx_mem *m, enum slx_mem_use use,
+			     const struct slx_label_limits *limits)
+{
+	*b = (struct slx_labels_builder){ .mem = m, .use = use };
+	b->limits = limits ? *limits : slx_label_limits_default;
+	slx_buf_init(&b->out, m, use, b->limits.size_max);
+	slx_buf_init(&b->text, m, use, SIZE_MAX);
+}
+
+void slx_labels_builder_free(struct slx_labels_builder *b)
+{
+	slx_free(b->mem, b->use, b->pairs, b->cap * sizeof *b->pairs);
+	slx_buf_free(&b->out);
+	slx_buf_free(&b->text);
+	b->pairs = NULL;
+	b->n = b->cap = 0;
+}
+
+void slx_labels_builder_reset(struct slx_labels_builder *b)
+{
+	b->n = 0;
+	b->failed = false;
+	slx_buf_reset(&b->out);
+	slx_buf_reset(&b->text);
+}
+
+static bool grow_pairs(struct slx_labels_builder *b)
+{
+	size_t cap = b->cap ? b->cap * 2 : 16;
+	struct slx_label *p = slx_realloc(b->mem, b->use, b->pairs, b->cap * sizeof *p, cap * sizeof *p);
+	if (!p) {
+		b->failed = true;
+		return false;
+	}
+	b->pairs = p;
+	b->cap = cap;
+	return true;
+}
+
+void slx_labels_builder_add(struct slx_labels_builder *b, struct slx_str name, struct slx_str value)
+{
+	if (b->n == b->cap && !grow_pairs(b))
+		return;
+	b->pairs[b->n++] = (struct slx_label){ name, value };
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return slx_str_cmp(((const struct slx_label *)a)->name, ((const struct slx_label *)b)->name);
+}
+
+/* Labels mostly come sorted, and there are a dozen of them: insertion wins. */
+static void sort_pairs(struct slx_label *p, size_t n)
+{
+	if (n > 48) {
+		qsort(p, n, sizeof *p, by_name);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct slx_label x = p[i];
+		size_t j = i;
+		for (; j > 0 && slx_str_cmp(p[j - 1].name, x.name) > 0; j--)
+			p[j] = p[j - 1];
+		p[j] = x;
+	}
+}
+
+static silex_status check_label(const struct slx_label_limits *max, const struct slx_label *l, silex_error *err)
+{
+	if (l->name.n == 0)
+		return slx_err(err, SILEX_INVALID, "label name is empty (its value is \"%.*s\")", SHOWN(l->value));
+	if (l->name.n > max->name_size_max)
+		return slx_err(err, SILEX_INVALID, "label name \"%.*s...\" has %zu bytes; expected at most %zu",
+			       SHOWN(l->name), l->name.n, max->name_size_max);
+	if (!slx_utf8_valid(l->name.p, l->name.n))
+		return slx_err(err, SILEX_INVALID, "label name of %zu bytes is not valid UTF-8", l->name.n);
+	if (l->value.n > max->value_size_max)
+		return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" has %zu bytes; expected at most %zu",
+			       SHOWN(l->name), l->value.n, max->value_size_max);
+	if (!slx_utf8_valid(l->value.p, l->value.n))
+		return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" is not valid UTF-8", SHOWN(l->name));
+	return SILEX_OK;
+}
+
+/* Checks all pairs, moves those with a value to the front and counts their bytes. */
+static silex_status check_pairs(struct slx_labels_builder *b, size_t *ret_size, silex_error *err)
+{
+	size_t kept = 0, size = 0;
+	for (size_t i = 0; i < b->n; i++) {
+		struct slx_label *l = &b->pairs[i];
+		SLX_TRY(check_label(&b->limits, l, err));
+		if (i > 0 && slx_str_eq(b->pairs[i - 1].name, l->name))
+			return slx_err(err, SILEX_INVALID, "label \"%.*s\" is given twice", SHOWN(l->name));
+		size += l->value.n ? varint_size(l->name.n) + l->name.n + varint_size(l->value.n) + l->value.n : 0;
+	}
+	for (size_t i = 0; i < b->n; i++)
+		if (b->pairs[i].value.n)
+			b->pairs[kept++] = b->pairs[i];
+	b->n = kept;
+	*ret_size = size + varint_size(kept);
+	return SILEX_OK;
+}
+
+static uint8_t *put_str(uint8_t *to, struct slx_str s)
+{
+	to = slx_put_varint(to, s.n);
+	memcpy(to, s.p, s.n);
+	return to + s.n;
+}
+
+silex_status slx_labels_builder_finish(struct slx_labels_builder *b, struct slx_labels *ret, silex_error *err)
+{
+	if (b->failed)
+		return slx_err_oom(err);
+	if (b->n > b->limits.labels_max)
+		return slx_err(err, SILEX_INVALID, "%zu labels; expected at most %zu", b->n, b->limits.labels_max);
+	sort_pairs(b->pairs, b->n);
+	size_t size = 0;
+	SLX_TRY(check_pairs(b, &size, err));
+	if (size > b->limits.size_max)
+		return slx_err(err, SILEX_INVALID, "label set of %zu bytes; expected at most %zu", size, b->limits.size_max);
+	slx_buf_reset(&b->out);
+	uint8_t *to = slx_buf_reserve(&b->out, size);
+	if (!to)
+		return slx_err_oom(err);
+	to = slx_put_varint(to, b->n);
+	for (size_t i = 0; i < b->n; i++)
+		to = put_str(put_str(to, b->pairs[i].name), b->pairs[i].value);
+	b->out.n = size;
+	*ret = (struct slx_labels){ b->out.p, size };
+	return SILEX_OK;
+}
