@@ -1,0 +1,81 @@
+# The commands people type; CMake does the work (CMakePresets.json). `make help` lists them.
+MAKEFLAGS += --no-print-directory
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+N ?= 100000
+TIME ?= 600
+T ?=
+B ?=
+QUICK ?=
+# The generator of a new build folder; an existing one keeps its own.
+export CMAKE_GENERATOR = $(if $(shell command -v ninja 2>/dev/null),Ninja,Unix Makefiles)
+
+.PHONY: build demo test bench fuzz crash lint format format-check install test-arm64 test-asan test-tsan coverage clean help
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 18
+
+build: ## build/silex, libsilex.so, libsilex.a (optimised, with symbols)
+	@scripts/setup.sh build
+	@scripts/cmake.sh release --target product
+
+demo: build ## a guided tour on a real ICU record and a real ECG
+	@build/silex demo
+
+test: ## all tests, or those whose name matches: make test T=name
+	@scripts/setup.sh test
+	@scripts/cmake.sh release -DSILEX_TESTS=ON
+	@ctest --test-dir build -j$(JOBS) -LE shared --output-on-failure --no-tests=error $(if $(T),-R '$(T)')
+
+bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
+	@scripts/cmake.sh release --target bench
+	@build/bench/bench $(if $(QUICK),--quick) $(B)
+
+fuzz: ## every fuzz target in turn for TIME=600 seconds together; T=name for one
+	@scripts/setup.sh fuzz
+	@scripts/cmake.sh fuzz
+	@scripts/fuzz.sh build-fuzz/fuzz $(TIME) '$(T)'
+
+crash: ## crash simulation: N=100000 distinct (call, fault) pairs
+	@scripts/setup.sh test
+	@scripts/cmake.sh release -DSILEX_TESTS=ON --target crash
+	@build/tests/crash/crash --count $(N)
+
+lint: ## cppcheck, the floors and the text of the sources
+	@scripts/setup.sh lint
+	@scripts/lint.sh
+
+format: ## clang-format over the sources; F='file...' for some
+	@scripts/setup.sh format
+	@scripts/format.sh $(F)
+
+format-check: ## which files clang-format would change
+	@scripts/setup.sh format
+	@scripts/format.sh --check $(F)
+
+install: build ## into PREFIX=/usr/local (DESTDIR honoured)
+	@cmake --install build --prefix $(PREFIX)
+
+test-arm64: ## the engine's libraries and unit tests as arm64 under qemu (root; downloads an arm64 Debian)
+	@scripts/setup.sh arm64
+	@scripts/arm64.sh '$(T)'
+
+test-asan: ## unit tests under AddressSanitizer and UBSan
+	@scripts/setup.sh test
+	@scripts/cmake.sh asan -DSILEX_TESTS=ON
+	@scripts/sanitized.sh build-asan -L unit $(if $(T),-R '$(T)')
+
+test-tsan: ## concurrent tests under ThreadSanitizer
+	@scripts/setup.sh test
+	@scripts/cmake.sh tsan -DSILEX_TESTS=ON
+	@scripts/sanitized.sh build-tsan -L tsan $(if $(T),-R '$(T)')
+
+coverage: ## line coverage of the unit tests: build-coverage/coverage.txt
+	@scripts/setup.sh coverage
+	@scripts/cmake.sh coverage -DSILEX_TESTS=ON
+	@ctest --test-dir build-coverage -j$(JOBS) -L unit --output-on-failure
+	@gcovr -r . --object-directory build-coverage -f src/ -e '.*_test\.c' -e '.*_fuzz\.c' -o build-coverage/coverage.txt
+	@tail -3 build-coverage/coverage.txt
+
+clean: ## remove the build folders
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-coverage build-arm64
