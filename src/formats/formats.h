@@ -7,9 +7,9 @@
  * the sink returns false. Splitting the input differently never changes the rows.
  *
  * Series keys. Most inputs repeat a few series many times. A row carries a small number, series_key, that stands for
- * its label set for the life of the decoder: keys are dense, 1, 2, 3... in the order first seen (two keys may stand for one series that is written in two ways). Labels are given with
- * the first row of a key only (unless labels_every_row), so that an importer resolves a series once and indexes an
- * array by key from then on. series_key 0 means "not cached" (the table is full): such rows always carry labels.
+ * its label set for the life of the decoder: keys are dense, 1, 2, 3... in the order first seen (a series that is
+ * written in two ways may get two). Labels are given with the first row of a key only (unless labels_every_row), so
+ * that an importer resolves a series once and indexes an array by key from then on. series_key 0 means "not cached" (the table is full): such rows always carry labels.
  *
  * A decoder is used by one thread at a time; different decoders are independent. Nothing is allocated per sample. */
 #ifndef SLX_FORMATS_FORMATS_H
@@ -63,6 +63,7 @@ struct slx_decoder;
 silex_status slx_decoder_feed(struct slx_decoder *d, const void *p, size_t n, silex_error *err);
 silex_status slx_decoder_finish(struct slx_decoder *d, silex_error *err); /* the last line may lack its newline */
 const struct slx_decode_stats *slx_decoder_stats(const struct slx_decoder *d);
+uint64_t slx_decoder_line(const struct slx_decoder *d); /* of the record whose rows are being given, from 1 */
 void slx_decoder_free(struct slx_decoder *d); /* NULL is fine */
 
 /* ---- CSV and TSV (docs/protocols/csv.md) ---- */
@@ -93,8 +94,9 @@ struct slx_line_options {
 	enum slx_time_unit precision; /* AUTO means NS, as in the protocol */
 };
 
-silex_status slx_decoder_line(struct slx_mem *m, const struct slx_line_options *o, const struct slx_decode_limits *limits,
-			      const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
+silex_status slx_decoder_line_protocol(struct slx_mem *m, const struct slx_line_options *o,
+				       const struct slx_decode_limits *limits, const struct slx_sink *sink,
+				       struct slx_decoder **ret, silex_error *err);
 
 /* ---- JSON lines (docs/protocols/json-lines.md) ---- */
 
