@@ -1,4 +1,4 @@
-/* Whole small files, on any VFS. */
+/* What can be said with the calls of any VFS. */
 #include "base/vfs.h"
 
 #include <stdio.h>
@@ -41,6 +41,14 @@ static void folder_of(const char *path, char to[PATH_SIZE])
 		snprintf(to, PATH_SIZE, "/");
 	else
 		snprintf(to, PATH_SIZE, "%.*s", n, path);
+}
+
+silex_status slx_vfs_make_dir(struct slx_vfs *v, const char *path, silex_error *err)
+{
+	char folder[PATH_SIZE];
+	folder_of(path, folder);
+	SLX_TRY(v->mkdir(v, path, err));
+	return v->sync_dir(v, folder, err);
 }
 
 static silex_status write_synced(struct slx_vfs *v, const char *path, const void *bytes, size_t n, silex_error *err)

@@ -68,6 +68,9 @@ static inline void slx_file_close(struct slx_file *f)
 		f->ops->close(f);
 }
 
+/* A folder that is there after a crash too: mkdir and sync of its parent. */
+silex_status slx_vfs_make_dir(struct slx_vfs *v, const char *path, silex_error *err);
+
 /* Whole small files. read: *ret from m with use OTHER and n bytes, CORRUPT above size_max. write: to path.tmp, sync,
  * rename over path, sync of the folder: after a crash the old or the new content is there, never a mix. */
 silex_status slx_vfs_read_file(struct slx_vfs *v, struct slx_mem *m, const char *path, size_t size_max, uint8_t **ret, size_t *ret_n, silex_error *err);

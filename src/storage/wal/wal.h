@@ -47,7 +47,7 @@ struct slx_wal_options {
 
 	const char *dir;             /* made when absent; copied */
 	enum slx_wal_sync sync;
-	int64_t sync_interval_ns;    /* interval only; 0: 1 s */
+	int64_t sync_interval_ns;    /* interval only; 0: 1 s; negative: no thread, the caller calls slx_wal_sync (tests) */
 	uint64_t segment_size;       /* bytes; 0: 64 MiB */
 	size_t retain_size;          /* bytes of memory for frames not known durable; 0: 16 MiB */
 	uint8_t uuid[SLX_WAL_UUID_SIZE]; /* the log that the manifest names; zeros: the one found, else a new one */
