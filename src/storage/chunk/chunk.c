@@ -297,7 +297,7 @@ static silex_status encode(struct slx_chunk_work *w, const struct slx_codec_choi
 	SLX_TRY(put_timestamps(ts, n, out, err));
 	const silex_codec *own = kind == SLX_KIND_FLOAT64 ? custom_codec(c, c->codec) : NULL;
 	if (own) {
-		bool done;
+		bool done = false;
 		SLX_TRY(put_custom(own, bits, n, out, &done, err));
 		if (done) {
 			*ret_codec = own->id;
@@ -419,8 +419,13 @@ static silex_status open_times(struct slx_chunk_work *w, const struct slx_chunk_
 	silex_error *err)
 {
 	struct slx_ts_info info;
-	if (slx_ts_peek(p, size, m->n, &info, err) != SILEX_OK)
-		return slx_err_wrap(err, "chunk: timestamps");
+	silex_status st = slx_ts_peek(p, size, m->n, &info, err);
+	if (st == SILEX_OK && info.mode != SLX_TS_CONST)
+		st = slx_ts_decode(p, size, w->ts, m->n, err);
+	if (st != SILEX_OK) {
+		slx_err_wrap(err, "chunk: timestamps");
+		return st;
+	}
 	bool ok;
 	if (info.mode == SLX_TS_CONST) {
 		int64_t span, last;
@@ -429,8 +434,6 @@ static silex_status open_times(struct slx_chunk_work *w, const struct slx_chunk_
 		*ret = (struct timeline){ .first = info.first, .step = m->n == 1 ? 1 : (uint64_t)info.step, .n = m->n };
 		ok = ok && info.first == m->tmin && (m->n > 1 || info.first == m->tmax);
 	} else {
-		if (slx_ts_decode(p, size, w->ts, m->n, err) != SILEX_OK)
-			return slx_err_wrap(err, "chunk: timestamps");
 		*ret = (struct timeline){ .ts = w->ts, .n = m->n };
 		ok = w->ts[0] == m->tmin && w->ts[m->n - 1] == m->tmax && ascends(w->ts, m->n);
 	}
@@ -452,6 +455,18 @@ static silex_status open_sx(struct slx_chunk_work *w, const struct opened *o, si
 	return SILEX_OK;
 }
 
+static silex_status open_cold(struct slx_chunk_work *w, const struct opened *o, silex_error *err)
+{
+	silex_status st = slx_cold_open(w->reader, o->values, o->values_size, w->lens, o->parts, err);
+	if (st != SILEX_OK) {
+		slx_err_wrap(err, "chunk: values");
+		return st;
+	}
+	if (slx_cold_is_i64(w->reader) != (o->codec == SLX_CODEC_COLD_INT64))
+		return slx_err(err, SILEX_CORRUPT, "chunk: cold block of another kind than the header says");
+	return SILEX_OK;
+}
+
 static silex_status open_values(struct slx_chunk_work *w, struct opened *o, silex_error *err)
 {
 	switch (o->codec) {
@@ -461,11 +476,7 @@ static silex_status open_values(struct slx_chunk_work *w, struct opened *o, sile
 	case SLX_CODEC_COLD:
 	case SLX_CODEC_COLD_INT64:
 		o->parts = cut_parts(&o->times, w->lens);
-		if (slx_cold_open(w->reader, o->values, o->values_size, w->lens, o->parts, err) != SILEX_OK)
-			return slx_err_wrap(err, "chunk: values");
-		if (slx_cold_is_i64(w->reader) != (o->codec == SLX_CODEC_COLD_INT64))
-			return slx_err(err, SILEX_CORRUPT, "chunk: cold block of another kind than the header says");
-		return SILEX_OK;
+		return open_cold(w, o, err);
 	default:
 		o->parts = 1;
 		w->lens[0] = (uint16_t)o->times.n;
@@ -541,8 +552,8 @@ static silex_status decode_part(struct slx_chunk_work *w, const struct slx_codec
 		break;
 	}
 	if (st != SILEX_OK)
-		return slx_err_wrap(err, "chunk: part %zu of %zu", k, o->parts);
-	return SILEX_OK;
+		slx_err_wrap(err, "chunk: part %zu of %zu", k, o->parts);
+	return st;
 }
 
 static silex_status aggregate_part(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct opened *o, size_t k, struct slx_agg *ret,
@@ -563,8 +574,8 @@ static silex_status aggregate_part(struct slx_chunk_work *w, const struct slx_co
 		return SILEX_OK;
 	}
 	if (st != SILEX_OK)
-		return slx_err_wrap(err, "chunk: part %zu of %zu", k, o->parts);
-	return SILEX_OK;
+		slx_err_wrap(err, "chunk: part %zu of %zu", k, o->parts);
+	return st;
 }
 
 /* The indexes lo..hi-1 of the samples within range. */
