@@ -25,7 +25,7 @@ demo: build ## a guided tour on a real ICU record and a real ECG
 test: ## all tests, or those whose name matches: make test T=name
 	@scripts/setup.sh test
 	@scripts/cmake.sh release -DSILEX_TESTS=ON
-	@ctest --test-dir build -j$(JOBS) -LE shared --output-on-failure --no-tests=error $(if $(T),-R '$(T)')
+	@ctest --test-dir build -j$(JOBS) -LE shared --output-on-failure --no-tests=error $(if $(T),-R '$(T)') $(CTEST_ARGS)
 
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench
@@ -56,19 +56,19 @@ format-check: ## which files clang-format would change
 install: build ## into PREFIX=/usr/local (DESTDIR honoured)
 	@cmake --install build --prefix $(PREFIX)
 
-test-arm64: ## the engine's libraries and unit tests as arm64 under qemu (root; downloads an arm64 Debian)
+test-arm64: ## the engine's rooms and their unit tests as arm64 under qemu (root, first time downloads)
 	@scripts/setup.sh arm64
 	@scripts/arm64.sh '$(T)'
 
 test-asan: ## unit tests under AddressSanitizer and UBSan
 	@scripts/setup.sh test
-	@scripts/cmake.sh asan -DSILEX_TESTS=ON
-	@scripts/sanitized.sh build-asan -L unit $(if $(T),-R '$(T)')
+	@scripts/cmake.sh asan -DSILEX_TESTS=ON --tests unit
+	@scripts/sanitized.sh build-asan -L unit $(if $(T),-R '$(T)') $(CTEST_ARGS)
 
 test-tsan: ## concurrent tests under ThreadSanitizer
 	@scripts/setup.sh test
-	@scripts/cmake.sh tsan -DSILEX_TESTS=ON
-	@scripts/sanitized.sh build-tsan -L tsan $(if $(T),-R '$(T)')
+	@scripts/cmake.sh tsan -DSILEX_TESTS=ON --tests tsan
+	@scripts/sanitized.sh build-tsan -L tsan $(if $(T),-R '$(T)') $(CTEST_ARGS)
 
 coverage: ## line coverage of the unit tests: build-coverage/coverage.txt
 	@scripts/setup.sh coverage

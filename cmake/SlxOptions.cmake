@@ -16,6 +16,7 @@ slx_package(EDIT libedit)
 
 pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
 option(SILEX_TESTS "build the tests (needs cmocka)" ${CMOCKA_FOUND})
+option(SILEX_PROGRAM "build the program and what only it reads (app, formats)" ON)
 option(SILEX_FUZZ "build libFuzzer targets (needs clang)" OFF)
 option(SILEX_BENCH "build the benchmarks" ON)
 option(SILEX_WERROR "turn warnings into errors" OFF)
