@@ -125,6 +125,29 @@ bool slx_decoder_label(struct slx_decoder *d, struct slx_str name, struct slx_st
 	return true;
 }
 
+static bool copy_str(struct slx_arena *a, struct slx_str s, struct slx_str *ret)
+{
+	char *p = slx_arena_alloc(a, s.n ? s.n : 1, 1);
+	if (!p)
+		return false;
+	memcpy(p, s.p, s.n);
+	*ret = (struct slx_str){ p, s.n };
+	return true;
+}
+
+silex_status slx_copy_labels(struct slx_arena *a, const struct slx_label *labels, uint32_t n, struct slx_label **ret,
+			     silex_error *err)
+{
+	struct slx_label *copy = slx_arena_alloc(a, (n ? n : 1) * sizeof *copy, 8);
+	if (!copy)
+		return slx_err_oom(err);
+	for (uint32_t i = 0; i < n; i++)
+		if (!copy_str(a, labels[i].name, &copy[i].name) || !copy_str(a, labels[i].value, &copy[i].value))
+			return slx_err_oom(err);
+	*ret = copy;
+	return SILEX_OK;
+}
+
 bool slx_decoder_text_reserve(struct slx_decoder *d, size_t n)
 {
 	slx_buf_reset(&d->text);
@@ -178,17 +201,27 @@ static void carry_drop(struct slx_decoder *d, size_t used)
 	memmove(d->carry.p, d->carry.p + used, d->carry.n);
 }
 
-/* Appends lines of the block to the carry until the carried record is whole. Returns the bytes taken. */
+/* How much of the block may end the carried record: up to the next newline, or a few bytes of a binary format. */
+static size_t next_piece(const struct slx_decoder *d, const char *p, size_t n, bool *ret_try)
+{
+	enum { BINARY_PIECE = 16 };
+	const char *nl = d->ops->binary ? NULL : memchr(p, '\n', n);
+	*ret_try = nl || d->ops->binary;
+	if (d->ops->binary)
+		return n < BINARY_PIECE ? n : BINARY_PIECE;
+	return nl ? (size_t)(nl + 1 - p) : n;
+}
+
+/* Appends pieces of the block to the carry until the carried record is whole. Returns the bytes taken. */
 static size_t fill_carry(struct slx_decoder *d, const char *p, size_t n)
 {
 	size_t at = 0;
 	while (at < n && d->carry.n && d->status == SILEX_OK) {
-		const char *nl = memchr(p + at, '\n', n - at);
-		size_t take = nl ? (size_t)(nl + 1 - (p + at)) : n - at;
-		size_t room = d->limits.line_size_max - d->carry.n;
+		bool try;
+		size_t take = next_piece(d, p + at, n - at, &try), room = d->limits.line_size_max - d->carry.n;
 		if (take > room) {
 			take = room;
-			nl = NULL;
+			try = false;
 		}
 		slx_buf_put(&d->carry, p + at, take);
 		if (d->carry.failed) {
@@ -196,7 +229,7 @@ static size_t fill_carry(struct slx_decoder *d, const char *p, size_t n)
 			break;
 		}
 		at += take;
-		if (nl || d->carry.n == d->limits.line_size_max)
+		if (try || d->carry.n == d->limits.line_size_max)
 			carry_drop(d, take_records(d, (const char *)d->carry.p, d->carry.n, false));
 	}
 	return at;

@@ -9,6 +9,7 @@
 /* ---- the frame (decoder.c) ---- */
 
 struct slx_decoder_ops {
+	bool binary; /* records do not end with newlines */
 	/* Decodes the record at the start of [p, p + n) and returns how many bytes it took, its line end included; 0 when
 	 * it does not end there. final: the end of the bytes is the end of the input. A record that spans several lines
 	 * sets d->record_lines. A bad one is told by slx_decoder_error and consumed up to the end of a line. */
@@ -62,6 +63,10 @@ static inline struct slx_str slx_decoder_text_since(const struct slx_decoder *d,
 {
 	return (struct slx_str){ (const char *)d->text.p + from, d->text.n - from };
 }
+
+/* Copies labels and their strings. */
+silex_status slx_copy_labels(struct slx_arena *a, const struct slx_label *labels, uint32_t n, struct slx_label **ret,
+			     silex_error *err);
 
 /* ---- byte strings -> dense numbers 1, 2, 3... (keymap.c) ---- */
 

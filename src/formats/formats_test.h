@@ -2,7 +2,7 @@
 #ifndef SLX_FORMATS_TEST_H
 #define SLX_FORMATS_TEST_H
 
-#include "formats/formats_int.h"
+#include "formats/collect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,6 +59,65 @@ __attribute__((unused)) static void test_each_line(const char *path, void (*each
 			each((struct slx_str){ p, (size_t)(nl - p) }, arg);
 	}
 	free(text);
+}
+
+typedef silex_status (*test_make)(const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg,
+				  struct slx_decoder **ret);
+
+/* What a decoder says of the input, with labels in every row. The caller frees it. */
+__attribute__((unused)) static char *test_decode(test_make make, const void *arg, const char *p, size_t n)
+{
+	struct collect c;
+	struct slx_decoder *d;
+	struct slx_decode_limits limits = { .labels_every_row = true };
+	collect_init(&c, test_mem());
+	struct slx_sink sink = collect_sink(&c);
+	assert_int_equal(make(&limits, &sink, arg, &d), SILEX_OK);
+	assert_int_equal(collect_feed(d, p, n, 0), SILEX_OK);
+	slx_decoder_free(d);
+	if (c.broken)
+		fail_msg("broken: %s", c.broken);
+	char *z = malloc(c.text.n + 1);
+	assert_non_null(z);
+	if (c.text.n)
+		memcpy(z, c.text.p, c.text.n);
+	z[c.text.n] = 0;
+	collect_free(&c);
+	return z;
+}
+
+__attribute__((unused)) static void test_expect(test_make make, const void *arg, const char *input, const char *rows)
+{
+	char *got = test_decode(make, arg, input, strlen(input));
+	if (strcmp(got, rows) != 0)
+		fail_msg("input:\n%s\nexpected:\n%s\nfound:\n%s", input, rows, got);
+	free(got);
+}
+
+/* The input cut in `rounds` random ways gives what it gives whole. */
+__attribute__((unused)) static void test_splits(test_make make, const void *arg, const char *p, size_t n, int rounds)
+{
+	struct collect whole;
+	for (int i = 0; i <= rounds; i++) {
+		struct collect c;
+		struct slx_decoder *d;
+		uint64_t seed = (uint64_t)i * 7919;
+		collect_init(&c, test_mem());
+		struct slx_sink sink = collect_sink(&c);
+		assert_int_equal(make(NULL, &sink, arg, &d), SILEX_OK);
+		assert_int_equal(collect_feed(d, p, n, seed), SILEX_OK);
+		slx_decoder_free(d);
+		if (c.broken)
+			fail_msg("broken: %s", c.broken);
+		if (i == 0) {
+			whole = c;
+			continue;
+		}
+		if (c.text.n != whole.text.n || memcmp(c.text.p, whole.text.p, c.text.n) != 0)
+			fail_msg("other rows when cut with seed %llu", (unsigned long long)seed);
+		collect_free(&c);
+	}
+	collect_free(&whole);
 }
 
 #endif

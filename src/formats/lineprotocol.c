@@ -354,7 +354,8 @@ enum slx_line_result slx_line_read(struct slx_line_reader *r, const char *p, siz
 			return SLX_LINE_MORE;
 		c.p = nl ? nl + 1 : c.end;
 	}
-	*ret_used = (size_t)(c.p - p);
+	if (result != SLX_LINE_MORE && result != SLX_LINE_OOM)
+		*ret_used = (size_t)(c.p - p);
 	return result;
 }
 
