@@ -168,12 +168,12 @@ static void unlink_entry(struct shard *s, struct slx_cache_entry *e)
 	s->n--;
 }
 
-/* Takes unpinned entries out until `over` bytes are gathered or the hand went round twice. Returns them as a list. */
+/* Takes unpinned entries out until `over` bytes are gathered or the hand went round. Returns them as a list. */
 static struct slx_cache_entry *sweep_shard(struct shard *s, size_t over)
 {
 	struct slx_cache_entry *list = NULL;
 	size_t taken = 0;
-	for (size_t steps = 2 * s->n; steps && s->hand && taken < over; steps--) {
+	for (size_t steps = s->n; steps && taken < over; steps--) {
 		struct slx_cache_entry *e = s->hand;
 		s->hand = e->next;
 		if (e->pins)
@@ -194,7 +194,7 @@ static struct slx_cache_entry *sweep_shard(struct shard *s, size_t over)
 
 static void evict(struct slx_cache *c)
 {
-	for (int i = 0; i < SHARDS; i++) {
+	for (int i = 0; i < 2 * SHARDS; i++) { /* the second round takes what the first only marked */
 		size_t bytes = c->bytes, limit = c->limit;
 		if (bytes <= limit)
 			return;
