@@ -7,8 +7,6 @@ TIME ?= 600
 T ?=
 B ?=
 QUICK ?=
-# The generator of a new build folder; an existing one keeps its own.
-export CMAKE_GENERATOR = $(if $(shell command -v ninja 2>/dev/null),Ninja,Unix Makefiles)
 
 .PHONY: build demo test bench fuzz crash lint format format-check install test-arm64 test-asan test-tsan coverage clean help
 

@@ -25,6 +25,7 @@ fi
 
 export PKG_CONFIG_SYSROOT_DIR=$root
 export PKG_CONFIG_LIBDIR=$root/usr/lib/aarch64-linux-gnu/pkgconfig:$root/usr/share/pkgconfig
+[ -e build-arm64/CMakeCache.txt ] || export CMAKE_GENERATOR=Ninja
 cmake -S . -B build-arm64 -DCMAKE_TOOLCHAIN_FILE=cmake/arm64.cmake -DSLX_ARM64_ROOT="$root" -DCMAKE_BUILD_TYPE=Release \
 	-DSILEX_TESTS=ON -DSILEX_BENCH=OFF -DSILEX_PROGRAM=OFF >build-arm64.log 2>&1 || { cat build-arm64.log >&2; exit 1; }
 rm -f build-arm64.log

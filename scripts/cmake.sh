@@ -12,6 +12,8 @@ while [ $# -gt 0 ] && [ "${1#-D}" != "$1" ]; do
 done
 folder=build-$preset
 [ "$preset" != release ] || folder=build
+# The generator of a new build folder; an existing one keeps its own.
+if [ ! -e "$folder/CMakeCache.txt" ] && command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 cmake --preset "$preset" "${options[@]}" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
