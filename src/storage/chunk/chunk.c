@@ -428,11 +428,10 @@ static silex_status open_times(struct slx_chunk_work *w, const struct slx_chunk_
 	}
 	bool ok;
 	if (info.mode == SLX_TS_CONST) {
-		int64_t span, last;
-		ok = m->n == 1 || (info.step > 0 && !__builtin_mul_overflow(info.step, (int64_t)m->n - 1, &span) &&
-			!__builtin_add_overflow(info.first, span, &last) && last == m->tmax);
-		*ret = (struct timeline){ .first = info.first, .step = m->n == 1 ? 1 : (uint64_t)info.step, .n = m->n };
-		ok = ok && info.first == m->tmin && (m->n > 1 || info.first == m->tmax);
+		uint64_t step = m->n == 1 ? 1 : (uint64_t)info.step, span; /* unsigned: two samples may be 2^64 - 4 apart */
+		ok = info.first == m->tmin && m->tmin <= m->tmax && step && !__builtin_mul_overflow(step, (uint64_t)(m->n - 1), &span) &&
+			span == (uint64_t)m->tmax - (uint64_t)m->tmin;
+		*ret = (struct timeline){ .first = info.first, .step = step, .n = m->n };
 	} else {
 		*ret = (struct timeline){ .ts = w->ts, .n = m->n };
 		ok = w->ts[0] == m->tmin && w->ts[m->n - 1] == m->tmax && ascends(w->ts, m->n);
