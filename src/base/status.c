@@ -49,6 +49,7 @@ silex_status slx_err_errno(silex_error *err, int errnum, const char *what)
 	switch (errnum) {
 	case ENOSPC:
 	case EDQUOT:
+	case EFBIG:
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:

@@ -1,0 +1,11 @@
+/* The rows of the command table. */
+#ifndef SLX_APP_COMMANDS_H
+#define SLX_APP_COMMANDS_H
+
+#include "app/app.h"
+
+extern const struct app_command app_import, app_export, app_query, app_series, app_labels_command, app_delete, app_stats,
+	app_compact, app_checkpoint, app_inspect, app_verify, app_upgrade, app_compression, app_bench, app_demo, app_shell,
+	app_completion, app_version;
+
+#endif
