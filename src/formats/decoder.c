@@ -70,6 +70,16 @@ void slx_decoder_oom(struct slx_decoder *d)
 		d->status = SILEX_RESOURCE_EXHAUSTED;
 }
 
+void slx_decoder_fatal(struct slx_decoder *d, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(d->fatal, sizeof d->fatal, fmt, ap);
+	va_end(ap);
+	if (d->status == SILEX_OK)
+		d->status = SILEX_INVALID;
+}
+
 void slx_decoder_error(struct slx_decoder *d, const char *record, const char *at, const char *fmt, ...)
 {
 	char message[400];
@@ -241,7 +251,7 @@ static silex_status result(const struct slx_decoder *d, silex_error *err)
 		return slx_err_oom(err);
 	if (d->status == SILEX_CANCELED)
 		return slx_err(err, SILEX_CANCELED, "stopped at line %llu", (unsigned long long)d->line);
-	return d->status;
+	return d->status == SILEX_OK ? SILEX_OK : slx_err(err, d->status, "%s", d->fatal);
 }
 
 silex_status slx_decoder_feed(struct slx_decoder *d, const void *p, size_t n, silex_error *err)

@@ -59,7 +59,8 @@ struct slx_decode_limits {
 
 struct slx_decoder;
 
-/* OK; CANCELED when the sink said so; RESOURCE_EXHAUSTED without memory. After a failure only free is allowed. */
+/* OK; CANCELED when the sink said so; INVALID when the input as a whole cannot be decoded (a CSV without a time column);
+ * RESOURCE_EXHAUSTED without memory. After a failure only free is allowed. */
 silex_status slx_decoder_feed(struct slx_decoder *d, const void *p, size_t n, silex_error *err);
 silex_status slx_decoder_finish(struct slx_decoder *d, silex_error *err); /* the last line may lack its newline */
 const struct slx_decode_stats *slx_decoder_stats(const struct slx_decoder *d);

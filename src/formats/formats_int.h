@@ -25,6 +25,7 @@ struct slx_decoder {
 	struct slx_decode_limits limits; /* defaults filled in */
 	struct slx_decode_stats stats;
 	silex_status status;             /* not OK: stopped */
+	char fatal[256];                 /* message of status INVALID */
 	size_t size;                     /* of the whole object */
 	uint64_t line;                   /* of the current record's start, from 1 */
 	uint64_t record_lines;           /* lines that the current record takes */
@@ -46,6 +47,9 @@ silex_status slx_decoder_new(struct slx_mem *m, size_t size, const struct slx_de
 __attribute__((format(printf, 4, 5))) void slx_decoder_error(struct slx_decoder *d, const char *record, const char *at,
 							      const char *fmt, ...);
 void slx_decoder_oom(struct slx_decoder *d);
+
+/* The input as a whole cannot be decoded: stops with this status and message. */
+__attribute__((format(printf, 2, 3))) void slx_decoder_fatal(struct slx_decoder *d, const char *fmt, ...);
 
 /* Counts the lines of a record that took `used` bytes into d->record_lines. */
 void slx_decoder_count_lines(struct slx_decoder *d, const char *record, size_t used);
@@ -117,6 +121,9 @@ enum slx_number_form slx_number_parse_special(const char *p, size_t n, struct sl
 /* [-+] digits; false when it is something else, *ret_range when only the size is wrong. */
 bool slx_int64_parse(const char *p, size_t n, int64_t *ret, bool *ret_range);
 bool slx_uint64_parse(const char *p, size_t n, uint64_t *ret, bool *ret_range);
+
+/* A double would not hold it exactly. */
+static inline bool slx_needs_int64(int64_t v) { return v > INT64_C(1) << 53 || v < -(INT64_C(1) << 53); }
 
 static inline bool slx_is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 
