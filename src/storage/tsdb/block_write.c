@@ -368,9 +368,9 @@ silex_status slx_block_writer_chunk(struct slx_block_writer *w, const struct slx
 		return slx_err(err, SILEX_INVALID, "a chunk of %u samples in %u bytes cannot go into a block", meta->n, meta->size);
 	if (!w->series_open)
 		SLX_TRY(begin_series(w, err));
-	int64_t *count = (int64_t *)(void *)(w->counts.p + w->counts.n) - 1;
-	const struct slx_chunk_meta *before = (const struct slx_chunk_meta *)(const void *)(w->metas.p + w->metas.n) - 1;
-	if (*count && meta->tmin <= before->tmax)
+	int64_t *count = (int64_t *)(void *)(w->counts.p + w->counts.n) - 1; /* of this series' chunks */
+	const struct slx_chunk_meta *metas = (const void *)w->metas.p;
+	if (*count && meta->tmin <= metas[w->metas.n / sizeof *meta - 1].tmax)
 		return slx_err(err, SILEX_INVALID, "chunks of a series must ascend without overlap");
 	if (w->metas.n / sizeof *meta >= SLX_SECTION_CHUNKS_MAX)
 		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "a series of more than %d chunks in one block", SLX_SECTION_CHUNKS_MAX);
