@@ -1,6 +1,6 @@
 # slx_room(NAME DEPS room... LIBS target...): the folder is one room. Its *.c make the static library slx_NAME;
 # X_test.c makes the test X_test (cmocka), X_fuzz.c the fuzzer X_fuzz (preset fuzz) and, in every other build,
-# a replay of tests/corpus/X_fuzz/* named X_fuzz_replay.
+# a replay of tests/corpus/X_fuzz/* named X_fuzz_replay. X_suite_test.c runs a suite of $SLX_SHARED (label shared).
 function(slx_room name)
   cmake_parse_arguments(ROOM "" "" "DEPS;LIBS" ${ARGN})
   file(GLOB all CONFIGURE_DEPENDS *.c)
@@ -26,7 +26,11 @@ function(slx_room name)
   if(SILEX_TESTS)
     foreach(t ${tests})
       get_filename_component(n ${t} NAME_WE)
-      slx_test(${n} SOURCES ${t} LIBS slx_${name})
+      if(n MATCHES "_suite_test$")
+        slx_test(${n} SOURCES ${t} LIBS slx_${name} LABELS shared)
+      else()
+        slx_test(${n} SOURCES ${t} LIBS slx_${name})
+      endif()
     endforeach()
     foreach(f ${fuzzers})
       get_filename_component(n ${f} NAME_WE)
@@ -37,7 +41,7 @@ endfunction()
 
 # slx_test(NAME SOURCES file... LIBS target... [LABELS label...] [ARGS arg...] [TIMEOUT seconds]): a cmocka program that
 # ctest runs. Labels: unit (the default: seconds, also run under ASan+UBSan), slow, tsan (also run under TSan),
-# shared (needs $SLX_SHARED, exits 77 without it; .ci/run runs them, `make test` does not).
+# shared (reads $SLX_SHARED, exits 77 without it; .ci/run runs them, `make test` does not).
 function(slx_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
   if(NOT T_LABELS)
