@@ -211,6 +211,14 @@ static int by_name(const void *a, const void *b)
 	return slx_str_cmp(((const struct slx_label *)a)->name, ((const struct slx_label *)b)->name);
 }
 
+/* Most names differ in the first byte, and a comparison of bytes costs a call. */
+static bool after(struct slx_str a, struct slx_str b)
+{
+	if (a.n && b.n && a.p[0] != b.p[0])
+		return (unsigned char)a.p[0] > (unsigned char)b.p[0];
+	return slx_str_cmp(a, b) > 0;
+}
+
 /* Labels mostly come sorted, and there are a dozen of them: insertion wins. */
 static void sort_pairs(struct slx_label *p, size_t n)
 {
@@ -221,13 +229,14 @@ static void sort_pairs(struct slx_label *p, size_t n)
 	for (size_t i = 1; i < n; i++) {
 		struct slx_label x = p[i];
 		size_t j = i;
-		for (; j > 0 && slx_str_cmp(p[j - 1].name, x.name) > 0; j--)
+		for (; j > 0 && after(p[j - 1].name, x.name); j--)
 			p[j] = p[j - 1];
 		p[j] = x;
 	}
 }
 
-static silex_status check_label(const struct slx_label_limits *max, const struct slx_label *l, silex_error *err)
+/* Says what is wrong with a label; only called when something is. */
+static silex_status refuse_label(const struct slx_label_limits *max, const struct slx_label *l, silex_error *err)
 {
 	if (l->name.n == 0)
 		return slx_err(err, SILEX_INVALID, "label name is empty (its value is \"%.*s\")", SHOWN(l->value));
@@ -239,25 +248,32 @@ static silex_status check_label(const struct slx_label_limits *max, const struct
 	if (l->value.n > max->value_size_max)
 		return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" has %zu bytes; expected at most %zu",
 			       SHOWN(l->name), l->value.n, max->value_size_max);
-	if (!slx_utf8_valid(l->value.p, l->value.n))
-		return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" is not valid UTF-8", SHOWN(l->name));
-	return SILEX_OK;
+	return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" is not valid UTF-8", SHOWN(l->name));
+}
+
+static bool good_label(const struct slx_label_limits *max, const struct slx_label *l)
+{
+	return l->name.n - 1 < max->name_size_max && l->value.n <= max->value_size_max &&
+	       slx_utf8_valid(l->name.p, l->name.n) && slx_utf8_valid(l->value.p, l->value.n);
 }
 
 /* Checks all pairs, moves those with a value to the front and counts their bytes. */
 static silex_status check_pairs(struct slx_labels_builder *b, size_t *ret_size, silex_error *err)
 {
 	size_t kept = 0, size = 0;
+	struct slx_str before = { "", 0 };
 	for (size_t i = 0; i < b->n; i++) {
-		struct slx_label *l = &b->pairs[i];
-		SLX_TRY(check_label(&b->limits, l, err));
-		if (i > 0 && slx_str_eq(b->pairs[i - 1].name, l->name))
-			return slx_err(err, SILEX_INVALID, "label \"%.*s\" is given twice", SHOWN(l->name));
-		size += l->value.n ? varint_size(l->name.n) + l->name.n + varint_size(l->value.n) + l->value.n : 0;
+		struct slx_label l = b->pairs[i];
+		if (!good_label(&b->limits, &l))
+			return refuse_label(&b->limits, &l, err);
+		if (slx_str_eq(before, l.name))
+			return slx_err(err, SILEX_INVALID, "label \"%.*s\" is given twice", SHOWN(l.name));
+		before = l.name;
+		if (l.value.n == 0)
+			continue;
+		size += varint_size(l.name.n) + l.name.n + varint_size(l.value.n) + l.value.n;
+		b->pairs[kept++] = l;
 	}
-	for (size_t i = 0; i < b->n; i++)
-		if (b->pairs[i].value.n)
-			b->pairs[kept++] = b->pairs[i];
 	b->n = kept;
 	*ret_size = size + varint_size(kept);
 	return SILEX_OK;

@@ -21,14 +21,30 @@ static size_t sequence_size(const unsigned char *p, size_t n)
 	return size;
 }
 
+/* Most strings are short and ASCII: decided by one or two loads that may overlap. */
+static bool is_ascii(const unsigned char *p, size_t n)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	uint64_t any = 0;
+	if (n >= 8) {
+		for (size_t i = 0; i + 8 <= n; i += 8)
+			any |= slx_load64(p + i);
+		any |= slx_load64(p + n - 8);
+	} else if (n >= 4) {
+		any = slx_load32(p) | slx_load32(p + n - 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			any |= p[i];
+	}
+	return !(any & high);
+}
+
 bool slx_utf8_valid(const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s, *end = p + n;
+	if (is_ascii(p, n))
+		return true;
 	while (p < end) {
-		if (end - p >= 8 && !(slx_load64(p) & UINT64_C(0x8080808080808080))) {
-			p += 8;
-			continue;
-		}
 		size_t size = sequence_size(p, (size_t)(end - p));
 		if (size == 0)
 			return false;
