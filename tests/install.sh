@@ -1,6 +1,7 @@
 #!/bin/bash
 # An application's view: installs under a temporary prefix, compiles each examples/*.c through pkg-config against the
-# shared and the static library, and runs it in an empty folder. An example takes no arguments and exits 0.
+# shared and the static library, and runs it in an empty folder. An example takes no arguments and exits 0. The README's
+# C program is one of them, and its command lines are run by the installed program.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -12,17 +13,18 @@ cc=${CC:-cc}
 # The installed silex.pc names the configured prefix; pkg-config moves it to where the file lies.
 pkg() { pkg-config --define-variable=prefix="$work/usr" "$@" silex; }
 
-cat >"$work/version.c" <<'END'
-#include <silex/silex.h>
-#include <stdio.h>
-int main(void)
-{
-	printf("%s\n", silex_version());
-	return 0;
+# block LANGUAGE WORD: the first block of the README in LANGUAGE that contains WORD.
+block() {
+	awk -v start="^\`\`\`$1\$" -v word="$2" '
+		$0 ~ start { inside = 1; text = ""; next }
+		/^```/ && inside { inside = 0; if (index(text, word)) { printf "%s", text; exit } }
+		inside { text = text $0 "\n" }' "$SLX_SOURCE_DIR/README.md"
 }
-END
+block c silex_open >"$work/readme.c"
+[ -s "$work/readme.c" ] || { echo "README.md has no C program"; exit 1; }
+
 count=0
-for source in "$work/version.c" "$SLX_SOURCE_DIR"/examples/*.c; do
+for source in "$work/readme.c" "$SLX_SOURCE_DIR"/examples/*.c; do
 	[ -e "$source" ] || continue
 	name=$(basename "$source" .c)
 	# shellcheck disable=SC2046
@@ -36,5 +38,16 @@ for source in "$work/version.c" "$SLX_SOURCE_DIR"/examples/*.c; do
 		count=$((count + 1))
 	done
 done
-[ ! -e "$work/usr/bin/silex" ] || "$work/usr/bin/silex" version
+if [ -x "$work/usr/bin/silex" ]; then
+	mkdir "$work/shell"
+	cd "$work/shell"
+	{
+		echo time,patient,hr,spo2
+		for m in 0 1 2 3 4 5 6 7 8 9; do echo "2024-05-01T08:0$m:00Z,p1,$((70 + m)),97"; done
+	} >vitals.csv
+	block sh 'silex import' >commands
+	PATH=$work/usr/bin:$PATH LD_LIBRARY_PATH=$libdir bash -eu commands >"$work/out" 2>&1 </dev/null ||
+		{ echo "the README's command lines failed:"; cat commands "$work/out"; exit 1; }
+	PATH=$work/usr/bin:$PATH silex version
+fi
 echo "$count programs built against the installed library and run"
