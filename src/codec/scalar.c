@@ -1,0 +1,164 @@
+/* The kernels in plain C: the reference of every other level, and what arm64 runs. */
+#include "codec/bitpack.h"
+#include "codec/stats_int.h"
+
+#define U(x) ((uint64_t)(x))
+
+static void prefix(int64_t *d, size_t n, int64_t first, int64_t step)
+{
+	uint64_t at = U(first);
+	for (size_t i = 0; i < n; i++)
+		d[i] = (int64_t)(at += U(d[i]) + U(step));
+}
+
+static void ints_f64(const int64_t *d, size_t n, unsigned exp, double *out)
+{
+	if (exp == 0)
+		for (size_t i = 0; i < n; i++)
+			out[i] = (double)d[i];
+	else
+		for (size_t i = 0; i < n; i++)
+			out[i] = slx_decimal((double)d[i], exp);
+}
+
+static void ints_agg(const int64_t *d, size_t n, struct slx_int_agg *ret)
+{
+	uint64_t sum = 0;
+	int64_t min = INT64_MAX, max = INT64_MIN;
+	for (size_t i = 0; i < n; i++) {
+		sum += U(d[i]);
+		min = d[i] < min ? d[i] : min;
+		max = d[i] > max ? d[i] : max;
+	}
+	*ret = (struct slx_int_agg){ (int64_t)sum, min, max };
+}
+
+/* The integers go through this many on the stack. */
+enum { BLOCK = 64 };
+
+static void unpack_block(const uint8_t *in, unsigned width, size_t i, size_t m, int64_t *d)
+{
+	size_t skip = i * width / 8; /* i is a multiple of 8 */
+	slx_unpack_scalar(in + skip, m, width, (uint64_t *)d);
+}
+
+static void for_f64(const uint8_t *in, size_t n, unsigned width, int64_t base, unsigned exp, double *out)
+{
+	int64_t d[BLOCK];
+	for (size_t i = 0; i < n; i += BLOCK) {
+		size_t m = n - i < BLOCK ? n - i : BLOCK;
+		unpack_block(in, width, i, m, d);
+		for (size_t j = 0; j < m; j++)
+			d[j] = (int64_t)(U(d[j]) + U(base));
+		ints_f64(d, m, exp, out + i);
+	}
+}
+
+static void delta_f64(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step, unsigned exp,
+	double *out)
+{
+	int64_t d[BLOCK];
+	for (size_t i = 0; i < n; i += BLOCK) {
+		size_t m = n - i < BLOCK ? n - i : BLOCK;
+		unpack_block(in, width, i, m, d);
+		prefix(d, m, first, step);
+		first = d[m - 1];
+		ints_f64(d, m, exp, out + i);
+	}
+}
+
+static void agg_add(struct slx_int_agg *to, const struct slx_int_agg *from)
+{
+	to->sum = (int64_t)(U(to->sum) + U(from->sum));
+	to->min = from->min < to->min ? from->min : to->min;
+	to->max = from->max > to->max ? from->max : to->max;
+}
+
+static void for_agg(const uint8_t *in, size_t n, unsigned width, int64_t base, struct slx_int_agg *ret)
+{
+	int64_t d[BLOCK];
+	*ret = (struct slx_int_agg){ 0, INT64_MAX, INT64_MIN };
+	for (size_t i = 0; i < n; i += BLOCK) {
+		size_t m = n - i < BLOCK ? n - i : BLOCK;
+		struct slx_int_agg part;
+		unpack_block(in, width, i, m, d);
+		for (size_t j = 0; j < m; j++)
+			d[j] = (int64_t)(U(d[j]) + U(base));
+		ints_agg(d, m, &part);
+		agg_add(ret, &part);
+	}
+}
+
+static void delta_agg(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step,
+	struct slx_int_agg *ret)
+{
+	int64_t d[BLOCK];
+	*ret = (struct slx_int_agg){ 0, INT64_MAX, INT64_MIN };
+	for (size_t i = 0; i < n; i += BLOCK) {
+		size_t m = n - i < BLOCK ? n - i : BLOCK;
+		struct slx_int_agg part;
+		unpack_block(in, width, i, m, d);
+		prefix(d, m, first, step);
+		first = d[m - 1];
+		ints_agg(d, m, &part);
+		agg_add(ret, &part);
+	}
+}
+
+static size_t to_ints(const double *v, size_t n, unsigned exp, bool f32, int64_t *d, uint64_t *fails)
+{
+	const double scale = slx_pow10[exp], limit = (double)SLX_INT_LIMIT;
+	size_t failed = 0;
+	memset(fails, 0, (n + 63) / 64 * sizeof *fails);
+	for (size_t i = 0; i < n; i++) {
+		double x = v[i] * scale + SLX_MAGIC; /* where |v * scale| is too large, t fails the limit below */
+		double t = x - SLX_MAGIC;
+		double back = slx_decimal(t, exp);
+		if (f32)
+			back = (double)(float)back;
+		d[i] = (int64_t)(slx_f64_bits(x) - SLX_MAGIC_BITS);
+		bool ok = fabs(t) < limit && slx_f64_bits(back) == slx_f64_bits(v[i]);
+		fails[i / 64] |= (uint64_t)!ok << (i & 63);
+		failed += !ok;
+	}
+	return failed;
+}
+
+static void range(const int64_t *d, size_t n, int64_t *ret_min, int64_t *ret_max)
+{
+	int64_t min = d[0], max = d[0];
+	for (size_t i = 1; i < n; i++) {
+		min = d[i] < min ? d[i] : min;
+		max = d[i] > max ? d[i] : max;
+	}
+	*ret_min = min;
+	*ret_max = max;
+}
+
+static void delta_range(const int64_t *d, size_t n, int64_t *ret_min, int64_t *ret_max)
+{
+	int64_t min = INT64_MAX, max = INT64_MIN;
+	for (size_t i = 1; i < n; i++) {
+		int64_t x = (int64_t)(U(d[i]) - U(d[i - 1]));
+		min = x < min ? x : min;
+		max = x > max ? x : max;
+	}
+	*ret_min = min;
+	*ret_max = max;
+}
+
+const struct slx_codec_kernels slx_codec_scalar = {
+	.name = "scalar",
+	.unpack = slx_unpack_scalar,
+	.prefix = prefix,
+	.ints_f64 = ints_f64,
+	.ints_agg = ints_agg,
+	.for_f64 = for_f64,
+	.delta_f64 = delta_f64,
+	.for_agg = for_agg,
+	.delta_agg = delta_agg,
+	.to_ints = to_ints,
+	.range = range,
+	.delta_range = delta_range,
+	.stats = slx_stats_scalar,
+};
