@@ -48,27 +48,47 @@ static const char *cell(const silex_batch *b, size_t i, bool exact, char text[AP
 
 /* --- streaming -------------------------------------------------------------------------------------------------- */
 
-/* {"series":{"__name__":"hr"},"t":"...","value":72} */
+/* "name":"hr","labels":{"ward":"3"} */
+static void put_identity(FILE *f, const silex_batch *b)
+{
+	const char *before = "";
+	fputs("\"name\":", f);
+	app_put_json(f, app_label(b->labels, b->n_labels, "__name__"));
+	fputs(",\"labels\":{", f);
+	for (size_t i = 0; i < b->n_labels; i++) {
+		if (strcmp(b->labels[i].name, "__name__") == 0)
+			continue;
+		fputs(before, f);
+		app_put_json(f, b->labels[i].name);
+		fputc(':', f);
+		app_put_json(f, b->labels[i].value);
+		before = ",";
+	}
+	fputc('}', f);
+}
+
+static void put_json_value(FILE *f, const silex_batch *b, size_t i)
+{
+	char text[APP_TEXT_SIZE];
+	const char *s = cell(b, i, true, text);
+	if (!s)
+		fputs("null", f);
+	else if (b->states)
+		app_put_json(f, s);
+	else
+		app_put_json_number(f, s);
+}
+
+/* {"name":"hr","labels":{},"time":"...","value":72}: what `silex import` reads. */
 static void put_json_lines(struct result *r, const silex_batch *b)
 {
 	FILE *f = r->a->out;
-	char text[APP_TEXT_SIZE];
+	char time[APP_TEXT_SIZE];
 	for (size_t i = 0; i < b->n; i++) {
-		const char *s = cell(b, i, true, text);
-		fputs("{\"labels\":{", f);
-		for (size_t k = 0; k < b->n_labels; k++) {
-			fputs(k ? "," : "", f);
-			app_put_json(f, b->labels[k].name);
-			fputc(':', f);
-			app_put_json(f, b->labels[k].value);
-		}
-		fprintf(f, "},\"time\":\"%s\",\"value\":", app_time_text(b->times[i], (char[APP_TEXT_SIZE]){ 0 }));
-		if (!s)
-			fputs("null", f);
-		else if (b->states)
-			app_put_json(f, s);
-		else
-			app_put_json_number(f, s);
+		fputc('{', f);
+		put_identity(f, b);
+		fprintf(f, ",\"time\":\"%s\",\"value\":", app_time_text(b->times[i], time));
+		put_json_value(f, b, i);
 		fputs("}\n", f);
 	}
 }
@@ -76,14 +96,14 @@ static void put_json_lines(struct result *r, const silex_batch *b)
 static void put_csv_rows(struct result *r, const silex_batch *b)
 {
 	FILE *f = r->a->out;
-	char text[APP_TEXT_SIZE];
+	char text[APP_TEXT_SIZE], time[APP_TEXT_SIZE];
 	struct slx_buf name;
 	slx_buf_init(&name, &r->a->mem, SLX_MEM_OTHER, 1 << 20);
 	app_put_series(&name, b->labels, b->n_labels, NULL);
 	slx_buf_u8(&name, 0);
 	for (size_t i = 0; i < b->n; i++) {
 		const char *s = cell(b, i, true, text);
-		fprintf(f, "%s,", app_time_text(b->times[i], (char[APP_TEXT_SIZE]){ 0 }));
+		fprintf(f, "%s,", app_time_text(b->times[i], time));
 		app_put_csv(f, (char *)name.p, ',');
 		fputc(',', f);
 		app_put_csv(f, s ? s : "", ',');
@@ -92,36 +112,21 @@ static void put_csv_rows(struct result *r, const silex_batch *b)
 	slx_buf_free(&name);
 }
 
-static void json_series(FILE *f, const silex_batch *b, bool first)
-{
-	fputs(first ? "\n {\"labels\":{" : "]},\n {\"labels\":{", f);
-	for (size_t k = 0; k < b->n_labels; k++) {
-		fputs(k ? "," : "", f);
-		app_put_json(f, b->labels[k].name);
-		fputc(':', f);
-		app_put_json(f, b->labels[k].value);
-	}
-	fputs("},\"samples\":[", f);
-}
-
-/* [{"labels":{...},"samples":[["time",value],...]},...] */
+/* [{"name":"hr","labels":{},"samples":[["time",value],...]},...] */
 static void put_json(struct result *r, const silex_batch *b, uint64_t *series)
 {
 	FILE *f = r->a->out;
-	char text[APP_TEXT_SIZE];
+	char time[APP_TEXT_SIZE];
 	bool begins = *series != b->series;
-	if (begins)
-		json_series(f, b, *series == UINT64_MAX);
+	if (begins) {
+		fputs(*series == UINT64_MAX ? "\n {" : "]},\n {", f);
+		put_identity(f, b);
+		fputs(",\"samples\":[", f);
+	}
 	*series = b->series;
 	for (size_t i = 0; i < b->n; i++) {
-		const char *s = cell(b, i, true, text);
-		fprintf(f, "%s[\"%s\",", begins && !i ? "" : ",", app_time_text(b->times[i], (char[APP_TEXT_SIZE]){ 0 }));
-		if (!s)
-			fputs("null", f);
-		else if (b->states)
-			app_put_json(f, s);
-		else
-			app_put_json_number(f, s);
+		fprintf(f, "%s[\"%s\",", begins && !i ? "" : ",", app_time_text(b->times[i], time));
+		put_json_value(f, b, i);
 		fputc(']', f);
 	}
 }
