@@ -34,7 +34,8 @@ bool slx_vfs_sim_fired(struct slx_vfs_sim *s);     /* the armed fault has happen
 const char *slx_vfs_sim_fired_at(struct slx_vfs_sim *s); /* "write wal/000001.log", for messages */
 
 /* After POWER_CUT or KILL (or at any time: power cut now): all open files become stale (their calls fail), locks are
- * gone, and the visible content becomes what survived. */
+ * gone, and the visible content becomes what survived. What still holds files of the life before may open and write
+ * new ones: close it before (arm a KILL at 1 for an end without a clean close). */
 void slx_vfs_sim_reboot(struct slx_vfs_sim *s, bool power_cut);
 
 /* Test of the test: pretend that syncs (of files whose path contains `substring`; NULL ends it) do nothing though they

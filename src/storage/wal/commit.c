@@ -267,7 +267,7 @@ static silex_status continue_segment(struct slx_wal_file *w, struct slx_wal_segm
 	}
 	slx_file_close(old->file);
 	old->file = NULL;
-	old->dirty = false;
+	old->dirty &= w->sync == SLX_WAL_NEVER; /* what was written before is only there; a sync may still keep it */
 	return SILEX_OK;
 }
 

@@ -100,7 +100,6 @@ static silex_status judge(struct replay *x, struct slx_wal_segment *s, uint64_t 
 	*ret = x->next <= x->marked ? DAMAGED : TORN;
 	if (*ret == DAMAGED) {
 		x->report->torn_frames = 0;
-		s->damaged = true;
 	} else {
 		x->torn = s;
 		x->report->torn_bytes += s->size - offset;
@@ -212,6 +211,7 @@ static silex_status pass_bad_bytes(struct replay *x, struct slx_wal_segment *s, 
 	SLX_TRY(slx_walseg_find(r, offset + 1, s->header.first_seq, x->next, &f, &found, err));
 	*ret_offset = found ? f.offset : r->size;
 	note_damage(x, s, offset, *ret_offset - offset);
+	s->damaged = true;
 	return SILEX_OK;
 }
 
