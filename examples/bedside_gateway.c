@@ -12,10 +12,11 @@
 
 enum { VITALS = 10, SECONDS = 1800 };
 
-#define SECOND INT64_C(1000000000)
+#define SECOND   INT64_C(1000000000)
 #define ADMITTED INT64_C(1714550400000000000) /* 2024-05-01T08:00:00Z */
 
-static const char *const names[VITALS] = { "hr", "spo2", "resp", "abp_sys", "abp_dia", "abp_mean", "temp", "etco2", "cvp", "pulse" };
+static const char *const names[VITALS] = { "hr", "spo2", "resp", "abp_sys", "abp_dia", "abp_mean", "temp", "etco2",
+	"cvp", "pulse" };
 static const double usual[VITALS] = { 78, 97, 16, 121, 76, 91, 36.8, 38, 8, 78 };
 
 static silex_error err;

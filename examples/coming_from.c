@@ -11,23 +11,23 @@
 #include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
-#define T0 INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
+#define T0     INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
 
 static silex_error err;
 
 /* Ends the program, naming the line, when a call fails or an expectation does not hold. */
-#define MUST(call)                                                                   \
-	do {                                                                         \
-		if ((call) != SILEX_OK) {                                            \
-			fprintf(stderr, "line %d: %s\n", __LINE__, err.message);     \
-			exit(1);                                                     \
-		}                                                                    \
+#define MUST(call)                                                   \
+	do {                                                             \
+		if ((call) != SILEX_OK) {                                    \
+			fprintf(stderr, "line %d: %s\n", __LINE__, err.message); \
+			exit(1);                                                 \
+		}                                                            \
 	} while (0)
-#define EXPECT(condition)                                                            \
-	do {                                                                         \
+#define EXPECT(condition)                                                    \
+	do {                                                                     \
 		if (!(condition)) {                                                  \
 			fprintf(stderr, "line %d: expected %s\n", __LINE__, #condition); \
-			exit(1);                                                     \
+			exit(1);                                                         \
 		}                                                                    \
 	} while (0)
 
@@ -81,7 +81,8 @@ static void labelled_store(const char *dir)
 	silex_metrics m = { .size = sizeof m };
 	silex_batch_result result;
 	const char *selectors[] = { "hr{patient=\"1\"}" };
-	const silex_row rows[] = { { hr, 2, T0 + 1 * SECOND, silex_float(74) }, { spo2, 2, T0 + 1 * SECOND, silex_float(97) } };
+	const silex_row rows[] = { { hr, 2, T0 + 1 * SECOND, silex_float(74) },
+		{ spo2, 2, T0 + 1 * SECOND, silex_float(97) } };
 	atomic_int done = 0;
 	double last;
 	uint64_t deleted;
@@ -91,7 +92,8 @@ static void labelled_store(const char *dir)
 	MUST(silex_insert(db, NULL, hr, 2, T0, silex_float(72), &err));
 	MUST(silex_insert_batch(db, NULL, rows, 2, &result, &err));
 	EXPECT(result.accepted == 2 && result.refused == 0);
-	MUST(silex_insert_async(db, NULL, &(silex_row){ hr, 2, T0 + 2 * SECOND, silex_float(75) }, 1, async_done, &done, &err));
+	MUST(silex_insert_async(
+		db, NULL, &(silex_row){ hr, 2, T0 + 2 * SECOND, silex_float(75) }, 1, async_done, &done, &err));
 	MUST(silex_flush(db, &err)); /* everything acknowledged is durable */
 
 	silex_query_init(&q);
@@ -146,7 +148,8 @@ static void series_store(const char *dir)
 	MUST(silex_series_open(db, NULL, hr, 2, &s, &err)); /* once; then by handle */
 	for (int i = 10; i < 20; i++)
 		MUST(silex_append(db, &(silex_point){ s, T0 + i * SECOND, 80 + i }, 1, &err));
-	MUST(silex_append_values(s, &(int64_t){ T0 + 20 * SECOND }, &(silex_value){ SILEX_FLOAT64, { .f = 100 } }, 1, &err));
+	MUST(
+		silex_append_values(s, &(int64_t){ T0 + 20 * SECOND }, &(silex_value){ SILEX_FLOAT64, { .f = 100 } }, 1, &err));
 	silex_series_close(s);
 
 	silex_query_init(&q);
@@ -191,7 +194,7 @@ static void built_store(const char *dir)
 	MUST(silex_options_set(&o, "memory_limit", "32MB", &err));
 	MUST(silex_options_set(&o, "block_duration", "2h", &err));
 	MUST(silex_options_set(&o, "sync", "interval", &err));
-	MUST(silex_open(NULL, &o, &db, &err)); /* in memory */
+	MUST(silex_open(NULL, &o, &db, &err));                                      /* in memory */
 	MUST(silex_insert(db, "ward-3", hr, 2, T0 / 1000000, silex_int(72), &err)); /* milliseconds now; a tenant */
 	MUST(silex_close(db, &err));
 
@@ -210,7 +213,8 @@ static void built_store(const char *dir)
 	MUST(silex_compress(times, values, 100, &packing, packed, sizeof packed, &size, &err));
 	MUST(silex_compressed_info_read(packed, size, &info, &err));
 	MUST(silex_decompress(packed, size, NULL, back_times, back_values, 100, &n, &err));
-	EXPECT(info.n == 100 && n == 100 && memcmp(times, back_times, sizeof times) == 0 && memcmp(values, back_values, sizeof values) == 0);
+	EXPECT(info.n == 100 && n == 100 && memcmp(times, back_times, sizeof times) == 0 &&
+		memcmp(values, back_values, sizeof values) == 0);
 	printf("3. a builder with compressor and config: 100 points in %zu bytes\n", size);
 }
 

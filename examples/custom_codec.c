@@ -15,7 +15,7 @@
 enum { POINTS = 20000, RUNS_CODEC_ID = 200, RUN_SIZE = 4 + 8 };
 
 #define SECOND INT64_C(1000000000)
-#define BEGIN INT64_C(1714521600000000000)
+#define BEGIN  INT64_C(1714521600000000000)
 
 static silex_error err;
 
@@ -116,9 +116,10 @@ static int standalone(const int64_t *times, const double *values)
 		if (silex_compress(times, values, POINTS, &o, packed, sizeof packed, &size, &err) != SILEX_OK)
 			return fail(names[i]);
 		if (silex_compressed_info_read(packed, size, &info, &err) != SILEX_OK ||
-		    silex_decompress(packed, size, &o, back_times, back_values, POINTS, &n, &err) != SILEX_OK)
+			silex_decompress(packed, size, &o, back_times, back_values, POINTS, &n, &err) != SILEX_OK)
 			return fail(names[i]);
-		if (n != POINTS || memcmp(values, back_values, sizeof back_values) || memcmp(times, back_times, sizeof back_times)) {
+		if (n != POINTS || memcmp(values, back_values, sizeof back_values) ||
+			memcmp(times, back_times, sizeof back_times)) {
 			fprintf(stderr, "%s: did not come back\n", names[i]);
 			return 1;
 		}

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
-#define BEGIN INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
+#define BEGIN  INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
 
 enum { KILL_AFTER = 500, FILL_ROWS = 4000 };
 
@@ -39,7 +39,8 @@ static silex_status open_logger(const char *dir, silex_db **ret)
 
 static silex_status log_one(silex_db *db, uint64_t i)
 {
-	return silex_insert(db, NULL, labels, 2, BEGIN + (int64_t)i * SECOND, silex_float(3.3 + (double)(i % 10) / 100), &err);
+	return silex_insert(
+		db, NULL, labels, 2, BEGIN + (int64_t)i * SECOND, silex_float(3.3 + (double)(i % 10) / 100), &err);
 }
 
 /* What is there: count and the last time. NOT_FOUND means a new device. */
@@ -111,7 +112,8 @@ static int fill_the_disk(silex_db *db, uint64_t before)
 		fprintf(stderr, "the disk should have been full\n");
 		return 1;
 	}
-	printf("full disk: %llu samples in, then: %s: %s\n", (unsigned long long)(n - before), silex_status_text(st), err.message);
+	printf("full disk: %llu samples in, then: %s: %s\n", (unsigned long long)(n - before), silex_status_text(st),
+		err.message);
 	if (what_is_there(db, &readable) != SILEX_OK)
 		return fail("reading on a full disk");
 	printf("           %llu samples can still be read\n", (unsigned long long)readable);
@@ -126,14 +128,16 @@ int main(int argc, char **argv)
 	const char *dir = argc > 1 ? argv[1] : mkdtemp(temporary);
 	silex_db *db;
 	uint64_t earlier, there, after;
-	if (open_logger(dir, &db) != SILEX_OK || what_is_there(db, &earlier) != SILEX_OK || silex_close(db, &err) != SILEX_OK)
+	if (open_logger(dir, &db) != SILEX_OK || what_is_there(db, &earlier) != SILEX_OK ||
+		silex_close(db, &err) != SILEX_OK)
 		return fail("open");
 	printf("%s: %llu samples from earlier runs\n", dir, (unsigned long long)earlier);
 
 	uint64_t acknowledged = kill_a_logger(dir);
 	if (open_logger(dir, &db) != SILEX_OK || what_is_there(db, &there) != SILEX_OK)
 		return fail("open after kill -9");
-	printf("kill -9:   %llu samples acknowledged, %llu there\n", (unsigned long long)acknowledged, (unsigned long long)there);
+	printf("kill -9:   %llu samples acknowledged, %llu there\n", (unsigned long long)acknowledged,
+		(unsigned long long)there);
 	if (acknowledged < KILL_AFTER || there < acknowledged) {
 		fprintf(stderr, "samples were lost\n");
 		return 1;

@@ -11,7 +11,7 @@
 
 enum { SYMBOLS = 3, TICKS = 60000, BATCH = 1000, BARS = 6 };
 
-#define OPEN INT64_C(1714570200123456789) /* 2024-05-01T13:30:00.123456789Z */
+#define OPEN   INT64_C(1714570200123456789) /* 2024-05-01T13:30:00.123456789Z */
 #define MINUTE INT64_C(60000000000)
 
 static const char *const symbols[SYMBOLS] = { "AAA", "BBB", "CCC" };
@@ -74,13 +74,14 @@ static silex_status print_bars(silex_db *db, int *ret_bad)
 	double open[BARS] = { 0 }, high[BARS] = { 0 }, low[BARS] = { 0 }, close[BARS] = { 0 }, median[BARS] = { 0 };
 	silex_status st;
 	if ((st = bars(db, SILEX_AGG_FIRST, open)) != SILEX_OK || (st = bars(db, SILEX_AGG_MAX, high)) != SILEX_OK ||
-	    (st = bars(db, SILEX_AGG_MIN, low)) != SILEX_OK || (st = bars(db, SILEX_AGG_LAST, close)) != SILEX_OK ||
-	    (st = bars(db, SILEX_AGG_MEDIAN, median)) != SILEX_OK)
+		(st = bars(db, SILEX_AGG_MIN, low)) != SILEX_OK || (st = bars(db, SILEX_AGG_LAST, close)) != SILEX_OK ||
+		(st = bars(db, SILEX_AGG_MEDIAN, median)) != SILEX_OK)
 		return st;
 	printf("minute    open    high     low   close  median\n");
 	for (int i = 0; i < BARS; i++) {
 		printf("%6d %7.2f %7.2f %7.2f %7.2f %7.2f\n", i, open[i], high[i], low[i], close[i], median[i]);
-		*ret_bad += !(low[i] > 0 && low[i] <= open[i] && open[i] <= high[i] && low[i] <= close[i] && close[i] <= high[i]);
+		*ret_bad +=
+			!(low[i] > 0 && low[i] <= open[i] && open[i] <= high[i] && low[i] <= close[i] && close[i] <= high[i]);
 	}
 	return SILEX_OK;
 }

@@ -48,39 +48,44 @@ enum app_opt_type {
 };
 
 struct app_opt {
-	const char *name;    /* without the dashes; NULL ends a table */
-	char letter;         /* 0: none */
+	const char *name; /* without the dashes; NULL ends a table */
+	char letter;      /* 0: none */
 	enum app_opt_type type;
 	const char *arg;     /* how help calls the value: "DIR" */
 	const char *choices; /* APP_CHOICE: "a|b|c"; for APP_TEXT: proposals for completion, or NULL */
 	const char *help;
-	size_t offset;       /* of the member in the command's struct */
+	size_t offset; /* of the member in the command's struct */
 };
 
-#define APP_OPT(st, member, name, letter, type, arg, choices, help) \
-	{ name, letter, type, arg, choices, help, offsetof(struct st, member) }
-#define APP_OPT_END { NULL, 0, APP_FLAG, NULL, NULL, NULL, 0 }
+#define APP_OPT(st, member, name, letter, type, arg, choices, help)         \
+	{                                                                       \
+		name, letter, type, arg, choices, help, offsetof(struct st, member) \
+	}
+#define APP_OPT_END                            \
+	{                                          \
+		NULL, 0, APP_FLAG, NULL, NULL, NULL, 0 \
+	}
 
 /* --- commands --------------------------------------------------------------------------------------------------- */
 
 struct app;
 
 enum {
-	APP_USES_DATA = 1,   /* --data, --tenant, --option, --config */
-	APP_USES_OUTPUT = 2, /* --output */
+	APP_USES_DATA = 1,    /* --data, --tenant, --option, --config */
+	APP_USES_OUTPUT = 2,  /* --output */
 	APP_USES_FORMAT = 64, /* --format */
-	APP_HIDDEN = 4,      /* not in lists */
+	APP_HIDDEN = 4,       /* not in lists */
 	APP_NOT_IN_SHELL = 8,
-	APP_ARGS_FILES = 16, /* operands are files, for completion */
+	APP_ARGS_FILES = 16,    /* operands are files, for completion */
 	APP_ARGS_SELECTOR = 32, /* operands are selectors */
 };
 
 struct app_command {
 	const char *name;
-	const char *args;     /* "FILE..." */
-	const char *summary;  /* one line, no capital, no full stop */
-	const char *text;     /* paragraphs for help */
-	const char *examples; /* lines "command\twhat it does\n" */
+	const char *args;              /* "FILE..." */
+	const char *summary;           /* one line, no capital, no full stop */
+	const char *text;              /* paragraphs for help */
+	const char *examples;          /* lines "command\twhat it does\n" */
 	const struct app_opt *options; /* NULL: none of its own */
 	size_t options_size;           /* of the struct they fill */
 	int args_min, args_max;        /* operands; max -1: any number */
@@ -110,11 +115,11 @@ struct app {
 	silex_db *db;        /* open already, in the shell; NULL: each command opens for itself */
 	const char *db_path; /* of that */
 	struct slx_mem mem;
-	FILE *out;           /* results */
+	FILE *out; /* results */
 	bool out_tty, err_tty, color, utf8;
-	int width;           /* columns of the terminal, 80 when there is none */
-	int64_t now;         /* nanoseconds, at the start of the command */
-	char **words;        /* argument strings split by the parser, freed after the command */
+	int width;    /* columns of the terminal, 80 when there is none */
+	int64_t now;  /* nanoseconds, at the start of the command */
+	char **words; /* argument strings split by the parser, freed after the command */
 	size_t words_n;
 };
 
@@ -145,7 +150,7 @@ __attribute__((format(printf, 1, 2))) void app_say(const char *fmt, ...); /* "si
 int app_fail(const char *what, const silex_error *err);
 __attribute__((format(printf, 1, 2))) int app_usage(const char *fmt, ...); /* says it, returns APP_USAGE */
 
-void *app_alloc(size_t n); /* zeroed; ends the program when there is no memory */
+void *app_alloc(size_t n);                                   /* zeroed; ends the program when there is no memory */
 void *app_grow(void *p, size_t n, size_t *cap, size_t size); /* room for element n of an array */
 char *app_strdup(const char *s);
 char *app_strndup(const char *s, size_t n);
@@ -171,15 +176,15 @@ enum { APP_TEXT_SIZE = 64 };
 bool app_parse_count(const char *s, uint64_t *ret);
 silex_status app_parse_time(const char *s, int64_t now, int64_t *ret, silex_error *err);
 silex_status app_parse_span(const char *s, int64_t *ret, silex_error *err);
-const char *app_time_text(int64_t t, char ret[APP_TEXT_SIZE]);    /* RFC 3339 */
-const char *app_span_text(int64_t ns, char ret[APP_TEXT_SIZE]);   /* "1.5 s", "3 h 20 m" */
-const char *app_count_text(uint64_t n, char ret[APP_TEXT_SIZE]);  /* "1,234,567" */
-const char *app_bytes_text(uint64_t n, char ret[APP_TEXT_SIZE]);  /* "1.2 MB" */
-const char *app_rate_text(double n, char ret[APP_TEXT_SIZE]);     /* "1.25 M" */
-const char *app_real_text(double v, char ret[APP_TEXT_SIZE]);     /* shortest that reads back */
-const char *app_short_text(double v, char ret[APP_TEXT_SIZE]);    /* six significant digits */
+const char *app_time_text(int64_t t, char ret[APP_TEXT_SIZE]);   /* RFC 3339 */
+const char *app_span_text(int64_t ns, char ret[APP_TEXT_SIZE]);  /* "1.5 s", "3 h 20 m" */
+const char *app_count_text(uint64_t n, char ret[APP_TEXT_SIZE]); /* "1,234,567" */
+const char *app_bytes_text(uint64_t n, char ret[APP_TEXT_SIZE]); /* "1.2 MB" */
+const char *app_rate_text(double n, char ret[APP_TEXT_SIZE]);    /* "1.25 M" */
+const char *app_real_text(double v, char ret[APP_TEXT_SIZE]);    /* shortest that reads back */
+const char *app_short_text(double v, char ret[APP_TEXT_SIZE]);   /* six significant digits */
 
-double app_seconds(void);     /* monotonic */
+double app_seconds(void); /* monotonic */
 int64_t app_wall_ns(void);
 
 /* name{a="b"}: the labels in that order, skipping names in `skip` (NULL-terminated list; may be NULL). */
@@ -211,7 +216,7 @@ struct app_progress {
 void app_progress_begin(struct app_progress *p, const struct app *a, const char *what);
 /* total 0: unknown. points 0: not shown. */
 void app_progress_show(struct app_progress *p, uint64_t done, uint64_t total, uint64_t points);
-void app_progress_end(struct app_progress *p); /* wipes the bar */
+void app_progress_end(struct app_progress *p);                                        /* wipes the bar */
 bool app_progress_stage(void *arg, const char *stage, uint64_t done, uint64_t total); /* a silex_progress_fn */
 
 #endif

@@ -13,7 +13,7 @@
 
 enum { ROUND_VALUES = 1 << 16, LATENCIES_MAX = 1 << 20 };
 
-#define STEP INT64_C(10000000000) /* ten seconds between samples of a series */
+#define STEP  INT64_C(10000000000)         /* ten seconds between samples of a series */
 #define BEGIN INT64_C(1767225600000000000) /* 2026-01-01 */
 
 struct bench_options {
@@ -263,7 +263,8 @@ static silex_status create_series(struct bench *b)
 	start(b);
 	for (uint64_t i = 0; st == SILEX_OK && more(b); i++) {
 		snprintf(host, sizeof host, "host-%llu", (unsigned long long)i);
-		const silex_label labels[] = { { "__name__", "cpu" }, { "host", host }, { "region", "eu-1" }, { "os", "debian" } };
+		const silex_label labels[] = { { "__name__", "cpu" }, { "host", host }, { "region", "eu-1" },
+			{ "os", "debian" } };
 		st = silex_insert(b->db, NULL, labels, 4, BEGIN, silex_float(1), &b->err);
 		b->series = ++b->points;
 	}
@@ -353,14 +354,22 @@ static silex_status query_hours(struct bench *b)
 
 static const struct workload workloads[] = {
 	{ "append-handles", "points by handle, no log", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false, append_handles },
-	{ "append-random", "the same over many series in random order", 1000000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false, append_random },
-	{ "columns", "rows of ten values that share an instant, no log", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false, columns },
-	{ "insert-labels", "rows with their labels as text, no log", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, true, insert_labels },
-	{ "create-series", "a new series with every row, no log", 1, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, true, create_series },
-	{ "wal", "points by handle through the log, sync=interval", 100000, 2, SILEX_WAL_FILE, SILEX_SYNC_INTERVAL, false, wal },
-	{ "commits", "single points, each on disk before the next, sync=always", 1000, 16, SILEX_WAL_FILE, SILEX_SYNC_ALWAYS, false, commits },
-	{ "query-last-hour", "the last hour of one series out of a day", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false, query_last_hour },
-	{ "query-hours", "hourly sums of a day, all series, from blocks", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false, query_hours },
+	{ "append-random", "the same over many series in random order", 1000000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false,
+		append_random },
+	{ "columns", "rows of ten values that share an instant, no log", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false,
+		columns },
+	{ "insert-labels", "rows with their labels as text, no log", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, true,
+		insert_labels },
+	{ "create-series", "a new series with every row, no log", 1, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, true,
+		create_series },
+	{ "wal", "points by handle through the log, sync=interval", 100000, 2, SILEX_WAL_FILE, SILEX_SYNC_INTERVAL, false,
+		wal },
+	{ "commits", "single points, each on disk before the next, sync=always", 1000, 16, SILEX_WAL_FILE,
+		SILEX_SYNC_ALWAYS, false, commits },
+	{ "query-last-hour", "the last hour of one series out of a day", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false,
+		query_last_hour },
+	{ "query-hours", "hourly sums of a day, all series, from blocks", 1000, 1, SILEX_WAL_NONE, SILEX_SYNC_NEVER, false,
+		query_hours },
 };
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 
@@ -434,8 +443,11 @@ static void raise_memory(silex_options *o)
 static int run_one(struct app *a, const struct bench_options *o, const struct workload *w)
 {
 	const char *temporary = o->directory ? o->directory : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-	struct bench b = { .a = a, .o = o, .seconds = o->seconds ? (double)o->seconds : 3,
-		.series = o->series ? o->series : w->series, .threads = o->threads ? o->threads : w->threads };
+	struct bench b = { .a = a,
+		.o = o,
+		.seconds = o->seconds ? (double)o->seconds : 3,
+		.series = o->series ? o->series : w->series,
+		.threads = o->threads ? o->threads : w->threads };
 	silex_options options;
 	int st = app_db_options(a, &options);
 	if (st != APP_OK)
@@ -514,7 +526,8 @@ static const struct app_opt bench_opts[] = {
 	APP_OPT(bench_options, seconds, "seconds", 's', APP_COUNT, "N", NULL, "how long the timed part runs [3]"),
 	APP_OPT(bench_options, series, "series", 'n', APP_COUNT, "N", NULL, "how many series [by workload]"),
 	APP_OPT(bench_options, threads, "threads", 't', APP_COUNT, "N", NULL, "writers, in wal and commits [2, 16]"),
-	APP_OPT(bench_options, directory, "directory", 0, APP_TEXT, "DIR", NULL, "where the temporary database lies [$TMPDIR or /tmp]"),
+	APP_OPT(bench_options, directory, "directory", 0, APP_TEXT, "DIR", NULL,
+		"where the temporary database lies [$TMPDIR or /tmp]"),
 	APP_OPT_END,
 };
 
@@ -522,10 +535,11 @@ const struct app_command app_bench = {
 	.name = "bench",
 	.args = "[WORKLOAD...|all]",
 	.summary = "measure the engine on this machine",
-	.text = "Without a workload it lists them. A workload runs on a temporary database and prints points per second and\n"
+	.text =
+		"Without a workload it lists them. A workload runs on a temporary database and prints points per second and\n"
 		"points per second of processor time, all threads counted.",
 	.examples = "silex bench append-handles --seconds 5\n"
-		"silex bench wal --series 10k --threads 4 -O codec=gorilla\n",
+				"silex bench wal --series 10k --threads 4 -O codec=gorilla\n",
 	.options = bench_opts,
 	.options_size = sizeof(struct bench_options),
 	.args_min = 0,

@@ -46,28 +46,29 @@ double app_nice_step(double range, int ticks_max)
 
 int64_t app_nice_time_step(int64_t range, int ticks_max)
 {
-	static const int64_t seconds[] = { 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600,
-		43200, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400 };
+	static const int64_t seconds[] = { 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400,
+		21600, 43200, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400 };
 	double rough = (double)range / ticks_max;
 	if (rough <= 0.5e9)
 		return rough < 1 ? 1 : (int64_t)app_nice_step((double)range, ticks_max);
 	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++)
 		if ((double)seconds[i] * 1e9 >= rough)
 			return seconds[i] * SECOND;
-	return (int64_t)app_nice_step((double)range / (86400e9 * 365), ticks_max) >= 1 ?
-		(int64_t)app_nice_step((double)range / (86400e9 * 365), ticks_max) * 365 * 86400 * SECOND : 91 * 86400 * SECOND;
+	return (int64_t)app_nice_step((double)range / (86400e9 * 365), ticks_max) >= 1
+		? (int64_t)app_nice_step((double)range / (86400e9 * 365), ticks_max) * 365 * 86400 * SECOND
+		: 91 * 86400 * SECOND;
 }
 
 struct plot {
 	const struct app_chart *c;
-	int columns, rows;  /* character cells */
-	int dot_x, dot_y;   /* dots per cell */
+	int columns, rows; /* character cells */
+	int dot_x, dot_y;  /* dots per cell */
 	int64_t from, to;
 	double low, high;
-	int margin;         /* columns left of the axis */
+	int margin; /* columns left of the axis */
 	double y_step;
-	uint8_t *dots;      /* per cell: braille bits, or 1 + series of a mark */
-	uint8_t *owner;     /* per cell: series, for colour */
+	uint8_t *dots;  /* per cell: braille bits, or 1 + series of a mark */
+	uint8_t *owner; /* per cell: series, for colour */
 };
 
 static bool find_range(struct plot *p)
@@ -290,7 +291,8 @@ static void put_times(const struct plot *p, FILE *f)
 	for (int n = p->columns + APP_TEXT_SIZE - 1; n && texts[n - 1] == ' ';)
 		texts[--n] = 0;
 	fprintf(f, "\n%*s  %s\n", p->margin, "", texts);
-	fprintf(f, "%*s  %s %s %s\n", p->margin, "", app_time_text(p->from, from), p->c->utf8 ? "–" : "to", app_time_text(p->to, to));
+	fprintf(f, "%*s  %s %s %s\n", p->margin, "", app_time_text(p->from, from), p->c->utf8 ? "–" : "to",
+		app_time_text(p->to, to));
 	free(axis);
 	free(texts);
 }

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #define MINUTE INT64_C(60000000000)
-#define START INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
+#define START  INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
 
 static char *draw(struct app_chart *c)
 {
@@ -130,8 +130,11 @@ static void round_steps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_series_in_braille), cmocka_unit_test(two_series_in_ascii), cmocka_unit_test(a_gap_stays_empty),
-		cmocka_unit_test(odd_inputs), cmocka_unit_test(round_steps),
+		cmocka_unit_test(one_series_in_braille),
+		cmocka_unit_test(two_series_in_ascii),
+		cmocka_unit_test(a_gap_stays_empty),
+		cmocka_unit_test(odd_inputs),
+		cmocka_unit_test(round_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,23 @@
 #include "app/commands.h"
 
 const struct app_command *const app_commands[] = {
-	&app_import, &app_export, &app_query, &app_series, &app_labels_command, &app_delete, &app_stats, &app_compact,
-	&app_checkpoint, &app_inspect, &app_verify, &app_upgrade, &app_compression, &app_bench, &app_demo, &app_shell,
-	&app_completion, &app_version, NULL,
+	&app_import,
+	&app_export,
+	&app_query,
+	&app_series,
+	&app_labels_command,
+	&app_delete,
+	&app_stats,
+	&app_compact,
+	&app_checkpoint,
+	&app_inspect,
+	&app_verify,
+	&app_upgrade,
+	&app_compression,
+	&app_bench,
+	&app_demo,
+	&app_shell,
+	&app_completion,
+	&app_version,
+	NULL,
 };

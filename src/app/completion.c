@@ -31,10 +31,7 @@ static void put_choices(FILE *f, const char *choices)
 
 /* --- bash ------------------------------------------------------------------------------------------------------- */
 
-static void bash_word(FILE *f, const struct app_command *c, const struct app_opt *o)
-{
-	fprintf(f, " --%s", o->name);
-}
+static void bash_word(FILE *f, const struct app_command *c, const struct app_opt *o) { fprintf(f, " --%s", o->name); }
 
 static void bash_value(FILE *f, const struct app_command *c, const struct app_opt *o)
 {
@@ -60,11 +57,11 @@ static void bash_value(FILE *f, const struct app_command *c, const struct app_op
 static void bash(FILE *f)
 {
 	fputs("# bash completion for silex, printed by `silex completion bash`\n"
-	      "_silex() {\n"
-	      "\tCOMPREPLY=()\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=\n"
-	      "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-	      "\t\tCOMPREPLY=($(compgen -W \"",
+		  "_silex() {\n"
+		  "\tCOMPREPLY=()\n"
+		  "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=\n"
+		  "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+		  "\t\tCOMPREPLY=($(compgen -W \"",
 		f);
 	put_commands(f, " ");
 	fputs("\" -- \"$cur\"))\n\t\treturn\n\tfi\n\tcase $command:$prev in\n", f);
@@ -77,11 +74,11 @@ static void bash(FILE *f)
 		fputs("\" ;;\n", f);
 	}
 	fputs("\t\tesac\n"
-	      "\t\tcase $cur in -*) ;; *) COMPREPLY=($(compgen -f -- \"$cur\")); return ;; esac\n"
-	      "\tfi\n"
-	      "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-	      "}\n"
-	      "complete -o filenames -F _silex silex\n",
+		  "\t\tcase $cur in -*) ;; *) COMPREPLY=($(compgen -f -- \"$cur\")); return ;; esac\n"
+		  "\tfi\n"
+		  "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+		  "}\n"
+		  "complete -o filenames -F _silex silex\n",
 		f);
 }
 
@@ -126,7 +123,8 @@ static void zsh_option(FILE *f, const struct app_command *c, const struct app_op
 static void zsh(FILE *f)
 {
 	fputs("#compdef silex\n# zsh completion for silex, printed by `silex completion zsh`\n"
-	      "_silex() {\n\tlocal -a commands\n\tcommands=(\n", f);
+		  "_silex() {\n\tlocal -a commands\n\tcommands=(\n",
+		f);
 	for (const struct app_command *const *c = app_commands; *c; c++)
 		if (!((*c)->uses & APP_HIDDEN)) {
 			fprintf(f, "\t\t'%s:", (*c)->name);
@@ -134,7 +132,8 @@ static void zsh(FILE *f)
 			fputs("'\n", f);
 		}
 	fputs("\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n"
-	      "\tlocal command=$words[2]\n\tshift words\n\t(( CURRENT-- ))\n\tcase $command in\n", f);
+		  "\tlocal command=$words[2]\n\tshift words\n\t(( CURRENT-- ))\n\tcase $command in\n",
+		f);
 	for (const struct app_command *const *c = app_commands; *c; c++) {
 		fprintf(f, "\t%s)\n\t\t_arguments", (*c)->name);
 		options_of(f, *c, zsh_option);
@@ -261,9 +260,11 @@ static void man_command(FILE *f, const struct app_command *c)
 
 static void man(FILE *f)
 {
-	fprintf(f, ".\\\" Printed by `silex completion man`; do not edit.\n.TH SILEX 1 \"\" \"Silex %s\" \"Silex\"\n"
+	fprintf(f,
+		".\\\" Printed by `silex completion man`; do not edit.\n.TH SILEX 1 \"\" \"Silex %s\" \"Silex\"\n"
 		".SH NAME\nsilex \\- time series in one small engine\n.SH SYNOPSIS\n.B silex\n.I COMMAND\n"
-		"[\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...\n.SH COMMANDS\n", silex_version());
+		"[\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...\n.SH COMMANDS\n",
+		silex_version());
 	for (const struct app_command *const *c = app_commands; *c; c++)
 		if (!((*c)->uses & APP_HIDDEN))
 			man_command(f, *c);
@@ -274,9 +275,10 @@ static void man(FILE *f)
 	man_table(f, app_output_options);
 	man_table(f, app_help_options);
 	fputs(".SH \"EXIT STATUS\"\n0 done; 1 failed; 2 the command line was wrong; 3 done, but some lines were refused.\n"
-	      ".SH ENVIRONMENT\n.TP\n.B SILEX_DATA\nthe database, where \\-\\-data is not given\n"
-	      ".TP\n.B NO_COLOR\ncharts without colour\n"
-	      ".SH FILES\n.TP\n.I ~/.silex_history\nwhat was typed in the shell\n", f);
+		  ".SH ENVIRONMENT\n.TP\n.B SILEX_DATA\nthe database, where \\-\\-data is not given\n"
+		  ".TP\n.B NO_COLOR\ncharts without colour\n"
+		  ".SH FILES\n.TP\n.I ~/.silex_history\nwhat was typed in the shell\n",
+		f);
 }
 
 /* --- the command ------------------------------------------------------------------------------------------------ */
@@ -301,9 +303,9 @@ const struct app_command app_completion = {
 	.summary = "print a completion script for a shell, or the manual page",
 	.text = "",
 	.examples = "silex completion bash >/etc/bash_completion.d/silex\n"
-		"silex completion zsh >/usr/share/zsh/vendor-completions/_silex\n"
-		"silex completion fish >~/.config/fish/completions/silex.fish\n"
-		"silex completion man | man -l -\n",
+				"silex completion zsh >/usr/share/zsh/vendor-completions/_silex\n"
+				"silex completion fish >~/.config/fish/completions/silex.fish\n"
+				"silex completion man | man -l -\n",
 	.args_min = 1,
 	.args_max = 1,
 	.uses = APP_USES_OUTPUT,

@@ -25,7 +25,7 @@ struct samples { /* of one series */
 struct input {
 	struct samples *series;
 	size_t n, cap;
-	size_t first;   /* of the file under way: decoders count from 1 */
+	size_t first; /* of the file under way: decoders count from 1 */
 	uint64_t points, errors;
 	size_t longest;
 	int64_t now;
@@ -95,7 +95,8 @@ struct packed {
 	size_t n;
 };
 
-static silex_status encode_all(const struct input *in, const silex_compress_options *o, struct packed *out, silex_error *err)
+static silex_status encode_all(
+	const struct input *in, const silex_compress_options *o, struct packed *out, silex_error *err)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		const struct samples *s = &in->series[i];
@@ -106,7 +107,8 @@ static silex_status encode_all(const struct input *in, const silex_compress_opti
 	return SILEX_OK;
 }
 
-static silex_status decode_all(const struct input *in, const struct packed *from, int64_t *t, double *v, silex_error *err)
+static silex_status decode_all(
+	const struct input *in, const struct packed *from, int64_t *t, double *v, silex_error *err)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		size_t n;
@@ -135,7 +137,8 @@ static silex_status sizes(const struct input *in, const struct packed *from, str
 	return SILEX_OK;
 }
 
-static silex_status measure(const struct input *in, struct packed *packed, int64_t *t, double *v, struct measure *m, silex_error *err)
+static silex_status measure(
+	const struct input *in, struct packed *packed, int64_t *t, double *v, struct measure *m, silex_error *err)
 {
 	silex_compress_options o;
 	silex_status st = SILEX_OK;
@@ -167,8 +170,8 @@ static size_t choose(const struct measure *m, size_t n)
 static void print_json(struct app *a, const struct input *in, const struct measure *m, size_t n, size_t best)
 {
 	double points = (double)in->points;
-	fprintf(a->out, "{\"points\":%llu,\"series\":%zu,\"choice\":\"%s\",\"codecs\":[", (unsigned long long)in->points, in->n,
-		m[best].codec);
+	fprintf(a->out, "{\"points\":%llu,\"series\":%zu,\"choice\":\"%s\",\"codecs\":[", (unsigned long long)in->points,
+		in->n, m[best].codec);
 	for (size_t i = 0; i < n; i++)
 		fprintf(a->out,
 			"%s\n {\"codec\":\"%s\",\"bytes_per_point\":%.4f,\"timestamps\":%.4f,\"values\":%.4f,\"ratio\":%.3f,"
@@ -182,8 +185,8 @@ static void print_table(struct app *a, const struct input *in, const struct meas
 {
 	struct app_table t;
 	char text[APP_TEXT_SIZE], series[APP_TEXT_SIZE];
-	static const char *const titles[] = { "codec", "bytes/point", "timestamps", "values", "ratio to 16", "encode Mpoints/s",
-		"decode Mpoints/s", "" };
+	static const char *const titles[] = { "codec", "bytes/point", "timestamps", "values", "ratio to 16",
+		"encode Mpoints/s", "decode Mpoints/s", "" };
 	double points = (double)in->points;
 	fprintf(a->out, "%s points in %s series\n", app_count_text(in->points, text), app_count_text(in->n, series));
 	app_table_init(&t);
@@ -280,7 +283,8 @@ static int compression_run(struct app *a, void *options, int argc, char **argv)
 
 static const struct app_opt compression_opts[] = {
 	APP_SOURCE_TABLE(compression_options),
-	APP_OPT(compression_options, codecs, "codec", 'C', APP_NAMES, "NAMES", "raw|gorilla|sx|cold|auto", "only these codecs"),
+	APP_OPT(
+		compression_options, codecs, "codec", 'C', APP_NAMES, "NAMES", "raw|gorilla|sx|cold|auto", "only these codecs"),
 	APP_OPT(compression_options, json, "json", 'j', APP_FLAG, NULL, NULL, "as JSON"),
 	APP_OPT_END,
 };
@@ -290,10 +294,10 @@ const struct app_command app_compression = {
 	.args = "FILE...",
 	.summary = "measure the codecs on your own files",
 	.text = "Reads what import reads, packs every series with every codec, checks that it comes back bit for bit, and\n"
-		"prints bytes per point (split into timestamps and values) and speed on one core. auto takes the smallest\n"
-		"codec for each run of samples.",
+			"prints bytes per point (split into timestamps and values) and speed on one core. auto takes the smallest\n"
+			"codec for each run of samples.",
 	.examples = "silex compression vitals.csv\n"
-		"silex compression --json --start 2024-05-01 record.hea\n",
+				"silex compression --json --start 2024-05-01 record.hea\n",
 	.options = compression_opts,
 	.options_size = sizeof(struct compression_options),
 	.args_min = 1,

@@ -60,7 +60,10 @@ static int delete_run(struct app *a, void *options, int argc, char **argv)
 	int st = check(a, o, argc);
 	if (st != APP_OK)
 		return st;
-	snprintf(what, sizeof what, "delete %.100s%s%s", o->tenant ? "the whole tenant " : o->before.set ? "old samples" : argv[0],
+	snprintf(what, sizeof what, "delete %.100s%s%s",
+		o->tenant           ? "the whole tenant "
+			: o->before.set ? "old samples"
+							: argv[0],
 		o->tenant ? a->common.tenant : "", argc > 1 ? " and more" : "");
 	if (!o->yes && !confirmed(a, what)) {
 		app_say("nothing was deleted");
@@ -81,7 +84,8 @@ static int delete_run(struct app *a, void *options, int argc, char **argv)
 static const struct app_opt delete_opts[] = {
 	APP_OPT(delete_options, start, "start", 's', APP_TIME, "TIME", NULL, "from this time on [the beginning]"),
 	APP_OPT(delete_options, end, "end", 'e', APP_TIME, "TIME", NULL, "up to this time, included [the end]"),
-	APP_OPT(delete_options, before, "before", 0, APP_TIME, "TIME", NULL, "everything older than this; --tenant '*' for all tenants"),
+	APP_OPT(delete_options, before, "before", 0, APP_TIME, "TIME", NULL,
+		"everything older than this; --tenant '*' for all tenants"),
 	APP_OPT(delete_options, tenant, "drop-tenant", 0, APP_FLAG, NULL, NULL, "the whole of --tenant"),
 	APP_OPT(delete_options, yes, "yes", 'y', APP_FLAG, NULL, NULL, "do not ask"),
 	APP_OPT_END,
@@ -91,9 +95,11 @@ const struct app_command app_delete = {
 	.name = "delete",
 	.args = "[SELECTOR...]",
 	.summary = "delete samples by selector and time",
-	.text = "Deletes what exists now; what is written later is visible, also at the same times. The space is given back by\n"
+	.text =
+		"Deletes what exists now; what is written later is visible, also at the same times. The space is given back by\n"
 		"the next compaction. Prints how many samples went. On a terminal it asks first.",
-	.examples = "silex delete 'hr{patient=\"17\"}' -s 2024-05-01T10:00 -e 2024-05-01T10:05\tfive minutes of one patient\n"
+	.examples =
+		"silex delete 'hr{patient=\"17\"}' -s 2024-05-01T10:00 -e 2024-05-01T10:05\tfive minutes of one patient\n"
 		"silex delete --before now-52w --yes\teverything older than a year\n",
 	.options = delete_opts,
 	.options_size = sizeof(struct delete_options),

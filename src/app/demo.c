@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SECOND INT64_C(1000000000)
-#define ICU_START INT64_C(1714519885894000000) /* 2024-04-30T23:31:25.894Z: the header's time of day, another year */
+#define SECOND      INT64_C(1000000000)
+#define ICU_START   INT64_C(1714519885894000000) /* 2024-04-30T23:31:25.894Z: the header's time of day, another year */
 #define HOSTS_START INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
 
 enum { HOSTS = 20, FIELDS = 10, ROUNDS = 8640, DATASETS = 3 };
@@ -173,7 +173,8 @@ static silex_status open_host(silex_db *db, int host, silex_series **handles, si
 	for (int f = 0; f < FIELDS; f++) {
 		const silex_label labels[] = { { "__name__", fields[f] }, { "hostname", name }, { "region", regions[host % 3] },
 			{ "rack", rack }, { "os", "Debian12" }, { "arch", host % 4 ? "x64" : "arm64" }, { "team", teams[host % 4] },
-			{ "service", host % 5 ? "web" : "db" }, { "service_version", "1" }, { "service_environment", "production" } };
+			{ "service", host % 5 ? "web" : "db" }, { "service_version", "1" },
+			{ "service_environment", "production" } };
 		silex_status st = silex_series_open(db, NULL, labels, sizeof labels / sizeof *labels, &handles[f], err);
 		if (st != SILEX_OK)
 			return st;
@@ -238,7 +239,8 @@ static int make_hosts(struct demo *d)
 	if (silex_close(db, st == SILEX_OK ? &err : NULL) != SILEX_OK || st != SILEX_OK)
 		return app_fail(NULL, &err);
 	fprintf(d->a->out, "\n(library) silex_columns_append: %s points of %d machines in %s\n",
-		app_count_text((uint64_t)HOSTS * FIELDS * ROUNDS, points), HOSTS, app_span_text((int64_t)((app_seconds() - began) * 1e9), took));
+		app_count_text((uint64_t)HOSTS * FIELDS * ROUNDS, points), HOSTS,
+		app_span_text((int64_t)((app_seconds() - began) * 1e9), took));
 	return APP_OK;
 }
 
@@ -274,7 +276,8 @@ static silex_status measure(struct demo *d, int dataset, silex_metrics *ret, siz
 
 static int show_sizes(struct demo *d)
 {
-	static const char *const titles[] = { "data", "series", "points", "as 16 bytes each", "on disk", "bytes/point", "ratio" };
+	static const char *const titles[] = { "data", "series", "points", "as 16 bytes each", "on disk", "bytes/point",
+		"ratio" };
 	static const char *const what[] = { "ICU vitals, 1/min", "ECG, 360 Hz", "hosts, every 10 s" };
 	struct app_table t;
 	char text[APP_TEXT_SIZE];
@@ -315,7 +318,7 @@ struct change {
 static const silex_label note[] = { { "__name__", "HR" }, { "patient", "s00001" }, { "device", "monitor" } };
 enum { NOTE_LABELS = 3 };
 
-#define AT(minute) (ICU_START + (minute) * 60 * SECOND + 7 * SECOND)
+#define AT(minute) (ICU_START + (minute)*60 * SECOND + 7 * SECOND)
 
 /* What the series of this chapter holds now, on one line. */
 static silex_status show(struct change *c, const char *after)
@@ -391,15 +394,18 @@ static int changes(struct demo *d)
 
 static int arrival(struct demo *d)
 {
-	char *icu = app_printf("%s/icu/s00001-2896-10-10-00-31n.hea", d->samples), *ecg = app_printf("%s/ecg/100s.hea", d->samples);
+	char *icu = app_printf("%s/icu/s00001-2896-10-10-00-31n.hea", d->samples),
+		 *ecg = app_printf("%s/ecg/100s.hea", d->samples);
 	heading(d, "1. Real records go in");
-	tell(d, "An intensive care monitor (MIMIC, PhysioNet): ten vital signs, once a minute. De-identification moved its\n"
+	tell(d,
+		"An intensive care monitor (MIMIC, PhysioNet): ten vital signs, once a minute. De-identification moved its\n"
 		"date to the year 2896, outside the range of 64-bit nanoseconds (1677 to 2262), so --start gives another.");
 	int st = RUN(d, 0, "import", "--start", "2024-04-30T23:31:25.894Z", "-L", "patient=s00001", icu);
 	tell(d, "\nAn electrocardiogram (MIT-BIH record 100): two leads, 360 samples a second. Its header has no date.");
 	if (st == APP_OK)
 		st = RUN(d, 1, "import", "--start", "2024-05-01", "-L", "patient=100", ecg);
-	tell(d, "\nTwenty machines with ten counters each, every ten seconds for a day, made here (always the same):\n"
+	tell(d,
+		"\nTwenty machines with ten counters each, every ten seconds for a day, made here (always the same):\n"
 		"rows of values that share their instant, as an agent on a host would write them.");
 	if (st == APP_OK)
 		st = make_hosts(d);
@@ -439,7 +445,8 @@ static int charts(struct demo *d)
 {
 	heading(d, "4. Two pictures");
 	tell(d, "The heart rate over the night, in the terminal:");
-	int st = RUN(d, 0, "query", "HR", "-s", "2024-05-01T00:00", "-e", "2024-05-01T08:00", "-a", "mean", "-w", "2m", "-f", "chart");
+	int st = RUN(d, 0, "query", "HR", "-s", "2024-05-01T00:00", "-e", "2024-05-01T08:00", "-a", "mean", "-w", "2m",
+		"-f", "chart");
 	tell(d, "\nFour seconds of the ECG: beats.");
 	if (st == APP_OK)
 		st = RUN(d, 1, "query", "MLII", "-s", "2024-05-01T00:00:10", "-e", "2024-05-01T00:00:14", "-f", "chart");
@@ -498,8 +505,10 @@ static int demo_run(struct app *a, void *options, int argc, char **argv)
 }
 
 static const struct app_opt demo_opts[] = {
-	APP_OPT(demo_options, dir, "dir", 'D', APP_TEXT, "DIR", NULL, "where its databases go [a new folder in $TMPDIR or /tmp]"),
-	APP_OPT(demo_options, samples, "samples", 0, APP_TEXT, "DIR", NULL, "where the sample records are [those of this program]"),
+	APP_OPT(demo_options, dir, "dir", 'D', APP_TEXT, "DIR", NULL,
+		"where its databases go [a new folder in $TMPDIR or /tmp]"),
+	APP_OPT(demo_options, samples, "samples", 0, APP_TEXT, "DIR", NULL,
+		"where the sample records are [those of this program]"),
 	APP_OPT_END,
 };
 
@@ -507,10 +516,11 @@ const struct app_command app_demo = {
 	.name = "demo",
 	.args = "",
 	.summary = "a guided tour on real patient data",
-	.text = "Imports an intensive care record, an electrocardiogram and a day of twenty machines; shows what they take, asks\n"
+	.text =
+		"Imports an intensive care record, an electrocardiogram and a day of twenty machines; shows what they take, asks\n"
 		"five queries, draws two charts, changes the past and verifies. It takes some seconds and changes nothing else.",
 	.examples = "silex demo\n"
-		"silex demo --dir /tmp/tour\n",
+				"silex demo --dir /tmp/tour\n",
 	.options = demo_opts,
 	.options_size = sizeof(struct demo_options),
 	.args_min = 0,

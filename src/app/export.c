@@ -14,7 +14,8 @@ struct export_options {
 	struct app_time start, end;
 };
 
-struct export {
+struct export
+{
 	struct app *a;
 	enum export_format format;
 	struct slx_buf out;
@@ -125,8 +126,10 @@ static int export_db(struct export *x, silex_db *db, const silex_query *q)
 static void warn(const struct export *x)
 {
 	if (x->left_out)
-		app_say("%llu samples are not in the file: this format cannot say them (texts as values, odd names; line protocol: NaN "
-			"and infinities); jsonl takes all numbers", (unsigned long long)x->left_out);
+		app_say(
+			"%llu samples are not in the file: this format cannot say them (texts as values, odd names; line protocol: NaN "
+			"and infinities); jsonl takes all numbers",
+			(unsigned long long)x->left_out);
 	if (x->rounded)
 		app_say("%llu times were not whole milliseconds and were rounded; --format openmetrics keeps them",
 			(unsigned long long)x->rounded);
@@ -160,7 +163,8 @@ static int export_run(struct app *a, void *options, int argc, char **argv)
 }
 
 static const struct app_opt export_opts[] = {
-	APP_OPT(export_options, format, "format", 'f', APP_CHOICE, "FORMAT", "jsonl|csv|line|prom|openmetrics", "of the output [jsonl]"),
+	APP_OPT(export_options, format, "format", 'f', APP_CHOICE, "FORMAT", "jsonl|csv|line|prom|openmetrics",
+		"of the output [jsonl]"),
 	APP_OPT(export_options, start, "start", 's', APP_TIME, "TIME", NULL, "from this time on"),
 	APP_OPT(export_options, end, "end", 'e', APP_TIME, "TIME", NULL, "up to this time, included"),
 	APP_OPT_END,
@@ -170,11 +174,12 @@ const struct app_command app_export = {
 	.name = "export",
 	.args = "[SELECTOR...]",
 	.summary = "print samples in a format that import reads back",
-	.text = "Without a selector everything is exported. jsonl and csv keep names, times and values exactly; line protocol\n"
+	.text =
+		"Without a selector everything is exported. jsonl and csv keep names, times and values exactly; line protocol\n"
 		"cannot say NaN and infinities, Prometheus text counts milliseconds, and both exposition formats lose the\n"
 		"difference between 72 and 72.0. What a format cannot say is counted, and the status is 3.",
 	.examples = "silex export | gzip >all.jsonl.gz\teverything\n"
-		"silex export 'hr' -s 2024-05-01 -e 2024-05-02 -f csv -o hr.csv\tone day of one name\n",
+				"silex export 'hr' -s 2024-05-01 -e 2024-05-02 -f csv -o hr.csv\tone day of one name\n",
 	.options = export_opts,
 	.options_size = sizeof(struct export_options),
 	.args_min = 0,

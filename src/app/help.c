@@ -39,7 +39,7 @@ static void put_option(FILE *f, const struct app_opt *o)
 {
 	char left[64], text[512];
 	int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
-			  : snprintf(left, sizeof left, "      --%s", o->name);
+					  : snprintf(left, sizeof left, "      --%s", o->name);
 	if (o->arg)
 		snprintf(left + n, sizeof left - (size_t)n, " %s", o->arg);
 	if (strlen(left) >= OPTION_INDENT)
@@ -79,13 +79,16 @@ void app_option_text(const struct app_opt *o, char *ret, size_t size)
 			choices[n++] = ' ';
 	}
 	snprintf(ret, size, "%s%s%s%s", o->help, n ? ": " : "", choices,
-		o->type == APP_TEXTS ? " (may be repeated)" : o->type == APP_NAMES ? " (a,b,...)" : "");
+		o->type == APP_TEXTS       ? " (may be repeated)"
+			: o->type == APP_NAMES ? " (a,b,...)"
+								   : "");
 }
 
 void app_help(FILE *f, const struct app_command *c)
 {
 	fprintf(f, "silex %s - %s\n\nUsage: silex %s%s%s%s\n", c->name, c->summary, c->name,
-		c->options || c->uses & (APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT) ? " [OPTION]..." : "", *c->args ? " " : "", c->args);
+		c->options || c->uses & (APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT) ? " [OPTION]..." : "",
+		*c->args ? " " : "", c->args);
 	if (*c->text)
 		fputc('\n', f);
 	if (*c->text)
@@ -108,10 +111,13 @@ void app_help(FILE *f, const struct app_command *c)
 
 void app_help_all(FILE *f)
 {
-	fputs("Silex keeps time series in one small engine.\n\nUsage: silex COMMAND [OPTION]... [ARGUMENT]...\n\nCommands:\n", f);
+	fputs(
+		"Silex keeps time series in one small engine.\n\nUsage: silex COMMAND [OPTION]... [ARGUMENT]...\n\nCommands:\n",
+		f);
 	for (const struct app_command *const *c = app_commands; *c; c++)
 		if (!((*c)->uses & APP_HIDDEN))
 			fprintf(f, "  %-12s %s\n", (*c)->name, (*c)->summary);
 	fputs("\n`silex COMMAND --help` tells more. New here? `silex demo` is a guided tour.\n"
-	      "Exit status: 0 done, 1 failed, 2 the command line was wrong, 3 done but some lines were refused.\n", f);
+		  "Exit status: 0 done, 1 failed, 2 the command line was wrong, 3 done but some lines were refused.\n",
+		f);
 }

@@ -50,10 +50,10 @@ struct import {
 	size_t points_n;
 	struct value *values;
 	size_t values_n;
-	int64_t *times;          /* one run of values */
+	int64_t *times; /* one run of values */
 	silex_value *run;
 
-	struct slx_buf text;     /* NUL-terminated label strings of one series */
+	struct slx_buf text; /* NUL-terminated label strings of one series */
 	silex_label *row_labels;
 	size_t row_labels_cap;
 	struct slx_labels_builder builder; /* for the identity */
@@ -198,8 +198,9 @@ static struct series *new_series(struct import *m, const struct slx_row *row)
 
 static silex_value value_of(const struct slx_row *row)
 {
-	return row->kind == SLX_KIND_FLOAT64 ? silex_float(slx_bits_f64(row->bits)) :
-	       row->kind == SLX_KIND_INT64 ? silex_int((int64_t)row->bits) : silex_bool(row->bits != 0);
+	return row->kind == SLX_KIND_FLOAT64 ? silex_float(slx_bits_f64(row->bits))
+		: row->kind == SLX_KIND_INT64    ? silex_int((int64_t)row->bits)
+										 : silex_bool(row->bits != 0);
 }
 
 /* A row whose series the decoder does not number (its table is full). */
@@ -207,7 +208,8 @@ static bool insert_row(struct import *m, const struct slx_row *row, int64_t time
 {
 	size_t n = row_labels(m, row);
 	if (silex_insert(m->db, m->tenant, m->row_labels, n, time, value_of(row), &m->error) != SILEX_OK)
-		return m->error.code == SILEX_INVALID ? complain(m, app_source_line(m->source), 0, m->error.message) : broken(m);
+		return m->error.code == SILEX_INVALID ? complain(m, app_source_line(m->source), 0, m->error.message)
+											  : broken(m);
 	note_series(m, n);
 	m->accepted++;
 	return true;
@@ -382,7 +384,8 @@ static int import_run(struct app *a, void *options, int argc, char **argv)
 static const struct app_opt import_opts[] = {
 	APP_SOURCE_TABLE(import_options),
 	APP_OPT(import_options, labels, "label", 'L', APP_TEXTS, "NAME=VALUE", NULL, "add this label to every series"),
-	APP_OPT(import_options, errors, "errors", 0, APP_CHOICE, "WHICH", "all|none", "which bad lines are shown [the first ten]"),
+	APP_OPT(import_options, errors, "errors", 0, APP_CHOICE, "WHICH", "all|none",
+		"which bad lines are shown [the first ten]"),
 	APP_OPT(import_options, strict, "strict", 0, APP_FLAG, NULL, NULL, "stop at the first bad line"),
 	APP_OPT(import_options, quiet, "quiet", 'q', APP_FLAG, NULL, NULL, "no summary"),
 	APP_OPT_END,
@@ -392,15 +395,16 @@ const struct app_command app_import = {
 	.name = "import",
 	.args = "FILE...",
 	.summary = "read measurement files into a database",
-	.text = "Reads CSV and TSV, InfluxDB line protocol, JSON lines, Prometheus and OpenMetrics text, and WFDB records\n"
+	.text =
+		"Reads CSV and TSV, InfluxDB line protocol, JSON lines, Prometheus and OpenMetrics text, and WFDB records\n"
 		"(.hea, formats 16 and 212), also packed with gzip or zstd. A folder stands for the files in it; - is standard\n"
 		"input. The format follows from the file's name, then from its content, unless --format says it.\n\n"
 		"A line that cannot be read is reported as file:line:column: reason; the others are imported, and the exit\n"
 		"status is 3. What the summary counts is on disk when it is printed.",
 	.examples = "silex import vitals.csv\tcolumns are found out: a time, numbers, labels\n"
-		"silex import -m temperature -t when -v celsius -l room,floor log.tsv.gz\twith the columns named\n"
-		"silex import --start 2024-05-01 records/s00001.hea\ta WFDB record whose header has no usable date\n"
-		"curl -s localhost:9100/metrics | silex import -f prom -L instance=here -\tfrom a pipe\n",
+				"silex import -m temperature -t when -v celsius -l room,floor log.tsv.gz\twith the columns named\n"
+				"silex import --start 2024-05-01 records/s00001.hea\ta WFDB record whose header has no usable date\n"
+				"curl -s localhost:9100/metrics | silex import -f prom -L instance=here -\tfrom a pipe\n",
 	.options = import_opts,
 	.options_size = sizeof(struct import_options),
 	.args_min = 1,

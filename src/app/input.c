@@ -135,7 +135,8 @@ silex_status app_input_read(struct app_input *in, void *to, size_t n, size_t *re
 			return SILEX_OK;
 		SLX_TRY(in->packing == GZIP ? read_gzip(in, to, n, ret_n, err) : read_zstd(in, to, n, ret_n, err));
 		if (!*ret_n && in->ended && (size_t)(in->end - in->p) == before && !in->between)
-			return slx_err(err, SILEX_CORRUPT, "the compressed data is cut short at byte %llu", (unsigned long long)in->done);
+			return slx_err(
+				err, SILEX_CORRUPT, "the compressed data is cut short at byte %llu", (unsigned long long)in->done);
 	}
 	return SILEX_OK;
 }

@@ -68,8 +68,10 @@ static int compact_run(struct app *a, void *options, int argc, char **argv)
 }
 
 static const struct app_opt compact_opts[] = {
-	APP_OPT(maintain_options, full, "full", 'F', APP_FLAG, NULL, NULL, "merge all that overlaps or could be larger, not only what is due"),
-	APP_OPT(maintain_options, recode, "recode", 'R', APP_FLAG, NULL, NULL, "rewrite every chunk with the codec and compression in force"),
+	APP_OPT(maintain_options, full, "full", 'F', APP_FLAG, NULL, NULL,
+		"merge all that overlaps or could be larger, not only what is due"),
+	APP_OPT(maintain_options, recode, "recode", 'R', APP_FLAG, NULL, NULL,
+		"rewrite every chunk with the codec and compression in force"),
 	APP_OPT_END,
 };
 
@@ -79,7 +81,7 @@ const struct app_command app_compact = {
 	.summary = "merge blocks, give back the space of deletes",
 	.text = "Moves the head into blocks, then merges blocks by the usual policy, or everything with --full.",
 	.examples = "silex compact --full\n"
-		"silex compact --recode -O codec=gorilla\tgive old data another codec\n",
+				"silex compact --recode -O codec=gorilla\tgive old data another codec\n",
 	.options = compact_opts,
 	.options_size = sizeof(struct maintain_options),
 	.args_min = 0,
@@ -217,7 +219,7 @@ const struct app_command app_verify = {
 	.args = "[DIR]",
 	.summary = "re-read every byte of a database and name what is damaged",
 	.text = "For a directory that no program has open (default: --data). Each fault is one line: file, offset, what.\n"
-		"Nothing is changed. The exit status is 1 when there are faults.",
+			"Nothing is changed. The exit status is 1 when there are faults.",
 	.examples = "silex verify /var/lib/ward\n",
 	.args_min = 0,
 	.args_max = 1,

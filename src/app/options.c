@@ -15,7 +15,8 @@ const struct app_opt app_data_options[] = {
 };
 
 const struct app_opt app_format_options[] = {
-	APP_OPT(app_common, format, "format", 'f', APP_CHOICE, "FORMAT", "table|csv|json|jsonl|chart", "how results are printed"),
+	APP_OPT(app_common, format, "format", 'f', APP_CHOICE, "FORMAT", "table|csv|json|jsonl|chart",
+		"how results are printed"),
 	APP_OPT_END,
 };
 

@@ -32,8 +32,13 @@ static const struct app_opt opts[] = {
 	APP_OPT_END,
 };
 
-static const struct app_command command = { .name = "try", .args = "WORD", .options = opts, .options_size = sizeof(struct own),
-	.args_min = 0, .args_max = 2, .uses = APP_USES_DATA };
+static const struct app_command command = { .name = "try",
+	.args = "WORD",
+	.options = opts,
+	.options_size = sizeof(struct own),
+	.args_min = 0,
+	.args_max = 2,
+	.uses = APP_USES_DATA };
 
 enum { WORDS_MAX = 32 };
 
@@ -60,8 +65,11 @@ static void all_types(void **state)
 	struct app a;
 	struct own o;
 	char operands[64];
-	assert_int_equal(parse("one -y --text=x=y -m a -mb --many c --names p,q -n r -c 2k --time 2024-05-01 two --span 1m30s "
-			       "--choice green -d dir", &a, &o, operands), APP_OK);
+	assert_int_equal(
+		parse("one -y --text=x=y -m a -mb --many c --names p,q -n r -c 2k --time 2024-05-01 two --span 1m30s "
+			  "--choice green -d dir",
+			&a, &o, operands),
+		APP_OK);
 	assert_string_equal(operands, "one two");
 	assert_true(o.yes);
 	assert_string_equal(o.text, "x=y");
@@ -91,8 +99,8 @@ static void dashes(void **state)
 
 static void refused(void **state)
 {
-	static const char *const lines[] = { "--nosuch", "-z", "--text", "-t", "--yes=1", "--count ten", "--count 1.5", "--count -1",
-		"--time yesterday", "--span 5x", "--choice re", "one two three" };
+	static const char *const lines[] = { "--nosuch", "-z", "--text", "-t", "--yes=1", "--count ten", "--count 1.5",
+		"--count -1", "--time yesterday", "--span 5x", "--choice re", "one two three" };
 	struct app a;
 	struct own o;
 	char operands[64];
@@ -115,7 +123,8 @@ static void counts_and_texts(void **state)
 	char s[APP_TEXT_SIZE];
 	uint64_t n;
 	assert_true(app_parse_count("1.5k", &n) && n == 1500);
-	assert_false(app_parse_count("", &n) || app_parse_count("0x10k!", &n) || app_parse_count("99999999999999999999", &n));
+	assert_false(
+		app_parse_count("", &n) || app_parse_count("0x10k!", &n) || app_parse_count("99999999999999999999", &n));
 	assert_string_equal(app_count_text(0, s), "0");
 	assert_string_equal(app_count_text(1234567, s), "1,234,567");
 	assert_string_equal(app_bytes_text(999, s), "999 B");
@@ -149,16 +158,21 @@ static void series_text(void **state)
 	slx_buf_u8(&b, ' ');
 	app_put_series(&b, strange, 0, NULL);
 	slx_buf_u8(&b, 0);
-	assert_string_equal((char *)b.p, "hr{\"odd name\"=\"q\\\"\\\\\",ward=\"3\"} hr{\"odd name\"=\"q\\\"\\\\\"} "
-					 "{\"my.metric\",a=\"b\"} {}");
+	assert_string_equal((char *)b.p,
+		"hr{\"odd name\"=\"q\\\"\\\\\",ward=\"3\"} hr{\"odd name\"=\"q\\\"\\\\\"} "
+		"{\"my.metric\",a=\"b\"} {}");
 	slx_buf_free(&b);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_types), cmocka_unit_test(dashes), cmocka_unit_test(refused), cmocka_unit_test(nearest),
-		cmocka_unit_test(counts_and_texts), cmocka_unit_test(series_text),
+		cmocka_unit_test(all_types),
+		cmocka_unit_test(dashes),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(nearest),
+		cmocka_unit_test(counts_and_texts),
+		cmocka_unit_test(series_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

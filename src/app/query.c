@@ -33,7 +33,8 @@ static bool note_labels(void *arg, const silex_label *labels, size_t n)
 }
 
 /* Windows need a first and a last instant: those of the data where the user gave none. false: no data. */
-static silex_status find_extent(silex_db *db, const silex_query *q, int64_t *ret_first, int64_t *ret_last, silex_error *err)
+static silex_status find_extent(
+	silex_db *db, const silex_query *q, int64_t *ret_first, int64_t *ret_last, silex_error *err)
 {
 	struct extent e = { .db = db };
 	silex_status st = SILEX_OK;
@@ -82,7 +83,8 @@ static silex_status set_range(silex_db *db, const struct query_options *o, silex
 
 /* --- the command ------------------------------------------------------------------------------------------------ */
 
-static silex_status fill_query(struct app *a, const struct query_options *o, silex_query *q, char **ret_state, silex_error *err)
+static silex_status fill_query(
+	struct app *a, const struct query_options *o, silex_query *q, char **ret_state, silex_error *err)
 {
 	const char *state = NULL;
 	size_t state_n = 0;
@@ -106,7 +108,8 @@ static silex_status fill_query(struct app *a, const struct query_options *o, sil
 	return SILEX_OK;
 }
 
-static silex_status start_query(silex_db *db, const struct query_options *o, silex_query *q, silex_cursor **ret, silex_error *err)
+static silex_status start_query(
+	silex_db *db, const struct query_options *o, silex_query *q, silex_cursor **ret, silex_error *err)
 {
 	if (o->latest)
 		return silex_latest(db, q->tenant, q->n_selectors ? q->selectors[0] : NULL, ret, err);
@@ -131,7 +134,9 @@ static int run_query(struct app *a, silex_db *db, const struct query_options *o,
 	struct app_result_style style = {
 		.format = (enum app_format)a->common.format,
 		.exact = o->exact || q->agg == SILEX_AGG_NONE || o->latest,
-		.wide = o->wide ? 1 : o->tall ? 2 : 0,
+		.wide = o->wide ? 1
+			: o->tall   ? 2
+						: 0,
 		.windows = q->step != 0,
 		.height = (int)(o->height > 100 ? 100 : o->height),
 	};
@@ -168,22 +173,27 @@ static int query_run(struct app *a, void *options, int argc, char **argv)
 	return st;
 }
 
-#define AGG_NAMES "none|count|sum|mean|min|max|first|last|stddev|variance|median|p50|p90|p99|range|increase|rate|delta|mode"
+#define AGG_NAMES \
+	"none|count|sum|mean|min|max|first|last|stddev|variance|median|p50|p90|p99|range|increase|rate|delta|mode"
 
 static const struct app_opt query_opts[] = {
-	APP_OPT(query_options, start, "start", 's', APP_TIME, "TIME", NULL, "from this time on: 2024-05-01T10:00, -2h, now-1d"),
+	APP_OPT(
+		query_options, start, "start", 's', APP_TIME, "TIME", NULL, "from this time on: 2024-05-01T10:00, -2h, now-1d"),
 	APP_OPT(query_options, end, "end", 'e', APP_TIME, "TIME", NULL, "up to this time, included"),
 	APP_OPT(query_options, agg, "agg", 'a', APP_TEXT, "NAME", AGG_NAMES,
 		"one value of many: count, sum, mean, min, max, first, last, stddev, variance, median, p99 (any percentile), "
 		"range, increase, rate, delta, mode, time_in_state(STATE)"),
-	APP_OPT(query_options, step, "step", 'w', APP_SPAN, "SPAN", NULL, "a value for each window of this length: 30s, 5m, 1h, 1d"),
-	APP_OPT(query_options, group_by, "group-by", 'g', APP_NAMES, "LABELS", NULL, "aggregate across series, keeping these labels"),
+	APP_OPT(query_options, step, "step", 'w', APP_SPAN, "SPAN", NULL,
+		"a value for each window of this length: 30s, 5m, 1h, 1d"),
+	APP_OPT(query_options, group_by, "group-by", 'g', APP_NAMES, "LABELS", NULL,
+		"aggregate across series, keeping these labels"),
 	APP_OPT(query_options, group, "group", 'G', APP_FLAG, NULL, NULL, "aggregate across all series into one"),
 	APP_OPT(query_options, fill, "fill", 0, APP_CHOICE, "HOW", "skip|null|previous", "windows without samples"),
 	APP_OPT(query_options, limit, "limit", 'n', APP_COUNT, "ROWS", NULL, "at most so many rows"),
 	APP_OPT(query_options, desc, "desc", 'r', APP_FLAG, NULL, NULL, "latest first"),
 	APP_OPT(query_options, latest, "latest", 'l', APP_FLAG, NULL, NULL, "only the newest sample of each series"),
-	APP_OPT(query_options, exact, "exact", 'x', APP_FLAG, NULL, NULL, "tables: every digit (CSV and JSON always have them)"),
+	APP_OPT(query_options, exact, "exact", 'x', APP_FLAG, NULL, NULL,
+		"tables: every digit (CSV and JSON always have them)"),
 	APP_OPT(query_options, wide, "wide", 0, APP_FLAG, NULL, NULL, "tables: one column per series"),
 	APP_OPT(query_options, tall, "tall", 0, APP_FLAG, NULL, NULL, "tables: one row per sample"),
 	APP_OPT(query_options, height, "height", 0, APP_COUNT, "ROWS", NULL, "charts: rows of the plot [16]"),
@@ -197,13 +207,14 @@ const struct app_command app_query = {
 	.name = "query",
 	.args = "SELECTOR...",
 	.summary = "print samples or aggregates as a table, CSV, JSON or chart",
-	.text = "A selector is name{label=\"value\"}, with = != =~ !~ (regular expressions match the whole value); {} is every\n"
+	.text =
+		"A selector is name{label=\"value\"}, with = != =~ !~ (regular expressions match the whole value); {} is every\n"
 		"series. Times are RFC 3339 or a part of it (UTC), numbers (s, ms, us or ns by their size), now, now-1h, or -1h.\n"
 		"Windows are [start + k*step, start + (k+1)*step); without --start they begin at a multiple of the step.",
 	.examples = "silex query 'HR'\tall samples\n"
-		"silex query 'hr{ward=\"3\"}' --start -1d --agg mean --step 1h\thourly means of the last day\n"
-		"silex query 'hr' 'spo2' -a p99 -g patient\tthe 99th percentile of each patient, over both names\n"
-		"silex query 'hr{patient=\"1\"}' -s 2024-05-01 -a mean -w 5m -f chart\ta chart\n",
+				"silex query 'hr{ward=\"3\"}' --start -1d --agg mean --step 1h\thourly means of the last day\n"
+				"silex query 'hr' 'spo2' -a p99 -g patient\tthe 99th percentile of each patient, over both names\n"
+				"silex query 'hr{patient=\"1\"}' -s 2024-05-01 -a mean -w 5m -f chart\ta chart\n",
 	.options = query_opts,
 	.options_size = sizeof(struct query_options),
 	.args_min = 1,

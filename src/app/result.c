@@ -367,8 +367,8 @@ static void print_chart(struct result *r)
 {
 	size_t n = r->n < LINES_MAX ? r->n : LINES_MAX;
 	struct app_line *lines = app_alloc((n + 1) * sizeof *lines);
-	struct app_chart c = { lines, n, NULL, r->a->width > 120 ? 120 : r->a->width, r->style->height ? r->style->height : 16,
-		r->a->utf8, r->a->color };
+	struct app_chart c = { lines, n, NULL, r->a->width > 120 ? 120 : r->a->width,
+		r->style->height ? r->style->height : 16, r->a->utf8, r->a->color };
 	char *common = NULL;
 	if (r->n) {
 		split_names(r);
@@ -439,4 +439,3 @@ int app_result_print(struct app *a, silex_cursor *c, const struct app_result_sty
 	result_free(&r);
 	return status;
 }
-

@@ -60,7 +60,8 @@ static void add_series_cell(struct listing *l, const struct app_labels *s)
 /* One row of facts about each series. */
 static silex_status print_info(struct listing *l, silex_db *db, silex_error *err)
 {
-	static const char *const titles[] = { "series", "points", "first", "last", "min", "max", "bytes", "bytes/point", "codec" };
+	static const char *const titles[] = { "series", "points", "first", "last", "min", "max", "bytes", "bytes/point",
+		"codec" };
 	char text[APP_TEXT_SIZE];
 	bool machine = l->a->common.format > APP_TABLE;
 	for (size_t i = 0; i < 9; i++)
@@ -100,7 +101,8 @@ static void print_series(struct listing *l)
 	print(l, true);
 }
 
-static silex_status list(struct listing *l, silex_db *db, const struct series_options *o, int argc, char **argv, silex_error *err)
+static silex_status list(
+	struct listing *l, silex_db *db, const struct series_options *o, int argc, char **argv, silex_error *err)
 {
 	silex_status st = SILEX_OK;
 	int64_t start = o->start.set ? o->start.ns : SILEX_TIME_MIN, end = o->end.set ? o->end.ns : SILEX_TIME_MAX;
@@ -142,7 +144,8 @@ static const struct app_opt series_opts[] = {
 	APP_OPT(series_options, start, "start", 's', APP_TIME, "TIME", NULL, "with samples from this time on"),
 	APP_OPT(series_options, end, "end", 'e', APP_TIME, "TIME", NULL, "with samples up to this time"),
 	APP_OPT(series_options, names, "names", 'n', APP_FLAG, NULL, NULL, "only the distinct metric names"),
-	APP_OPT(series_options, info, "info", 'i', APP_FLAG, NULL, NULL, "points, times, least and greatest value, bytes, codec of each"),
+	APP_OPT(series_options, info, "info", 'i', APP_FLAG, NULL, NULL,
+		"points, times, least and greatest value, bytes, codec of each"),
 	APP_OPT(series_options, count, "count", 'c', APP_FLAG, NULL, NULL, "only how many there are"),
 	APP_OPT_END,
 };
@@ -153,7 +156,7 @@ const struct app_command app_series = {
 	.summary = "list series, or facts about them",
 	.text = "Lists the series that a selector names; without one, all of them.",
 	.examples = "silex series --info 'hr{ward=\"3\"}'\thow many points, from when to when, in how many bytes\n"
-		"silex series --names\tthe metric names\n",
+				"silex series --names\tthe metric names\n",
 	.options = series_opts,
 	.options_size = sizeof(struct series_options),
 	.args_min = 0,
@@ -206,7 +209,7 @@ const struct app_command app_labels_command = {
 	.summary = "list label names, or the values of one label",
 	.text = "",
 	.examples = "silex labels\tnames\n"
-		"silex labels ward --match hr\tthe wards that have heart rates\n",
+				"silex labels ward --match hr\tthe wards that have heart rates\n",
 	.options = labels_opts,
 	.options_size = sizeof(struct labels_options),
 	.args_min = 0,

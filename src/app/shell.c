@@ -80,9 +80,10 @@ static void help(struct shell *s)
 		if (!((*c)->uses & (APP_HIDDEN | APP_NOT_IN_SHELL)))
 			fprintf(f, "  %-12s %s\n", (*c)->name, (*c)->summary);
 	fputs("  use TENANT   work on this tenant\n"
-	      "  \\d [SELECTOR]  metric names, or facts about series      \\l [LABEL]  labels, or values of one\n"
-	      "  \\t           tenants                                    \\s          health and sizes\n"
-	      "  \\?, help     this text; COMMAND --help tells more        \\q, exit    leave\n", f);
+		  "  \\d [SELECTOR]  metric names, or facts about series      \\l [LABEL]  labels, or values of one\n"
+		  "  \\t           tenants                                    \\s          health and sizes\n"
+		  "  \\?, help     this text; COMMAND --help tells more        \\q, exit    leave\n",
+		f);
 }
 
 static int run_words(struct shell *s, int n, char **words)
@@ -95,7 +96,8 @@ static int run_words(struct shell *s, int n, char **words)
 static int run_backslash(struct shell *s, int n, char **words)
 {
 	char *names[] = { "series", "--names", NULL }, *info[] = { "series", "--info", words[1], NULL };
-	char *labels[] = { "labels", words[1], NULL }, *tenants[] = { "labels", "--tenants", NULL }, *stats[] = { "stats", NULL };
+	char *labels[] = { "labels", words[1], NULL }, *tenants[] = { "labels", "--tenants", NULL },
+		 *stats[] = { "stats", NULL };
 	switch (words[0][1]) {
 	case 'd':
 		return n > 1 ? run_words(s, 3, info) : run_words(s, 2, names);
@@ -405,11 +407,12 @@ const struct app_command app_shell = {
 	.name = "shell",
 	.args = "",
 	.summary = "type commands on an open database",
-	.text = "The commands are those of the program without its name, with history and completion (tab). Lines from a pipe\n"
+	.text =
+		"The commands are those of the program without its name, with history and completion (tab). Lines from a pipe\n"
 		"or file are run one after the other; the exit status is then that of the last one that failed. # begins a\n"
 		"comment; inside {...} quotes need no further quoting.",
 	.examples = "silex shell -d /var/lib/ward\n"
-		"echo 'query hr{patient=\"1\"} --agg mean' | silex shell\tfrom a pipe\n",
+				"echo 'query hr{patient=\"1\"} --agg mean' | silex shell\tfrom a pipe\n",
 	.options = shell_opts,
 	.options_size = sizeof(struct shell_options),
 	.args_min = 0,

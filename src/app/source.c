@@ -41,9 +41,16 @@ static enum app_source_format format_of_name(const char *path)
 		const char *extension;
 		enum app_source_format format;
 	} known[] = {
-		{ ".csv", APP_SOURCE_CSV }, { ".tsv", APP_SOURCE_TSV }, { ".lp", APP_SOURCE_LINE }, { ".line", APP_SOURCE_LINE },
-		{ ".influx", APP_SOURCE_LINE }, { ".jsonl", APP_SOURCE_JSONL }, { ".ndjson", APP_SOURCE_JSONL },
-		{ ".prom", APP_SOURCE_PROM }, { ".om", APP_SOURCE_OPENMETRICS }, { ".openmetrics", APP_SOURCE_OPENMETRICS },
+		{ ".csv", APP_SOURCE_CSV },
+		{ ".tsv", APP_SOURCE_TSV },
+		{ ".lp", APP_SOURCE_LINE },
+		{ ".line", APP_SOURCE_LINE },
+		{ ".influx", APP_SOURCE_LINE },
+		{ ".jsonl", APP_SOURCE_JSONL },
+		{ ".ndjson", APP_SOURCE_JSONL },
+		{ ".prom", APP_SOURCE_PROM },
+		{ ".om", APP_SOURCE_OPENMETRICS },
+		{ ".openmetrics", APP_SOURCE_OPENMETRICS },
 		{ ".hea", APP_SOURCE_WFDB },
 	};
 	enum app_source_format format = APP_ANY;
@@ -80,7 +87,7 @@ static enum app_source_format format_of_text(const char *p, size_t n)
 	while (name < k && (isalnum((unsigned char)p[name]) || p[name] == '_' || p[name] == ':'))
 		name++;
 	if (name && name + 1 < k && (p[name] == '{' || (p[name] == ' ' && strchr("+-.0123456789NIni", p[name + 1]))) &&
-	    !isdigit((unsigned char)*p))
+		!isdigit((unsigned char)*p))
 		return APP_SOURCE_PROM;
 	return APP_SOURCE_CSV;
 }
@@ -103,9 +110,12 @@ static silex_status open_csv(struct app *a, struct app_source *s, const struct a
 	if (dot && dot > name)
 		*dot = 0;
 	struct slx_csv_options c = {
-		.delimiter = o->delimiter ? strcmp(o->delimiter, "\\t") == 0 ? '\t' : *o->delimiter
-					  : s->format == APP_SOURCE_TSV ? '\t' : 0,
-		.header = o->header == 1 ? SLX_CSV_HEADER_YES : o->header == 2 ? SLX_CSV_HEADER_NO : SLX_CSV_HEADER_AUTO,
+		.delimiter = o->delimiter         ? strcmp(o->delimiter, "\\t") == 0 ? '\t' : *o->delimiter
+			: s->format == APP_SOURCE_TSV ? '\t'
+										  : 0,
+		.header = o->header == 1 ? SLX_CSV_HEADER_YES
+			: o->header == 2     ? SLX_CSV_HEADER_NO
+								 : SLX_CSV_HEADER_AUTO,
 		.time_column = o->time_column,
 		.time_unit = units[o->time_format],
 		.value_columns = o->value_columns,
@@ -168,12 +178,13 @@ static silex_status open_text(struct app *a, struct app_source *s, const struct 
 	return open_decoder(a, s, o, path, sink, err);
 }
 
-struct app_source *app_source_open(struct app *a, const struct app_source_options *o, const char *path,
-	const struct slx_sink *sink, silex_error *err)
+struct app_source *app_source_open(
+	struct app *a, const struct app_source_options *o, const char *path, const struct slx_sink *sink, silex_error *err)
 {
 	struct app_source *s = app_alloc(sizeof *s);
 	s->format = o->format ? (enum app_source_format)o->format : format_of_name(path);
-	silex_status st = s->format == APP_SOURCE_WFDB ? open_wfdb(a, s, o, path, sink, err) : open_text(a, s, o, path, sink, err);
+	silex_status st =
+		s->format == APP_SOURCE_WFDB ? open_wfdb(a, s, o, path, sink, err) : open_text(a, s, o, path, sink, err);
 	if (st == SILEX_OK)
 		return s;
 	app_source_close(s);

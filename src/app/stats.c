@@ -6,7 +6,7 @@
 
 /* A fact of the metrics, as people and as machines read it. */
 struct fact {
-	const char *name;  /* JSON key */
+	const char *name; /* JSON key */
 	const char *title;
 	char human[200];
 	char machine[200];
@@ -152,7 +152,7 @@ const struct app_command app_stats = {
 	.summary = "health, points, bytes, memory, log",
 	.text = "The exit status is 1 when the database is not healthy. --format json gives one object.",
 	.examples = "silex stats -d /var/lib/ward\n"
-		"silex stats -f json\tfor scripts\n",
+				"silex stats -f json\tfor scripts\n",
 	.args_min = 0,
 	.args_max = 0,
 	.uses = APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT,

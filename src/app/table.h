@@ -29,8 +29,8 @@ size_t app_table_rows(const struct app_table *t);
 /* format: APP_TABLE, APP_CSV, APP_JSON (an array of objects) or APP_JSONL. */
 void app_table_print(const struct app_table *t, FILE *f, enum app_format format, bool utf8);
 
-void app_put_json(FILE *f, const char *s);           /* a quoted string */
-void app_put_json_number(FILE *f, const char *s);    /* a number as it stands; NaN and Inf as strings */
+void app_put_json(FILE *f, const char *s);        /* a quoted string */
+void app_put_json_number(FILE *f, const char *s); /* a number as it stands; NaN and Inf as strings */
 void app_put_csv(FILE *f, const char *s, char delimiter);
 
 #endif

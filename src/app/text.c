@@ -229,7 +229,9 @@ static int char_width(uint32_t c)
 	if (c >= 0x300 && c < 0x370)
 		return 0;
 	return (c >= 0x1100 && c < 0x1160) || (c >= 0x2e80 && c < 0xa4d0) || (c >= 0xac00 && c < 0xd7a4) ||
-	       (c >= 0xf900 && c < 0xfb00) || (c >= 0xff00 && c < 0xff61) || (c >= 0x1f300 && c < 0x1fa00) ? 2 : 1;
+			(c >= 0xf900 && c < 0xfb00) || (c >= 0xff00 && c < 0xff61) || (c >= 0x1f300 && c < 0x1fa00)
+		? 2
+		: 1;
 }
 
 int app_text_width(const char *s)
