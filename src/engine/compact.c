@@ -1,0 +1,363 @@
+/* Compaction: several blocks become one.
+ *
+ * Inputs are walked side by side, tenant by tenant, series by series in label order, one section of each open at a time;
+ * each series goes through the one merge (scan: newest version wins, tombstones applied) and the chunker, which copies
+ * chunks that nothing touches. One manifest edit swaps the blocks; the old files go with their last reader. Disk is
+ * asked for first. A crash leaves either the inputs or the output in the manifest; the next open removes the others. */
+#include "engine/engine_int.h"
+
+enum { INPUTS_MAX = 64 };
+
+/* --- one input ------------------------------------------------------------------------------------------------------------------ */
+
+/* A walk over the series of one block. */
+struct walk {
+	struct slx_used_block *block;
+	uint64_t rank;
+	size_t section;           /* number of the one that is open or comes next */
+	struct slx_section *open;
+	uint32_t ordinal;
+	struct slx_buf label;     /* canonical labels of the current series */
+	struct slx_str tenant;
+	bool at_end;
+};
+
+static silex_status walk_settle(struct walk *w, silex_error *err)
+{
+	for (;;) {
+		if (w->open && w->ordinal < slx_section_series(w->open)) {
+			slx_buf_reset(&w->label);
+			slx_labelindex_labels(slx_section_labels(w->open), w->ordinal, &w->label);
+			return w->label.failed ? slx_err_oom(err) : SILEX_OK;
+		}
+		slx_section_close(w->open);
+		w->open = NULL;
+		if (w->section >= w->block->info.sections) {
+			w->at_end = true;
+			return SILEX_OK;
+		}
+		w->tenant = slx_block_section_tenant(w->block->block, w->section);
+		SLX_TRY(slx_section_open(w->block->block, w->section, &w->open, err));
+		w->section++;
+		w->ordinal = 0;
+	}
+}
+
+static int walk_cmp(const struct walk *a, const struct walk *b)
+{
+	int c = slx_str_cmp(a->tenant, b->tenant);
+	return c ? c : slx_labels_cmp((struct slx_labels){ a->label.p, a->label.n }, (struct slx_labels){ b->label.p, b->label.n });
+}
+
+/* --- the merge ------------------------------------------------------------------------------------------------------------------- */
+
+struct merge {
+	struct slx_engine *e;
+	const silex_compact_options *opt;
+	struct slx_view *view;  /* tombstones, inputs */
+	size_t *chosen;         /* indexes into view->blocks */
+	size_t n;
+	struct walk *walks;
+	struct slx_part *parts;
+	struct slx_hide *hides;
+	struct slx_scan *scan;
+	struct slx_chunker *chunker;
+	struct slx_block_writer *writer;
+	struct slx_block_info made;
+	uint64_t series_done, series_all;
+};
+
+static void part_of(struct slx_part *p, struct walk *w)
+{
+	uint32_t first, n;
+	slx_section_chunks(w->open, w->ordinal, &first, &n);
+	*p = (struct slx_part){ .type = SLX_PART_BLOCK, .rank = w->rank, .floor = w->block->info.floor };
+	p->block.section = w->open;
+	p->block.first = first;
+	p->block.n = n;
+}
+
+static silex_status hides_of(struct merge *m, const struct walk *w, size_t *ret, silex_error *err)
+{
+	*ret = 0;
+	for (size_t i = 0; i < m->view->n_tombs; i++) {
+		const struct slx_tombstone *t = m->view->tombs[i];
+		bool yes;
+		SLX_TRY(slx_tombstone_matches(t, w->tenant, (struct slx_labels){ w->label.p, w->label.n }, &yes, err));
+		if (yes)
+			m->hides[(*ret)++] = (struct slx_hide){ t->range, t->version };
+	}
+	return SILEX_OK;
+}
+
+/* The series that comes first over all inputs; all walks that stand on it go one further. */
+static silex_status merge_series(struct merge *m, const struct walk *first, silex_error *err)
+{
+	size_t n_parts = 0, n_hides;
+	uint64_t points;
+	struct slx_hash128 id = slx_section_id(first->open, first->ordinal);
+	SLX_TRY(hides_of(m, first, &n_hides, err));
+	SLX_TRY(slx_block_writer_series(m->writer, first->tenant, (struct slx_labels){ first->label.p, first->label.n }, id, err));
+	bool same[INPUTS_MAX];
+	for (size_t i = 0; i < m->n; i++) {
+		same[i] = !m->walks[i].at_end && (&m->walks[i] == first || walk_cmp(&m->walks[i], first) == 0);
+		if (same[i])
+			part_of(&m->parts[n_parts++], &m->walks[i]);
+	}
+	slx_scan_start(m->scan, m->parts, n_parts, m->hides, n_hides, SLX_TIME_ALL);
+	SLX_TRY(slx_chunker_series(m->chunker, m->scan, m->writer, m->opt && m->opt->recode, &points, err));
+	for (size_t i = 0; i < m->n; i++)
+		if (same[i]) {
+			m->walks[i].ordinal++;
+			m->series_done++;
+			SLX_TRY(walk_settle(&m->walks[i], err));
+		}
+	return SILEX_OK;
+}
+
+static silex_status merge_all(struct merge *m, silex_error *err)
+{
+	for (uint64_t round = 0;; round++) {
+		struct walk *first = NULL;
+		for (size_t i = 0; i < m->n; i++)
+			if (!m->walks[i].at_end && (!first || walk_cmp(&m->walks[i], first) < 0))
+				first = &m->walks[i];
+		if (!first)
+			return SILEX_OK;
+		SLX_TRY(merge_series(m, first, err));
+		if (atomic_load_explicit(&m->e->stopping, memory_order_relaxed))
+			return slx_err(err, SILEX_CANCELED, "the database is closing");
+		if (m->opt && m->opt->progress && round % 64 == 0 && !m->opt->progress(m->opt->progress_arg, "compact", m->series_done, m->series_all))
+			return slx_err(err, SILEX_CANCELED, "compaction canceled");
+	}
+}
+
+/* --- around it -------------------------------------------------------------------------------------------------------------------- */
+
+static silex_status ask_for_disk(struct merge *m, silex_error *err)
+{
+	uint64_t need = 1 << 20, have;
+	for (size_t i = 0; i < m->n; i++)
+		need += m->view->blocks[m->chosen[i]]->info.size;
+	if (slx_store_free_space(m->e->store, &have, NULL) == SILEX_OK && have < need)
+		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "compaction needs %llu bytes of disk beside its inputs, %llu are free", (unsigned long long)need,
+			(unsigned long long)have);
+	return SILEX_OK;
+}
+
+/* The smallest window that holds all inputs; versions of all; digests every tombstone of the view. */
+static struct slx_block_info spec_of(const struct merge *m)
+{
+	struct slx_block_info s = { .tmin = SLX_TIME_MAX, .tmax = SLX_TIME_MIN, .vmin = UINT64_MAX };
+	for (size_t i = 0; i < m->n; i++) {
+		const struct slx_block_info *b = &m->view->blocks[m->chosen[i]]->info;
+		s.tmin = b->tmin < s.tmin ? b->tmin : s.tmin;
+		s.tmax = b->tmax > s.tmax ? b->tmax : s.tmax;
+		s.vmin = b->vmin < s.vmin ? b->vmin : s.vmin;
+		s.vmax = b->vmax > s.vmax ? b->vmax : s.vmax;
+		s.floor = b->floor > s.floor ? b->floor : s.floor;
+	}
+	if (m->view->n_tombs && m->view->tombs[m->view->n_tombs - 1]->version > s.floor)
+		s.floor = m->view->tombs[m->view->n_tombs - 1]->version;
+	while (s.level + 1 < m->e->levels.n && slx_levels_window(&m->e->levels, s.level, s.tmin).to < s.tmax)
+		s.level++;
+	s.window_start = slx_levels_window(&m->e->levels, s.level, s.tmin).from;
+	return s;
+}
+
+static silex_status prepare(struct merge *m, silex_error *err)
+{
+	struct slx_engine *e = m->e;
+	struct slx_block_info spec = spec_of(m);
+	m->walks = slx_calloc(&e->mem, SLX_MEM_OTHER, m->n * sizeof *m->walks);
+	m->parts = slx_calloc(&e->mem, SLX_MEM_OTHER, m->n * sizeof *m->parts);
+	m->hides = slx_calloc(&e->mem, SLX_MEM_OTHER, (m->view->n_tombs + 1) * sizeof *m->hides);
+	if (!m->walks || !m->parts || !m->hides)
+		return slx_err_oom(err);
+	for (size_t i = 0; i < m->n; i++) {
+		struct walk *w = &m->walks[i];
+		w->block = m->view->blocks[m->chosen[i]];
+		w->rank = m->chosen[i];
+		slx_buf_init(&w->label, &e->mem, SLX_MEM_OTHER, 1 << 20);
+		m->series_all += w->block->info.series;
+	}
+	for (size_t i = 0; i < m->n; i++)
+		SLX_TRY(walk_settle(&m->walks[i], err));
+	SLX_TRY(slx_scan_new(&e->mem, &e->codecs, &m->scan, err));
+	SLX_TRY(slx_chunker_new(&e->mem, &e->codecs, &m->chunker, err));
+	return slx_block_writer_new(e->store, &e->mem, &e->random, &spec, &m->writer, err);
+}
+
+static void release(struct merge *m)
+{
+	struct slx_engine *e = m->e;
+	slx_block_writer_free(m->writer);
+	slx_chunker_free(m->chunker);
+	slx_scan_free(m->scan);
+	for (size_t i = 0; m->walks && i < m->n; i++) {
+		slx_section_close(m->walks[i].open);
+		if (m->walks[i].label.mem)
+			slx_buf_free(&m->walks[i].label);
+	}
+	slx_free(&e->mem, SLX_MEM_OTHER, m->walks, m->n * sizeof *m->walks);
+	slx_free(&e->mem, SLX_MEM_OTHER, m->parts, m->n * sizeof *m->parts);
+	slx_free(&e->mem, SLX_MEM_OTHER, m->hides, (m->view->n_tombs + 1) * sizeof *m->hides);
+}
+
+static bool is_input(const struct merge *m, const struct slx_used_block *b)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->view->blocks[m->chosen[i]] == b)
+			return true;
+	return false;
+}
+
+/* One manifest edit: inputs out, the made block (if anything was left) in. */
+static silex_status commit(struct merge *m, bool any, silex_error *err)
+{
+	struct slx_engine *e = m->e;
+	struct slx_used_block *made = any ? slx_used_block_new(e, m->made.name, err) : NULL;
+	if (any && !made)
+		return err ? err->code : SILEX_UNAVAILABLE;
+	pthread_mutex_lock(&e->manifest_lock);
+	struct slx_view *v = slx_view_copy(e, 1, 0);
+	silex_status status = v ? SILEX_OK : slx_err_oom(err);
+	if (status == SILEX_OK) {
+		size_t kept = 0;
+		for (size_t i = 0; i < v->n_blocks; i++)
+			if (is_input(m, v->blocks[i]))
+				slx_used_block_unref(e, v->blocks[i]);
+			else
+				v->blocks[kept++] = v->blocks[i];
+		v->n_blocks = kept;
+		if (made) {
+			made->info.level = m->made.level;
+			v->blocks[v->n_blocks++] = made;
+			made = NULL;
+		}
+		slx_view_sort_blocks(v);
+		slx_view_prune_tombs(e, v);
+		status = slx_manifest_store(e, v, e->checkpoint_seq, e->max_version, err);
+	}
+	if (status == SILEX_OK) {
+		for (size_t i = 0; i < m->n; i++)
+			atomic_store(&m->view->blocks[m->chosen[i]]->doomed, true);
+		slx_view_install(e, v);
+	} else {
+		slx_view_unref(v);
+	}
+	pthread_mutex_unlock(&e->manifest_lock);
+	slx_used_block_unref(e, made);
+	return status;
+}
+
+static silex_status merge_blocks(struct slx_engine *e, const silex_compact_options *opt, struct slx_view *view, size_t *chosen, size_t n, silex_error *err)
+{
+	struct merge m = { .e = e, .opt = opt, .view = view, .chosen = chosen, .n = n };
+	bool any = true;
+	SLX_TRY(ask_for_disk(&m, err));
+	silex_status status = prepare(&m, err);
+	if (status == SILEX_OK)
+		status = merge_all(&m, err);
+	if (status == SILEX_OK) {
+		silex_error own;
+		status = slx_block_writer_finish(m.writer, &m.made, &own);
+		any = status != SILEX_NOT_FOUND; /* everything was deleted */
+		if (status == SILEX_NOT_FOUND)
+			status = SILEX_OK;
+		else if (status != SILEX_OK)
+			slx_err(err, status, "%s", own.message);
+	}
+	release(&m);
+	if (status == SILEX_OK) {
+		status = commit(&m, any, err);
+		if (status != SILEX_OK && any && !e->manifest_unsure)
+			slx_store_remove(e->store, m.made.name, NULL);
+	}
+	if (status == SILEX_OK)
+		atomic_fetch_add(&e->compactions, 1);
+	return status;
+}
+
+/* --- choosing ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Blocks that tombstones hide samples of, for a full compaction: each is rewritten. */
+static size_t choose_buried(const struct slx_view *v, const struct slx_block_info *infos, size_t *ret)
+{
+	for (size_t i = 0; i < v->n_blocks; i++)
+		for (size_t k = 0; k < v->n_tombs; k++)
+			if (infos[i].floor < v->tombs[k]->version &&
+			    slx_range_overlaps(v->tombs[k]->range, (struct slx_time_range){ infos[i].tmin, infos[i].tmax })) {
+				ret[0] = i;
+				return slx_compact_close(infos, v->n_blocks, ret, 1);
+			}
+	return 0;
+}
+
+static silex_status step(struct slx_engine *e, const silex_compact_options *opt, bool full, bool *ret_did, silex_error *err)
+{
+	struct slx_view *v = slx_view_get(e);
+	size_t n = v->n_blocks, k = 0;
+	silex_status status = SILEX_OK;
+	struct slx_block_info *infos = slx_alloc(&e->mem, SLX_MEM_OTHER, (n + 1) * sizeof *infos);
+	size_t *chosen = slx_alloc(&e->mem, SLX_MEM_OTHER, (n + 1) * sizeof *chosen);
+	*ret_did = false;
+	if (!infos || !chosen) {
+		status = slx_err_oom(err);
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++)
+		infos[i] = v->blocks[i]->info;
+	k = slx_compact_choose(infos, n, &e->levels, full, chosen);
+	if (k == 0 && (full || v->n_tombs))
+		k = choose_buried(v, infos, chosen);
+	if (k > 0 && k <= INPUTS_MAX) {
+		status = merge_blocks(e, opt, v, chosen, k, err);
+		*ret_did = status == SILEX_OK;
+	}
+out:
+	slx_free(&e->mem, SLX_MEM_OTHER, infos, (n + 1) * sizeof *infos);
+	slx_free(&e->mem, SLX_MEM_OTHER, chosen, (n + 1) * sizeof *chosen);
+	slx_view_unref(v);
+	return status;
+}
+
+silex_status slx_engine_compact_step(struct slx_engine *e, bool *ret_did, silex_error *err)
+{
+	pthread_mutex_lock(&e->compact_lock);
+	silex_status status = step(e, NULL, false, ret_did, err);
+	pthread_mutex_unlock(&e->compact_lock);
+	return status;
+}
+
+/* Rewrites each block that was there at the beginning once. */
+static silex_status recode_all(struct slx_engine *e, const silex_compact_options *o, silex_error *err)
+{
+	struct slx_view *start = slx_view_get(e);
+	silex_status status = SILEX_OK;
+	for (size_t i = 0; i < start->n_blocks && status == SILEX_OK; i++) {
+		struct slx_view *v = slx_view_get(e);
+		size_t at = 0;
+		while (at < v->n_blocks && v->blocks[at] != start->blocks[i])
+			at++;
+		if (at < v->n_blocks)
+			status = merge_blocks(e, o, v, &at, 1, err);
+		slx_view_unref(v);
+	}
+	slx_view_unref(start);
+	return status;
+}
+
+silex_status slx_engine_compact(struct slx_engine *e, const silex_compact_options *o, silex_error *err)
+{
+	if (e->opt.read_only)
+		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
+	silex_status status = SILEX_OK;
+	pthread_mutex_lock(&e->compact_lock);
+	for (bool did = true; did && status == SILEX_OK;)
+		status = step(e, o, o && o->full, &did, err);
+	if (status == SILEX_OK && o && o->recode)
+		status = recode_all(e, o, err);
+	pthread_mutex_unlock(&e->compact_lock);
+	return status;
+}

@@ -1,0 +1,123 @@
+/* Deletes. One log record, issued while all stripes are locked, so that its version lies between the writes before and
+ * after it in every stripe. The active head is edited at once; frozen head and blocks get a tombstone in the view, which
+ * hides their samples (all of lower version) until a compaction has digested it.
+ *
+ * Replay calls the same `slx_engine_bury`. A tombstone that is in the manifest already is not added twice. */
+#include "engine/engine_int.h"
+
+/* Distinct visible samples of one series in range. */
+static silex_status count_series(struct slx_scan *scan, struct slx_parts *parts, struct slx_time_range range, uint64_t *sum, silex_error *err)
+{
+	struct slx_run run;
+	bool more;
+	slx_scan_start(scan, parts->parts, parts->n, parts->hides, parts->n_hides, range);
+	for (;;) {
+		SLX_TRY(slx_scan_next(scan, &run, &more, err));
+		if (!more)
+			return SILEX_OK;
+		*sum += run.n;
+	}
+}
+
+static silex_status count_visible(struct slx_engine *e, const struct slx_tombstone *t, uint64_t *ret, silex_error *err)
+{
+	struct slx_snapshot *snap = NULL;
+	struct slx_selection *sel = NULL;
+	struct slx_scan *scan = NULL;
+	struct slx_parts parts;
+	slx_parts_init(&parts, &e->mem);
+	silex_status status = slx_snapshot_new(e, (struct slx_identity){ .tenant = t->tenant }, &snap, err);
+	if (status == SILEX_OK)
+		status = slx_scan_new(&e->mem, &e->codecs, &scan, err);
+	if (status == SILEX_OK)
+		status = slx_snapshot_select(snap, t->sel.matchers, t->sel.n, t->range, &sel, err);
+	*ret = 0;
+	for (size_t i = 0; status == SILEX_OK && i < slx_selection_count(sel); i++) {
+		status = slx_snapshot_collect(snap, sel, i, t->range, &parts, err);
+		if (status == SILEX_OK)
+			status = count_series(scan, &parts, t->range, ret, err);
+	}
+	slx_selection_free(sel);
+	slx_scan_free(scan);
+	slx_parts_free(&parts);
+	slx_snapshot_free(snap);
+	return status;
+}
+
+static silex_status edit_active(struct slx_engine *e, const struct slx_tombstone *t, silex_error *err)
+{
+	struct slx_head *head = atomic_load(&e->active);
+	struct slx_head_series **v;
+	size_t n;
+	SLX_TRY(slx_head_select(head, t->tenant, t->sel.matchers, t->sel.n, &e->mem, &v, &n, err));
+	silex_status status = SILEX_OK;
+	for (size_t i = 0; i < n; i++) {
+		silex_status one = slx_head_delete(head, v[i], t->range, err);
+		if (one != SILEX_OK)
+			status = one;
+	}
+	slx_free(&e->mem, SLX_MEM_QUERY, v, n * sizeof *v);
+	return status;
+}
+
+silex_status slx_engine_bury(struct slx_engine *e, struct slx_tombstone *t, silex_error *err)
+{
+	struct slx_view *v = slx_view_copy(e, 0, 1);
+	if (!v)
+		return slx_err_oom(err);
+	bool known = false;
+	for (size_t i = 0; i < v->n_tombs; i++)
+		known |= v->tombs[i]->version == t->version;
+	if (!known) {
+		atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+		v->tombs[v->n_tombs++] = t;
+		slx_view_prune_tombs(e, v);
+	}
+	slx_view_install(e, v);
+	return edit_active(e, t, err);
+}
+
+static silex_status log_delete(struct slx_engine *e, const struct slx_tombstone *t, struct slx_wal_pos *ret, silex_error *err)
+{
+	struct slx_buf record;
+	slx_buf_init(&record, &e->mem, SLX_MEM_OTHER, 1 << 20);
+	slx_record_delete_encode(&record, t->tenant, (struct slx_str){ t->text, t->text_n }, t->range);
+	struct iovec part = { record.p, record.n };
+	silex_status status = record.failed ? slx_err_oom(err) : slx_wal_append(e->wal, SLX_RECORD_DELETE, 0, &part, 1, 0, ret, err);
+	slx_buf_free(&record);
+	return status;
+}
+
+silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const struct slx_selector *sel, struct slx_time_range range,
+	uint64_t *ret_points, silex_error *err)
+{
+	struct slx_buf text;
+	struct slx_tombstone *tomb;
+	struct slx_wal_pos pos = { 0 };
+	if (e->opt.read_only)
+		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
+	slx_buf_init(&text, &e->mem, SLX_MEM_OTHER, 1 << 20);
+	slx_selector_format(sel, &text);
+	tomb = text.failed ? NULL : slx_tombstone_new(e, t->name, (struct slx_str){ (char *)text.p, text.n }, range, 0, err);
+	slx_buf_free(&text);
+	if (!tomb)
+		return slx_err_oom(err);
+	uint64_t count = 0;
+	pthread_mutex_lock(&e->manifest_lock);
+	slx_engine_lock_stripes(e);
+	silex_status status = count_visible(e, tomb, &count, err);
+	if (status == SILEX_OK)
+		status = log_delete(e, tomb, &pos, err);
+	if (status == SILEX_OK) {
+		tomb->version = pos.version;
+		status = slx_engine_bury(e, tomb, err);
+	}
+	slx_engine_unlock_stripes(e);
+	pthread_mutex_unlock(&e->manifest_lock);
+	slx_tombstone_unref(e, tomb);
+	if (status == SILEX_OK)
+		status = slx_wal_wait(e->wal, pos.lsn, err);
+	if (status == SILEX_OK && ret_points)
+		*ret_points = count;
+	return status;
+}

@@ -1,0 +1,575 @@
+/* Opening, replaying, closing. */
+#include "engine/engine_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void slx_engine_log(struct slx_engine *e, int level, const char *fmt, ...)
+{
+	char text[1024];
+	if (!e->opt.log)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	e->opt.log(e->opt.log_arg, level, text);
+}
+
+bool slx_engine_read_only(const struct slx_engine *e)
+{
+	return e->opt.read_only;
+}
+
+/* --- pieces of open ------------------------------------------------------------------------------------------------------------------ */
+
+static char *path_join(struct slx_engine *e, const char *name)
+{
+	size_t n = strlen(e->path) + strlen(name) + 2;
+	char *p = slx_alloc(&e->mem, SLX_MEM_OTHER, n);
+	if (p)
+		snprintf(p, n, "%s/%s", e->path, name);
+	return p;
+}
+
+static void path_free(struct slx_engine *e, char *p)
+{
+	if (p)
+		slx_free(&e->mem, SLX_MEM_OTHER, p, strlen(p) + 1);
+}
+
+static int choose_codec(const struct slx_engine *e)
+{
+	const char *name = e->opt.codec;
+	if (!name || strcmp(name, "auto") == 0)
+		return -1;
+	for (size_t i = 0; i < e->opt.n_codecs; i++)
+		if (strcmp(e->opt.codecs[i]->name, name) == 0)
+			return e->opt.codecs[i]->id;
+	return silex_codec_by_name(name);
+}
+
+static enum slx_wrap choose_wrap(const char *name)
+{
+	if (name && strcmp(name, "none") == 0)
+		return SLX_WRAP_NONE;
+	return name && strcmp(name, "zstd") == 0 ? SLX_WRAP_ZSTD : SLX_WRAP_LZ4;
+}
+
+static void init_locks(struct slx_engine *e)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_t *locks[] = { &e->view_lock, &e->manifest_lock, &e->flush_lock, &e->compact_lock, &e->tenants_lock, &e->bg_lock, &e->health_lock };
+	for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++)
+		pthread_mutex_init(locks[i], NULL);
+	for (unsigned i = 0; i < SLX_STRIPES; i++)
+		pthread_mutex_init(&e->stripes[i].lock, NULL);
+	pthread_cond_init(&e->bg_wake, &monotonic);
+	pthread_cond_init(&e->bg_room, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+static silex_status init_stripes(struct slx_engine *e, silex_error *err)
+{
+	for (unsigned i = 0; i < SLX_STRIPES; i++) {
+		struct slx_stripe *st = &e->stripes[i];
+		slx_buf_init(&st->frame, &e->mem, SLX_MEM_WAL, SLX_WAL_FRAME_SIZE_MAX);
+		slx_buf_init(&st->defs, &e->mem, SLX_MEM_WAL, SLX_WAL_FRAME_SIZE_MAX);
+		slx_buf_init(&st->label, &e->mem, SLX_MEM_WAL, 1 << 20);
+		st->series = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *st->series);
+		st->ts = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *st->ts);
+		st->bits = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *st->bits);
+		if (!st->series || !st->ts || !st->bits)
+			return slx_err_oom(err);
+	}
+	return SILEX_OK;
+}
+
+static void free_stripes(struct slx_engine *e)
+{
+	for (unsigned i = 0; i < SLX_STRIPES; i++) {
+		struct slx_stripe *st = &e->stripes[i];
+		if (!st->frame.mem)
+			continue;
+		slx_buf_free(&st->frame);
+		slx_buf_free(&st->defs);
+		slx_buf_free(&st->label);
+		slx_free(&e->mem, SLX_MEM_WAL, st->series, st->series ? SLX_GROUP_MAX * sizeof *st->series : 0);
+		slx_free(&e->mem, SLX_MEM_WAL, st->ts, st->ts ? SLX_GROUP_MAX * sizeof *st->ts : 0);
+		slx_free(&e->mem, SLX_MEM_WAL, st->bits, st->bits ? SLX_GROUP_MAX * sizeof *st->bits : 0);
+	}
+}
+
+/* The holder's pid is in the lock file, for the message only; the lock itself is the kernel's. */
+static silex_status in_use(struct slx_engine *e, silex_error *err)
+{
+	char pid[32] = "";
+	uint64_t n = 0;
+	if (slx_file_size(e->lock_file, &n, NULL) != SILEX_OK || n >= sizeof pid || slx_file_read(e->lock_file, pid, n, 0, NULL) != SILEX_OK)
+		n = 0;
+	pid[n] = 0;
+	pid[strcspn(pid, "\n")] = 0;
+	return slx_err(err, SILEX_CONFLICT, "%s is in use by pid %s%s", e->path, pid[0] ? pid : "unknown",
+		e->opt.read_only ? "; a read-only open beside a live writer would miss its newest data: ask that process, or copy a snapshot" : "");
+}
+
+static silex_status take_lock(struct slx_engine *e, silex_error *err)
+{
+	char *path = path_join(e, "LOCK");
+	if (!path)
+		return slx_err_oom(err);
+	silex_error own = { 0 };
+	unsigned flags = e->opt.read_only ? SLX_OPEN_READ : SLX_OPEN_WRITE | SLX_OPEN_CREATE;
+	silex_status status = e->vfs->open(e->vfs, path, flags, &e->lock_file, &own);
+	path_free(e, path);
+	if (status == SILEX_NOT_FOUND && e->opt.read_only) {
+		e->lock_file = NULL; /* a copy without its lock file: nobody can be writing */
+		return SILEX_OK;
+	}
+	if (status != SILEX_OK)
+		return slx_err(err, status, "%s", own.message);
+	status = slx_file_lock(e->lock_file, e->opt.read_only ? SLX_LOCK_SHARED : SLX_LOCK_EXCLUSIVE, &own);
+	if (status == SILEX_CONFLICT)
+		return in_use(e, err);
+	if (status != SILEX_OK)
+		return slx_err(err, status, "%s", own.message);
+	if (e->opt.read_only)
+		return SILEX_OK;
+	char pid[32];
+	int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+	SLX_TRY(slx_file_truncate(e->lock_file, 0, err));
+	return slx_file_write(e->lock_file, pid, (size_t)n, 0, err);
+}
+
+static silex_status check_exists(struct slx_engine *e, silex_error *err)
+{
+	bool need = e->opt.must_exist || e->opt.read_only;
+	if (!need)
+		return e->vfs->mkdir(e->vfs, e->path, err);
+	char *path = path_join(e, "meta/MANIFEST"), *log = path_join(e, "wal");
+	struct slx_file *f = NULL;
+	silex_error own = { 0 };
+	silex_status status = path && log ? e->vfs->open(e->vfs, path, SLX_OPEN_READ, &f, &own) : slx_err_oom(&own);
+	slx_file_close(f);
+	if (status == SILEX_NOT_FOUND) /* a database whose head was never flushed has a log only */
+		status = e->vfs->open(e->vfs, log, SLX_OPEN_READ, &f, &own), slx_file_close(status == SILEX_OK ? f : NULL);
+	path_free(e, path);
+	path_free(e, log);
+	if (status == SILEX_NOT_FOUND)
+		return slx_err(err, SILEX_NOT_FOUND, "%s holds no Silex database", e->path);
+	return status == SILEX_OK ? SILEX_OK : slx_err(err, status, "%s", own.message);
+}
+
+static silex_status open_storage(struct slx_engine *e, silex_error *err)
+{
+	if (!e->path) {
+		SLX_TRY(slx_meta_open_memory(&e->mem, &e->meta, err));
+		return slx_store_open_memory(&e->mem, &e->store, err);
+	}
+	SLX_TRY(check_exists(e, err));
+	SLX_TRY(take_lock(e, err));
+	char *meta = path_join(e, "meta"), *blocks = path_join(e, "blocks");
+	silex_status status = meta && blocks ? slx_meta_open_file(e->vfs, &e->mem, meta, e->opt.read_only, &e->meta, err) : slx_err_oom(err);
+	if (status == SILEX_OK)
+		status = slx_store_open_folder(e->vfs, &e->mem, blocks, 0, e->opt.read_only, &e->store, err);
+	path_free(e, meta);
+	path_free(e, blocks);
+	return status;
+}
+
+/* --- files that no manifest names --------------------------------------------------------------------------------------------------------- */
+
+struct orphans {
+	struct slx_engine *e;
+	char names[64][SLX_BLOCK_NAME_SIZE];
+	size_t n;
+};
+
+static bool orphan_look(void *arg, const char *name)
+{
+	struct orphans *o = arg;
+	size_t n = strlen(name);
+	if (n >= SLX_BLOCK_NAME_SIZE || n < 4 || strcmp(name + n - 4, ".slx") != 0)
+		return true;
+	for (size_t i = 0; i < o->e->view->n_blocks; i++)
+		if (strcmp(o->e->view->blocks[i]->info.name, name) == 0)
+			return true;
+	for (const struct slx_lost_block *l = o->e->lost; l; l = l->next)
+		if (strcmp(l->info.name, name) == 0)
+			return true;
+	memcpy(o->names[o->n++], name, n + 1);
+	return o->n < 64;
+}
+
+/* Leftovers of a flush or compaction that a crash cut short. */
+static silex_status remove_orphans(struct slx_engine *e, silex_error *err)
+{
+	struct orphans *o = slx_calloc(&e->mem, SLX_MEM_OTHER, sizeof *o);
+	if (!o)
+		return slx_err_oom(err);
+	o->e = e;
+	silex_status status;
+	do {
+		o->n = 0;
+		status = slx_store_list(e->store, "", orphan_look, o, err);
+		for (size_t i = 0; i < o->n && status == SILEX_OK; i++) {
+			slx_engine_log(e, 1, "removing block %s, left over from a crash", o->names[i]);
+			status = slx_store_remove(e->store, o->names[i], err);
+		}
+	} while (status == SILEX_OK && o->n == 64);
+	slx_free(&e->mem, SLX_MEM_OTHER, o, sizeof *o);
+	return status;
+}
+
+/* --- replay ---------------------------------------------------------------------------------------------------------------------------------- */
+
+/* References of one log segment to handles; open addressing. */
+struct refs {
+	struct { uint32_t ref; struct slx_handle *h; } *slot;
+	size_t n, cap;
+};
+
+struct replay {
+	struct slx_engine *e;
+	struct slx_record_reader reader;
+	uint64_t segment;
+	struct refs refs;
+	struct slx_handle **row_handles;
+	uint64_t frames;
+};
+
+static bool refs_set(struct replay *r, uint32_t ref, struct slx_handle *h)
+{
+	struct refs *t = &r->refs;
+	if (t->n * 2 >= t->cap) {
+		struct refs to = { .cap = t->cap ? t->cap * 2 : 1024, .n = t->n };
+		to.slot = slx_calloc(&r->e->mem, SLX_MEM_WAL, to.cap * sizeof *to.slot);
+		if (!to.slot)
+			return false;
+		for (size_t i = 0; i < t->cap; i++)
+			if (t->slot[i].h) {
+				size_t k = t->slot[i].ref * 2654435761u & (to.cap - 1);
+				while (to.slot[k].h)
+					k = (k + 1) & (to.cap - 1);
+				to.slot[k] = t->slot[i];
+			}
+		slx_free(&r->e->mem, SLX_MEM_WAL, t->slot, t->cap * sizeof *t->slot);
+		*t = to;
+	}
+	size_t k = ref * 2654435761u & (t->cap - 1);
+	while (t->slot[k].h && t->slot[k].ref != ref)
+		k = (k + 1) & (t->cap - 1);
+	if (t->slot[k].h)
+		slx_handle_free(t->slot[k].h);
+	else
+		t->n++;
+	t->slot[k].ref = ref;
+	t->slot[k].h = h;
+	return true;
+}
+
+static struct slx_handle *refs_get(const struct replay *r, uint32_t ref)
+{
+	const struct refs *t = &r->refs;
+	if (!t->cap)
+		return NULL;
+	size_t k = ref * 2654435761u & (t->cap - 1);
+	while (t->slot[k].h && t->slot[k].ref != ref)
+		k = (k + 1) & (t->cap - 1);
+	return t->slot[k].h;
+}
+
+static void refs_clear(struct replay *r)
+{
+	for (size_t i = 0; i < r->refs.cap; i++)
+		slx_handle_free(r->refs.slot[i].h);
+	slx_free(&r->e->mem, SLX_MEM_WAL, r->refs.slot, r->refs.cap * sizeof *r->refs.slot);
+	r->refs = (struct refs){ 0 };
+}
+
+static silex_status replay_def(void *arg, uint32_t ref, struct slx_str tenant, struct slx_labels l, silex_error *err)
+{
+	struct replay *r = arg;
+	struct slx_tenant *t;
+	struct slx_handle *h;
+	SLX_TRY(slx_engine_tenant(r->e, tenant, &t, err));
+	SLX_TRY(slx_handle_new(r->e, t, l, NULL, &h, err));
+	if (refs_set(r, ref, h))
+		return SILEX_OK;
+	slx_handle_free(h);
+	return slx_err_oom(err);
+}
+
+static silex_status replay_samples(struct replay *r, const struct slx_wal_frame *f, silex_error *err)
+{
+	struct slx_record_samples s;
+	SLX_TRY(slx_record_samples_decode(&r->reader, f->payload, f->n, replay_def, r, &s, err));
+	if (f->covered)
+		return SILEX_OK;
+	size_t n = 0;
+	uint64_t missing = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		struct slx_handle *h = refs_get(r, s.refs[i]);
+		if (!h) {
+			missing++;
+			continue;
+		}
+		r->row_handles[n] = h;
+		r->reader.ts[n] = s.ts[i];
+		r->reader.bits[n++] = s.bits[i];
+	}
+	if (missing) { /* its definition lay in a damaged frame */
+		slx_engine_log(r->e, 3, "log frame %llu: %llu samples of series whose definition is lost", (unsigned long long)f->seq, (unsigned long long)missing);
+		atomic_fetch_add(&r->e->damaged_frames, 1);
+	}
+	s.n = n;
+	return n ? slx_engine_apply(r->e, r->row_handles, &s, err) : SILEX_OK;
+}
+
+static silex_status replay_delete(struct replay *r, const struct slx_wal_frame *f, silex_error *err)
+{
+	struct slx_str tenant, selector;
+	struct slx_time_range range;
+	SLX_TRY(slx_record_delete_decode(f->payload, f->n, &tenant, &selector, &range, err));
+	if (f->covered)
+		return SILEX_OK;
+	struct slx_tombstone *t = slx_tombstone_new(r->e, tenant, selector, range, f->version, err);
+	if (!t)
+		return err ? err->code : SILEX_CORRUPT;
+	silex_status status = slx_engine_bury(r->e, t, err); /* nobody else runs yet: no locks to take */
+	slx_tombstone_unref(r->e, t);
+	return status;
+}
+
+static silex_status replay_state(struct replay *r, const struct slx_wal_frame *f, silex_error *err)
+{
+	struct slx_str tenant, text;
+	struct slx_tenant *t;
+	uint32_t number;
+	SLX_TRY(slx_record_state_decode(f->payload, f->n, &tenant, &number, &text, err));
+	SLX_TRY(slx_engine_tenant(r->e, tenant, &t, err));
+	return slx_states_set(r->e, t, number, text, err);
+}
+
+static silex_status replay_limits(struct replay *r, const struct slx_wal_frame *f, silex_error *err)
+{
+	struct slx_str tenant;
+	struct slx_tenant *t;
+	uint64_t series_max, head_bytes_max;
+	SLX_TRY(slx_record_limits_decode(f->payload, f->n, &tenant, &series_max, &head_bytes_max, err));
+	SLX_TRY(slx_engine_tenant(r->e, tenant, &t, err));
+	atomic_store(&t->series_max, series_max);
+	atomic_store(&t->head_bytes_max, head_bytes_max);
+	atomic_store(&t->limits_set, true);
+	return SILEX_OK;
+}
+
+/* Replay keeps to the memory limit by flushing as it goes. A frame that passed its checksum and still cannot be read is
+ * damage of that frame: named, counted, and the rest goes on. */
+static silex_status replay_frame(void *arg, const struct slx_wal_frame *f, silex_error *err)
+{
+	struct replay *r = arg;
+	struct slx_engine *e = r->e;
+	if (f->segment != r->segment) {
+		refs_clear(r);
+		r->segment = f->segment;
+	}
+	silex_status status = SILEX_OK;
+	silex_error own = { 0 };
+	switch (f->kind) {
+	case SLX_RECORD_SAMPLES:
+		status = replay_samples(r, f, &own);
+		break;
+	case SLX_RECORD_DELETE:
+		status = replay_delete(r, f, &own);
+		break;
+	case SLX_RECORD_STATES:
+		status = replay_state(r, f, &own);
+		break;
+	case SLX_RECORD_LIMITS:
+		status = replay_limits(r, f, &own);
+		break;
+	default:
+		status = slx_err(&own, SILEX_UNSUPPORTED, "record kind %u is not known to this release: use a newer silex", f->kind);
+	}
+	if (status == SILEX_CORRUPT) {
+		slx_engine_log(e, 3, "log frame %llu: %s", (unsigned long long)f->seq, own.message);
+		atomic_fetch_add(&e->damaged_frames, 1);
+	} else if (status != SILEX_OK) {
+		return slx_err(err, status, "log frame %llu: %s", (unsigned long long)f->seq, own.message);
+	}
+	uint64_t head = slx_head_bytes(atomic_load_explicit(&e->active, memory_order_relaxed));
+	if (++r->frames % 16 == 0 && !e->opt.read_only && head >= e->opt.memory_limit / 1000 * 220)
+		return slx_engine_flush_at(e, f->seq, f->version, false, err);
+	return SILEX_OK;
+}
+
+static void report_replay(struct slx_engine *e, const struct slx_wal_report *w)
+{
+	for (size_t i = 0; i < w->damage_count && i < SLX_WAL_DAMAGE_MAX; i++)
+		slx_engine_log(e, 3, "log %s: damage at offset %llu, %llu bytes; the rest was replayed, the original is kept", w->damage[i].file,
+			(unsigned long long)w->damage[i].offset, (unsigned long long)w->damage[i].size);
+	if (w->torn_bytes)
+		slx_engine_log(e, 1, "log: %llu bytes of a torn write cut from its end", (unsigned long long)w->torn_bytes);
+	atomic_fetch_add(&e->damaged_frames, w->damage_count);
+	atomic_store(&e->torn_bytes, w->torn_bytes);
+}
+
+static silex_status replay_log(struct slx_engine *e, silex_error *err)
+{
+	struct replay r = { .e = e };
+	struct slx_wal_report report = { 0 };
+	SLX_TRY(slx_record_reader_init(&r.reader, &e->mem, err));
+	r.row_handles = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *r.row_handles);
+	silex_status status = r.row_handles ? slx_wal_replay(e->wal, e->checkpoint_seq, replay_frame, &r, &report, err) : slx_err_oom(err);
+	refs_clear(&r);
+	slx_free(&e->mem, SLX_MEM_WAL, r.row_handles, r.row_handles ? SLX_GROUP_MAX * sizeof *r.row_handles : 0);
+	slx_record_reader_free(&r.reader);
+	report_replay(e, &report);
+	return status;
+}
+
+static silex_status open_log(struct slx_engine *e, const uint8_t uuid[SLX_WAL_UUID_SIZE], silex_error *err)
+{
+	struct slx_wal_options o = {
+		.vfs = e->vfs,
+		.mem = &e->mem,
+		.clock = &e->clock,
+		.random = &e->random,
+		.sync = e->opt.sync == SILEX_SYNC_ALWAYS ? SLX_WAL_ALWAYS : e->opt.sync == SILEX_SYNC_INTERVAL ? SLX_WAL_INTERVAL : SLX_WAL_NEVER,
+		.sync_interval_ns = e->opt.wal_sync_interval_ms * SLX_MS,
+		.segment_size = e->opt.wal_segment_size,
+		.min_seq = e->checkpoint_seq,
+		.min_version = e->max_version,
+		.read_only = e->opt.read_only,
+	};
+	/* A small database has small log buffers. */
+	o.retain_size = e->opt.memory_limit / 16 < (16u << 20) ? e->opt.memory_limit / 16 : 16u << 20;
+	memcpy(o.uuid, uuid, SLX_WAL_UUID_SIZE);
+	if (!e->path || e->opt.wal == SILEX_WAL_NONE) {
+		SLX_TRY(slx_wal_open_none(&o, &e->wal, err));
+		return replay_log(e, err);
+	}
+	char *dir = path_join(e, "wal");
+	o.dir = dir;
+	silex_status status = dir ? slx_wal_open_file(&o, &e->wal, err) : slx_err_oom(err);
+	path_free(e, dir);
+	if (status == SILEX_OK)
+		status = replay_log(e, err);
+	if (status == SILEX_OK && !e->opt.read_only)
+		status = slx_wal_cut(e->wal, e->checkpoint_seq, err);
+	return status;
+}
+
+/* --- open, close ---------------------------------------------------------------------------------------------------------------------------------- */
+
+static silex_status first_view(struct slx_engine *e, silex_error *err)
+{
+	struct slx_head *head;
+	e->generation++;
+	SLX_TRY(slx_head_new(&e->mem, &e->codecs, e->generation, &head, err));
+	struct slx_view *v = slx_view_copy(e, 0, 0);
+	if (!v) {
+		slx_head_unref(head);
+		return slx_err_oom(err);
+	}
+	v->active = head;
+	atomic_store(&e->active, slx_head_ref(head));
+	slx_view_install(e, v);
+	return SILEX_OK;
+}
+
+static silex_status open_all(struct slx_engine *e, silex_error *err)
+{
+	uint8_t uuid[SLX_WAL_UUID_SIZE] = { 0 };
+	SLX_TRY(init_stripes(e, err));
+	uint64_t cache = e->opt.cache_size ? e->opt.cache_size : e->opt.memory_limit / 4;
+	SLX_TRY(slx_cache_new(&e->mem, cache, &e->cache, err));
+	SLX_TRY(open_storage(e, err));
+	e->view = slx_view_copy(e, 0, 0);
+	if (!e->view)
+		return slx_err_oom(err);
+	SLX_TRY(slx_manifest_load(e, uuid, err));
+	if (!e->opt.read_only)
+		SLX_TRY(remove_orphans(e, err));
+	for (size_t i = 0; i < e->view->n_blocks; i++)
+		if (e->view->blocks[i]->info.vmax > e->flushed_version)
+			e->flushed_version = e->view->blocks[i]->info.vmax;
+	if (e->max_version > e->flushed_version)
+		e->flushed_version = e->max_version;
+	SLX_TRY(first_view(e, err));
+	SLX_TRY(open_log(e, uuid, err));
+	unsigned threads = e->opt.threads ? e->opt.threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	SLX_TRY(slx_pool_new(&e->mem, threads > 1 ? threads - 1 : 1, "silex-query", &e->pool, err));
+	return slx_background_start(e, err);
+}
+
+static silex_status teardown(struct slx_engine *e, silex_error *err)
+{
+	silex_status status = SILEX_OK;
+	slx_background_stop(e);
+	slx_pool_free(e->pool);
+	status = slx_wal_close(e->wal, err);
+	if (e->active)
+		slx_head_unref(atomic_load(&e->active));
+	slx_view_unref(e->view);
+	while (e->lost) {
+		struct slx_lost_block *next = e->lost->next;
+		slx_free(&e->mem, SLX_MEM_OTHER, e->lost, sizeof *e->lost);
+		e->lost = next;
+	}
+	if (e->cache)
+		slx_cache_free(e->cache);
+	slx_store_close(e->store);
+	slx_meta_close(e->meta);
+	slx_file_close(e->lock_file);
+	slx_tenants_free(e);
+	free_stripes(e);
+	path_free(e, e->path);
+	struct slx_mem mem = e->mem;
+	mem.allocator.free(mem.allocator.ctx, e, sizeof *e);
+	return status;
+}
+
+silex_status slx_engine_open(const char *path, const silex_options *o, struct slx_engine **ret, silex_error *err)
+{
+	struct slx_mem mem;
+	slx_mem_init(&mem, &o->env.allocator);
+	struct slx_engine *e = mem.allocator.alloc(mem.allocator.ctx, sizeof *e);
+	if (!e)
+		return slx_err_oom(err);
+	memset(e, 0, sizeof *e);
+	slx_mem_init(&e->mem, &o->env.allocator);
+	e->opt = *o;
+	if (!path)
+		e->opt.wal = SILEX_WAL_NONE;
+	slx_clock_init(&e->clock, &o->env.clock);
+	slx_random_init(&e->random, &o->env.random);
+	e->vfs = o->env.vfs ? o->env.vfs : slx_vfs_posix();
+	e->codecs = (struct slx_codec_choice){ choose_codec(e), choose_wrap(o->compression), o->codecs, o->n_codecs };
+	slx_levels_init(&e->levels, o->block_duration_ms * SLX_MS);
+	e->opened_ns = slx_monotonic_ns(&e->clock);
+	init_locks(e);
+	silex_status status = SILEX_OK;
+	if (path) {
+		e->path = slx_alloc(&e->mem, SLX_MEM_OTHER, strlen(path) + 1);
+		status = e->path ? (strcpy(e->path, path), SILEX_OK) : slx_err_oom(err);
+	}
+	if (status == SILEX_OK)
+		status = open_all(e, err);
+	if (status != SILEX_OK) {
+		teardown(e, NULL);
+		return status;
+	}
+	*ret = e;
+	return SILEX_OK;
+}
+
+silex_status slx_engine_close(struct slx_engine *e, silex_error *err)
+{
+	return e ? teardown(e, err) : SILEX_OK;
+}

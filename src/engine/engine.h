@@ -1,0 +1,101 @@
+/* The engine: one open database. It joins log, head, blocks and manifest, and keeps the promises of silex.h.
+ *
+ *     write    rows -> series of the active head -> log frame (under the stripe's lock) -> tail -> wait for the log
+ *     flush    freeze the head at sequence S -> blocks -> one manifest edit {blocks, checkpoint S} -> cut the log
+ *     compact  merge blocks -> one manifest edit -> old files go with their last reader
+ *     read     snapshot.h
+ *
+ * docs/locks.md lists the locks. Thread-safe throughout. */
+#ifndef SLX_ENGINE_ENGINE_H
+#define SLX_ENGINE_ENGINE_H
+
+#include "engine/snapshot.h"
+#include "storage/tsdb/head.h"
+
+#include <silex/silex.h>
+
+struct slx_engine;
+struct slx_tenant;
+struct slx_handle;
+
+/* path NULL: in memory. `o` has been validated (api/options); strings in it must live as long as the engine. */
+silex_status slx_engine_open(const char *path, const silex_options *o, struct slx_engine **ret, silex_error *err);
+silex_status slx_engine_close(struct slx_engine *e, silex_error *err);
+
+/* ---- tenants ---- */
+
+/* The tenant's record, made on first use; lives as long as the engine. name has been checked. */
+silex_status slx_engine_tenant(struct slx_engine *e, struct slx_str name, struct slx_tenant **ret, silex_error *err);
+struct slx_str slx_tenant_name(const struct slx_tenant *t);
+/* Tenants that have data, sorted, until each returns false. */
+silex_status slx_engine_tenants(struct slx_engine *e, bool (*each)(void *arg, struct slx_str name), void *arg, silex_error *err);
+silex_status slx_engine_set_limits(struct slx_engine *e, struct slx_tenant *t, uint64_t series_max, uint64_t head_bytes_max, silex_error *err);
+
+/* The number of a state's text in the tenant's dictionary, added (and logged) when new. */
+silex_status slx_engine_state(struct slx_engine *e, struct slx_tenant *t, struct slx_str text, uint32_t *ret, silex_error *err);
+/* The same without adding; NOT_FOUND. */
+silex_status slx_engine_find_state(struct slx_engine *e, const struct slx_tenant *t, struct slx_str text, uint32_t *ret, silex_error *err);
+
+/* ---- writing ---- */
+
+/* A series resolved once; ref-counted by its users; valid over flushes. */
+/* owner: whatever the caller wants back from slx_handle_owner. */
+silex_status slx_handle_new(struct slx_engine *e, struct slx_tenant *t, struct slx_labels l, void *owner, struct slx_handle **ret, silex_error *err);
+void slx_handle_free(struct slx_handle *h);
+void *slx_handle_owner(const struct slx_handle *h);
+struct slx_tenant *slx_handle_tenant(const struct slx_handle *h);
+
+/* Samples of one tenant. Row i is (handle(i), ts[i], bits[i]) of one kind. The three columns may be strided. */
+struct slx_write {
+	struct slx_tenant *tenant;
+	enum slx_kind kind;
+	size_t n;
+	const void *handles; /* struct slx_handle *, handle_stride bytes apart; NULL: see labels */
+	size_t handle_stride;
+	const void *ts; /* int64 ns, legal */
+	size_t ts_stride;
+	const void *bits; /* 8 bytes */
+	size_t bits_stride;
+	const struct slx_labels *labels; /* without handles: canonical labels of each row, and */
+	const struct slx_hash128 *ids;   /* their identities */
+};
+
+/* Rows refused by themselves; the rest of the batch is written. */
+struct slx_write_result {
+	size_t refused;
+	size_t first;      /* lowest refused row */
+	silex_error error; /* of that row */
+};
+
+/* OK: what was not refused is in the log as `sync` promises. *pos_lsn (may be NULL) asks not to wait: the caller calls
+ * slx_engine_wait with it. */
+silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, struct slx_write_result *ret, uint64_t *ret_lsn, silex_error *err);
+silex_status slx_engine_wait(struct slx_engine *e, uint64_t lsn, silex_error *err);
+silex_status slx_engine_sync(struct slx_engine *e, silex_error *err);
+
+/* ---- deleting ---- */
+
+/* selector: canonical text of ms. Counts distinct visible samples. */
+silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const struct slx_selector *sel, struct slx_time_range range,
+	uint64_t *ret_points, silex_error *err);
+
+/* ---- keeping ---- */
+
+silex_status slx_engine_flush(struct slx_engine *e, silex_error *err); /* head into blocks; returns when done */
+silex_status slx_engine_compact(struct slx_engine *e, const silex_compact_options *o, silex_error *err);
+
+/* ---- checking and looking inside ---- */
+
+/* Every page of every block and every log frame again (the log was read at open). */
+silex_status slx_engine_verify(struct slx_engine *e, silex_progress_fn progress, silex_text_fn fault, void *arg, silex_verify_report *ret, silex_error *err);
+/* A directory, a log segment or a block, line by line. */
+silex_status slx_engine_inspect(const char *path, int depth, silex_text_fn line, void *arg, silex_error *err);
+
+/* ---- watching ---- */
+
+void slx_engine_metrics(struct slx_engine *e, silex_metrics *ret);
+void slx_engine_count_query(struct slx_engine *e, int64_t elapsed_ns);
+void slx_engine_log(struct slx_engine *e, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+bool slx_engine_read_only(const struct slx_engine *e);
+
+#endif

@@ -1,0 +1,285 @@
+/* Inside of the engine room. */
+#ifndef SLX_ENGINE_ENGINE_INT_H
+#define SLX_ENGINE_ENGINE_INT_H
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "base/vfs.h"
+#include "engine/engine.h"
+#include "storage/meta/meta.h"
+#include "storage/tsdb/chunker.h"
+#include "storage/tsdb/window.h"
+#include "storage/wal/wal.h"
+
+/* A block in use. Held by views; the last one to let go of a doomed block removes its file. */
+struct slx_used_block {
+	_Atomic uint32_t refs;
+	_Atomic bool doomed;
+	struct slx_block *block;
+	struct slx_store *store;
+	struct slx_block_info info;
+};
+
+/* A delete that blocks have not digested yet. Immutable, ref-counted. */
+struct slx_tombstone {
+	_Atomic uint32_t refs;
+	uint64_t version;
+	struct slx_time_range range;
+	struct slx_str tenant;   /* in the allocation */
+	struct slx_selector sel;
+	char *text;              /* canonical selector, as stored */
+	size_t text_n;
+};
+
+/* What readers see at one moment; immutable, ref-counted. Any change makes a new one. */
+struct slx_view {
+	_Atomic uint32_t refs;
+	struct slx_engine *engine;
+	struct slx_head *active;
+	struct slx_head *frozen; /* being flushed; NULL mostly */
+	uint64_t frozen_floor;   /* version of the freeze: later tombstones apply to `frozen` */
+	struct slx_used_block **blocks; /* by vmax ascending */
+	size_t n_blocks;
+	struct slx_tombstone **tombs; /* by version ascending */
+	size_t n_tombs;
+};
+
+/* A tenant as the engine knows it. Name and pointer never change; the rest is guarded as said. */
+struct slx_tenant {
+	struct slx_str name;
+	uint64_t hash;
+	_Atomic uint64_t series_max;     /* 0: the database's */
+	_Atomic uint64_t head_bytes_max;
+	_Atomic int64_t head_bytes;      /* estimate of what it put into the active head; 0 again at each freeze */
+	_Atomic bool limits_set;         /* to be kept in the manifest */
+	struct slx_states *states;       /* NULL until the first; engine->tenants_lock */
+};
+
+/* Dictionary of one tenant's states: number <-> text. Append-only; texts never move. */
+struct slx_states {
+	char **text;
+	uint32_t n, cap;
+};
+
+struct slx_tenants {
+	struct slx_tenant **map; /* open addressing by hash */
+	uint32_t n, cap;
+};
+
+/* Scratch of one stripe, guarded by its lock. */
+struct slx_stripe {
+	pthread_mutex_t lock;
+	struct slx_buf frame;      /* log frame being built */
+	struct slx_buf defs;       /* its definitions, before compression */
+	struct slx_buf label;      /* labels of one series */
+	struct slx_sx_hint hint;
+	struct slx_head_series **series; /* of the rows of one group */
+	int64_t *ts;
+	uint64_t *bits;
+} __attribute__((aligned(64)));
+
+enum { SLX_GROUP_MAX = 2048 }; /* rows handled under one lock at a time */
+
+/* Blocks listed in the manifest that could not be opened: kept in the manifest, named in health. */
+struct slx_lost_block {
+	struct slx_block_info info;
+	struct slx_lost_block *next;
+};
+
+enum { SLX_RATE_SECONDS = 60 };
+
+struct slx_engine {
+	struct slx_mem mem;
+	silex_clock clock;
+	silex_random random;
+	struct slx_vfs *vfs;
+	silex_options opt;
+	struct slx_codec_choice codecs;
+	struct slx_levels levels;
+	char *path; /* NULL: in memory */
+	struct slx_file *lock_file;
+	struct slx_store *store;
+	struct slx_meta *meta;
+	struct slx_wal *wal;
+	struct slx_cache *cache;
+	struct slx_pool *pool;
+	int64_t opened_ns; /* monotonic */
+
+	struct slx_stripe stripes[SLX_STRIPES];
+	_Atomic uint32_t next_ref;  /* log references given out in the active head */
+	_Atomic(struct slx_head *) active; /* changed with all stripes and view_lock held; stable under any one stripe */
+
+	pthread_mutex_t view_lock; /* guards view and the list of snapshots; held for moments */
+	struct slx_view *view;
+	struct slx_snapshot *snapshots;
+
+	pthread_mutex_t manifest_lock; /* one manifest edit at a time; view_lock nests inside */
+	uint64_t manifest_version;
+	bool manifest_unsure; /* the last edit failed and may be on disk: files it names must stay */
+	uint64_t checkpoint_seq;
+	uint64_t max_version;      /* as of the last edit */
+	uint64_t generation;
+	uint64_t flushed_version;  /* version of the last freeze that reached blocks */
+	uint64_t frozen_seq;       /* log position of the view's frozen head */
+	struct slx_lost_block *lost;
+
+	pthread_mutex_t flush_lock;   /* one flush at a time */
+	pthread_mutex_t compact_lock; /* one compaction at a time */
+	pthread_mutex_t delete_lock;  /* one delete at a time; before flush_lock */
+
+	pthread_mutex_t tenants_lock; /* tenants, states */
+	struct slx_tenants tenants;
+
+	/* Background (background.c): guarded by bg_lock. */
+	pthread_mutex_t bg_lock;
+	pthread_cond_t bg_wake;  /* something to do */
+	pthread_cond_t bg_room;  /* memory came free, or a flush failed */
+	pthread_t bg_thread, compact_thread;
+	bool bg_running, bg_stop, bg_flush_wanted, bg_compact_wanted;
+	uint64_t flush_rounds;   /* completed tries */
+	int64_t flush_retry_ns;  /* monotonic: not before */
+
+	/* Counters. */
+	_Atomic int64_t head_first_write_ns; /* monotonic; 0: empty head */
+	_Atomic uint64_t points_ingested, points_refused, points_head, points_frozen;
+	_Atomic uint64_t flushes, compactions, queries, query_ns;
+	_Atomic uint64_t query_latency[SILEX_LATENCY_BUCKETS];
+	_Atomic uint64_t damaged_pages, damaged_frames, torn_bytes;
+	_Atomic uint64_t rate_second[SLX_RATE_SECONDS], rate_points[SLX_RATE_SECONDS];
+	_Atomic bool stopping;
+	pthread_mutex_t health_lock;
+	char flush_error[200]; /* of the last flush; empty when it went well */
+};
+
+/* --- view.c --- */
+struct slx_view *slx_view_get(struct slx_engine *e); /* a reference */
+void slx_view_unref(struct slx_view *v);
+/* A copy of the current view with own references, to change and install. NULL when out of memory. */
+struct slx_view *slx_view_copy(struct slx_engine *e, size_t more_blocks, size_t more_tombs);
+void slx_view_install(struct slx_engine *e, struct slx_view *v); /* takes the reference; view_lock not held */
+struct slx_used_block *slx_used_block_new(struct slx_engine *e, const char *name, silex_error *err);
+void slx_used_block_unref(struct slx_engine *e, struct slx_used_block *b);
+void slx_view_sort_blocks(struct slx_view *v);
+/* Drops the tombstones that hide nothing any more: no frozen head and no block older than them overlaps their range. */
+void slx_view_prune_tombs(struct slx_engine *e, struct slx_view *v);
+struct slx_tombstone *slx_tombstone_new(struct slx_engine *e, struct slx_str tenant, struct slx_str selector, struct slx_time_range range,
+	uint64_t version, silex_error *err);
+void slx_tombstone_unref(struct slx_engine *e, struct slx_tombstone *t);
+/* Does this tombstone hide samples of that series? */
+silex_status slx_tombstone_matches(const struct slx_tombstone *t, struct slx_str tenant, struct slx_labels l, bool *ret, silex_error *err);
+
+/* --- manifest.c --- */
+silex_status slx_manifest_load(struct slx_engine *e, uint8_t ret_log_uuid[SLX_WAL_UUID_SIZE], silex_error *err);
+/* Writes what view v and the engine's fields say, with the given checkpoint. manifest_lock held. */
+silex_status slx_manifest_store(struct slx_engine *e, const struct slx_view *v, uint64_t checkpoint_seq, uint64_t max_version, silex_error *err);
+
+/* --- record.c: payloads of log frames --- */
+enum slx_record_kind {
+	SLX_RECORD_SAMPLES = SLX_WAL_KIND_FIRST,
+	SLX_RECORD_DELETE,
+	SLX_RECORD_STATES,
+	SLX_RECORD_LIMITS,
+};
+
+struct slx_record_samples {
+	enum slx_kind kind;
+	size_t n;
+	const uint32_t *refs; /* n <= SLX_GROUP_MAX */
+	const int64_t *ts;
+	const uint64_t *bits;
+};
+
+/* Appends one definition to defs. */
+void slx_record_def(struct slx_buf *defs, uint32_t ref, struct slx_str tenant, struct slx_labels l);
+/* The frame: definitions (compressed when that pays), then samples. */
+void slx_record_samples_encode(struct slx_buf *out, const struct slx_buf *defs, size_t n_defs, const struct slx_record_samples *s, struct slx_sx_hint *hint);
+
+struct slx_record_reader {
+	struct slx_mem *mem;
+	struct slx_buf defs; /* decompressed definitions */
+	uint32_t *refs;
+	int64_t *ts;
+	uint64_t *bits;
+};
+typedef silex_status slx_record_def_fn(void *arg, uint32_t ref, struct slx_str tenant, struct slx_labels l, silex_error *err);
+silex_status slx_record_reader_init(struct slx_record_reader *r, struct slx_mem *m, silex_error *err);
+void slx_record_reader_free(struct slx_record_reader *r);
+silex_status slx_record_samples_decode(struct slx_record_reader *r, const uint8_t *p, size_t n, slx_record_def_fn *def, void *arg,
+	struct slx_record_samples *ret, silex_error *err);
+
+void slx_record_delete_encode(struct slx_buf *out, struct slx_str tenant, struct slx_str selector, struct slx_time_range range);
+silex_status slx_record_delete_decode(const uint8_t *p, size_t n, struct slx_str *ret_tenant, struct slx_str *ret_selector, struct slx_time_range *ret_range,
+	silex_error *err);
+void slx_record_state_encode(struct slx_buf *out, struct slx_str tenant, uint32_t number, struct slx_str text);
+silex_status slx_record_state_decode(const uint8_t *p, size_t n, struct slx_str *ret_tenant, uint32_t *ret_number, struct slx_str *ret_text, silex_error *err);
+void slx_record_limits_encode(struct slx_buf *out, struct slx_str tenant, uint64_t series_max, uint64_t head_bytes_max);
+silex_status slx_record_limits_decode(const uint8_t *p, size_t n, struct slx_str *ret_tenant, uint64_t *ret_series_max, uint64_t *ret_head_bytes_max,
+	silex_error *err);
+
+/* --- tenant.c --- */
+silex_status slx_states_set(struct slx_engine *e, struct slx_tenant *t, uint32_t number, struct slx_str text, silex_error *err); /* tenants_lock held */
+void slx_tenants_free(struct slx_engine *e);
+void slx_tenants_reset(struct slx_engine *e); /* head_bytes of all to 0: the head was frozen */
+
+/* --- write.c --- */
+/* Applies decoded samples to the active head: replay. */
+silex_status slx_engine_apply(struct slx_engine *e, struct slx_handle *const *handles, const struct slx_record_samples *s, silex_error *err);
+void slx_engine_lock_stripes(struct slx_engine *e);
+void slx_engine_unlock_stripes(struct slx_engine *e);
+
+/* --- delete.c --- */
+/* Edits the active head and adds the tombstone to the view. manifest_lock and the stripes are held. */
+silex_status slx_engine_bury(struct slx_engine *e, struct slx_tombstone *t, silex_error *err);
+
+/* --- snapshot.c --- */
+/* Marks the snapshots that hold heads of the past, so that their memory comes free. */
+void slx_snapshots_revoke(struct slx_engine *e);
+
+/* --- flush.c --- */
+/* Freezes at (seq, version) and writes blocks; both 0: what the log says. cut: the log may drop what is in blocks then. */
+silex_status slx_engine_flush_at(struct slx_engine *e, uint64_t seq, uint64_t version, bool cut, silex_error *err);
+
+/* --- flush_plan.c --- */
+/* A block to write: a window less the smaller windows inside it that get blocks of their own. */
+struct slx_flush_job {
+	unsigned level;
+	int64_t window_start;
+	struct slx_time_range *ranges; /* ascending, disjoint */
+	size_t n_ranges;
+};
+struct slx_flush_plan {
+	struct slx_mem *mem;
+	struct slx_arena arena;
+	struct slx_flush_job *jobs;
+	size_t n, cap;
+};
+/* Counts of samples by smallest window, filled by the flush, to jobs. */
+struct slx_window_count {
+	int64_t start;
+	uint64_t n;
+};
+silex_status slx_flush_plan_make(struct slx_mem *m, const struct slx_levels *l, struct slx_window_count *counts, size_t n, struct slx_flush_plan *ret,
+	silex_error *err); /* sorts counts */
+void slx_flush_plan_free(struct slx_flush_plan *p);
+
+/* --- compact_plan.c --- */
+/* Chooses blocks to merge: indexes into `blocks` (as in a view, by vmax) into `ret` (room for n); returns how many, 0 for
+ * nothing to do. full: whatever could still be merged. */
+size_t slx_compact_choose(const struct slx_block_info *blocks, size_t n, const struct slx_levels *l, bool full, size_t *ret);
+/* Adds every block that overlaps the chosen ones in time and in version, until there is no more. Returns the new number. */
+size_t slx_compact_close(const struct slx_block_info *blocks, size_t n, size_t *chosen, size_t n_chosen);
+
+/* --- compact.c --- */
+/* One step of the policy: *ret_did false when there is nothing to do. */
+silex_status slx_engine_compact_step(struct slx_engine *e, bool *ret_did, silex_error *err);
+
+/* --- background.c --- */
+silex_status slx_background_start(struct slx_engine *e, silex_error *err);
+void slx_background_stop(struct slx_engine *e);
+void slx_background_want_flush(struct slx_engine *e);
+void slx_background_want_compact(struct slx_engine *e);
+/* Called by writers before a batch: asks for a flush when the head is large, waits when memory is out. */
+silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, size_t rows, silex_error *err);
+void slx_background_room(struct slx_engine *e);     /* wakes waiting writers */
+
+#endif
