@@ -73,10 +73,7 @@ bool slx_labels_next(struct slx_labels_iter *it, struct slx_label *ret)
 	return true;
 }
 
-size_t slx_labels_count(struct slx_labels l)
-{
-	return slx_labels_iter(l).left;
-}
+size_t slx_labels_count(struct slx_labels l) { return slx_labels_iter(l).left; }
 
 struct slx_str slx_labels_get(struct slx_labels l, struct slx_str name)
 {
@@ -126,8 +123,8 @@ static struct slx_str read_str(struct slx_rd *r, size_t size_max)
 	return s;
 }
 
-silex_status slx_labels_parse(const void *p, size_t n, const struct slx_label_limits *limits, struct slx_labels *ret,
-			      silex_error *err)
+silex_status slx_labels_parse(
+	const void *p, size_t n, const struct slx_label_limits *limits, struct slx_labels *ret, silex_error *err)
 {
 	const struct slx_label_limits *max = limits ? limits : &slx_label_limits_default;
 	if (n > max->size_max)
@@ -135,8 +132,8 @@ silex_status slx_labels_parse(const void *p, size_t n, const struct slx_label_li
 	struct slx_rd r = slx_rd_init(p, n);
 	uint64_t count = read_varint(&r);
 	if (r.bad || count > max->labels_max)
-		return slx_err(err, SILEX_CORRUPT, "label set: offset 0: expected a label count of at most %zu",
-			       max->labels_max);
+		return slx_err(
+			err, SILEX_CORRUPT, "label set: offset 0: expected a label count of at most %zu", max->labels_max);
 	struct slx_str before = { "", 0 };
 	for (uint64_t i = 0; i < count; i++) {
 		size_t offset = n - slx_rd_left(&r);
@@ -144,24 +141,24 @@ silex_status slx_labels_parse(const void *p, size_t n, const struct slx_label_li
 		read_str(&r, max->value_size_max);
 		if (r.bad)
 			return slx_err(err, SILEX_CORRUPT,
-				       "label set: offset %zu: expected a name of 1 to %zu and a value of 1 to %zu bytes of UTF-8",
-				       offset, max->name_size_max, max->value_size_max);
+				"label set: offset %zu: expected a name of 1 to %zu and a value of 1 to %zu bytes of UTF-8", offset,
+				max->name_size_max, max->value_size_max);
 		if (slx_str_cmp(before, name) >= 0)
 			return slx_err(err, SILEX_CORRUPT, "label set: offset %zu: name \"%.*s\" does not come after \"%.*s\"",
-				       offset, SHOWN(name), SHOWN(before));
+				offset, SHOWN(name), SHOWN(before));
 		before = name;
 	}
 	if (slx_rd_left(&r))
 		return slx_err(err, SILEX_CORRUPT, "label set: offset %zu: expected the end, found %zu more bytes",
-			       n - slx_rd_left(&r), slx_rd_left(&r));
+			n - slx_rd_left(&r), slx_rd_left(&r));
 	*ret = (struct slx_labels){ p, n };
 	return SILEX_OK;
 }
 
 /* ---- builder ---- */
 
-void slx_labels_builder_init(struct slx_labels_builder *b, struct slx_mem *m, enum slx_mem_use use,
-			     const struct slx_label_limits *limits)
+void slx_labels_builder_init(
+	struct slx_labels_builder *b, struct slx_mem *m, enum slx_mem_use use, const struct slx_label_limits *limits)
 {
 	*b = (struct slx_labels_builder){ .mem = m, .use = use };
 	b->limits = limits ? *limits : slx_label_limits_default;
@@ -241,20 +238,20 @@ static silex_status refuse_label(const struct slx_label_limits *max, const struc
 	if (l->name.n == 0)
 		return slx_err(err, SILEX_INVALID, "label name is empty (its value is \"%.*s\")", SHOWN(l->value));
 	if (l->name.n > max->name_size_max)
-		return slx_err(err, SILEX_INVALID, "label name \"%.*s...\" has %zu bytes; expected at most %zu",
-			       SHOWN(l->name), l->name.n, max->name_size_max);
+		return slx_err(err, SILEX_INVALID, "label name \"%.*s...\" has %zu bytes; expected at most %zu", SHOWN(l->name),
+			l->name.n, max->name_size_max);
 	if (!slx_utf8_valid(l->name.p, l->name.n))
 		return slx_err(err, SILEX_INVALID, "label name of %zu bytes is not valid UTF-8", l->name.n);
 	if (l->value.n > max->value_size_max)
 		return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" has %zu bytes; expected at most %zu",
-			       SHOWN(l->name), l->value.n, max->value_size_max);
+			SHOWN(l->name), l->value.n, max->value_size_max);
 	return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" is not valid UTF-8", SHOWN(l->name));
 }
 
 static bool good_label(const struct slx_label_limits *max, const struct slx_label *l)
 {
 	return l->name.n - 1 < max->name_size_max && l->value.n <= max->value_size_max &&
-	       slx_utf8_valid(l->name.p, l->name.n) && slx_utf8_valid(l->value.p, l->value.n);
+		slx_utf8_valid(l->name.p, l->name.n) && slx_utf8_valid(l->value.p, l->value.n);
 }
 
 /* Checks all pairs, moves those with a value to the front and counts their bytes. */

@@ -23,7 +23,7 @@ struct slx_str {
 };
 
 #define SLX_STR(literal) ((struct slx_str){ (literal), sizeof(literal) - 1 })
-#define SLX_METRIC_NAME SLX_STR("__name__")
+#define SLX_METRIC_NAME  SLX_STR("__name__")
 
 static inline struct slx_str slx_str(const char *z) { return (struct slx_str){ z, strlen(z) }; }
 static inline bool slx_str_eq(struct slx_str a, struct slx_str b) { return a.n == b.n && memcmp(a.p, b.p, a.n) == 0; }
@@ -54,10 +54,10 @@ struct slx_labels {
 	size_t n;
 };
 
-/* Checks n foreign bytes fully; they must be one label set exactly. CORRUPT names the byte offset. limits NULL: default.
- * The view points into p. */
-silex_status slx_labels_parse(const void *p, size_t n, const struct slx_label_limits *limits, struct slx_labels *ret,
-			      silex_error *err);
+/* Checks n foreign bytes fully; they must be one label set exactly. CORRUPT names the byte offset. limits NULL:
+ * default. The view points into p. */
+silex_status slx_labels_parse(
+	const void *p, size_t n, const struct slx_label_limits *limits, struct slx_labels *ret, silex_error *err);
 
 struct slx_labels_iter {
 	const uint8_t *p;
@@ -83,7 +83,7 @@ int slx_labels_cmp(struct slx_labels a, struct slx_labels b);
  * is quoted, a quoted metric name goes inside the braces; \ " and newline in quotes are escaped. */
 void slx_labels_format(struct slx_labels l, struct slx_buf *out);
 
-/* ---- builder: labels in any order -> canonical bytes. Reuse it: after the first few sets it allocates nothing. ---- */
+/* ---- builder: labels in any order -> canonical bytes. Reuse it: after the first few sets it allocates nothing. */
 
 struct slx_labels_builder {
 	struct slx_mem *mem;
@@ -97,7 +97,7 @@ struct slx_labels_builder {
 };
 
 void slx_labels_builder_init(struct slx_labels_builder *b, struct slx_mem *m, enum slx_mem_use use,
-			     const struct slx_label_limits *limits); /* limits NULL: default */
+	const struct slx_label_limits *limits); /* limits NULL: default */
 void slx_labels_builder_free(struct slx_labels_builder *b);
 void slx_labels_builder_reset(struct slx_labels_builder *b);
 
@@ -108,10 +108,10 @@ void slx_labels_builder_add(struct slx_labels_builder *b, struct slx_str name, s
  * builder and lives until its next reset, finish or free. The empty set is legal here (one byte, 0). */
 silex_status slx_labels_builder_finish(struct slx_labels_builder *b, struct slx_labels *ret, silex_error *err);
 
-/* Resets b, then reads the text form (see slx_labels_format; `{"my.metric", "odd name"="b"}` and blanks are accepted, as
- * are '..' and `..` quotes) and finishes. INVALID gives the column, from 1, in bytes. */
-silex_status slx_labels_parse_text(struct slx_labels_builder *b, struct slx_str text, struct slx_labels *ret,
-				   silex_error *err);
+/* Resets b, then reads the text form (see slx_labels_format; `{"my.metric", "odd name"="b"}` and blanks are accepted,
+ * as are '..' and `..` quotes) and finishes. INVALID gives the column, from 1, in bytes. */
+silex_status slx_labels_parse_text(
+	struct slx_labels_builder *b, struct slx_str text, struct slx_labels *ret, silex_error *err);
 
 /* ---- identity ---- */
 

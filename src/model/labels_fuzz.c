@@ -1,4 +1,4 @@
-/* Canonical label bytes and their text form: what parses is canonical, survives its text, and compares equal to itself. */
+/* Canonical label bytes and their text form: what parses is canonical, survives its text, and equals itself. */
 #include "model/labels.h"
 
 #include <stdlib.h>

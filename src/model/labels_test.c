@@ -52,7 +52,10 @@ static void test_builder(void **state)
 	slx_labels_builder_add(b, SLX_STR("az"), SLX_STR("a"));
 	struct slx_labels l, again;
 	assert_int_equal(slx_labels_builder_finish(b, &l, NULL), SILEX_OK);
-	static const uint8_t bytes[] = "\x03\x08__name__\x03" "cpu\x02" "az\x01" "a\x04host\x02h1";
+	static const uint8_t bytes[] = "\x03\x08__name__\x03"
+								   "cpu\x02"
+								   "az\x01"
+								   "a\x04host\x02h1";
 	assert_int_equal(l.n, sizeof bytes - 1);
 	assert_memory_equal(l.p, bytes, l.n);
 	assert_int_equal(slx_labels_parse(l.p, l.n, NULL, &again, NULL), SILEX_OK);
@@ -141,14 +144,34 @@ static void test_foreign_bytes(void **state)
 		{ SLX_STR("\x81\x00"), "offset 0" }, /* a varint longer than it has to be */
 		{ SLX_STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "offset 0" },
 		{ SLX_STR("\x01"), "offset 1" },
-		{ SLX_STR("\x01\x01" "a"), "offset 1" },
-		{ SLX_STR("\x01\x01" "a\x00"), "offset 1" }, /* empty value */
-		{ SLX_STR("\x01\x00\x01" "a"), "offset 1" },
-		{ SLX_STR("\x01\x01" "a\x05" "bcd"), "offset 1" },
-		{ SLX_STR("\x01\x01" "a\x01\xff"), "offset 1" },
-		{ SLX_STR("\x02\x01" "b\x01x\x01" "a\x01y"), "\"a\" does not come after \"b\"" },
-		{ SLX_STR("\x02\x01" "a\x01x\x01" "a\x01y"), "\"a\" does not come after \"a\"" },
-		{ SLX_STR("\x01\x01" "a\x01" "bX"), "offset 5: expected the end" },
+		{ SLX_STR("\x01\x01"
+				  "a"),
+			"offset 1" },
+		{ SLX_STR("\x01\x01"
+				  "a\x00"),
+			"offset 1" }, /* empty value */
+		{ SLX_STR("\x01\x00\x01"
+				  "a"),
+			"offset 1" },
+		{ SLX_STR("\x01\x01"
+				  "a\x05"
+				  "bcd"),
+			"offset 1" },
+		{ SLX_STR("\x01\x01"
+				  "a\x01\xff"),
+			"offset 1" },
+		{ SLX_STR("\x02\x01"
+				  "b\x01x\x01"
+				  "a\x01y"),
+			"\"a\" does not come after \"b\"" },
+		{ SLX_STR("\x02\x01"
+				  "a\x01x\x01"
+				  "a\x01y"),
+			"\"a\" does not come after \"a\"" },
+		{ SLX_STR("\x01\x01"
+				  "a\x01"
+				  "bX"),
+			"offset 5: expected the end" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct slx_labels l;
@@ -195,7 +218,7 @@ static void test_text(void **state)
 static void test_order(void **state)
 {
 	static const char *const ascending[] = { "{}", "{A=\"1\"}", "a", "a{b=\"1\"}", "a{b=\"1\",c=\"1\"}", "a{b=\"10\"}",
-						 "a{b=\"2\"}", "a{c=\"0\"}", "ab", "b", "{b=\"0\"}" };
+		"a{b=\"2\"}", "a{c=\"0\"}", "ab", "b", "{b=\"0\"}" };
 	struct slx_labels_builder other;
 	slx_labels_builder_init(&other, &mem, SLX_MEM_OTHER, NULL);
 	int n = sizeof ascending / sizeof *ascending;
@@ -209,11 +232,11 @@ static void test_order(void **state)
 
 static void test_utf8(void **state)
 {
-	static const char *const good[] = { "", "abcdefgh\xc3\xa9", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
-					    "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
-	static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80",
-					   "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
-					   "abcdefgh\xe2\x28\xa1", "\xf0\x90\x80" };
+	static const char *const good[] = { "", "abcdefgh\xc3\xa9", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf",
+		"\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
+	static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xe2\x82",
+		"\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "abcdefgh\xe2\x28\xa1",
+		"\xf0\x90\x80" };
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_true(slx_utf8_valid(good[i], strlen(good[i])));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -277,8 +300,16 @@ int main(void)
 	slx_mem_init(&mem, NULL);
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_builder), T(test_builder_refuses), T(test_sorting), T(test_foreign_bytes), T(test_text), T(test_order),
-		T(test_utf8),	 T(test_identity),	  T(test_tenants), T(test_kinds),
+		T(test_builder),
+		T(test_builder_refuses),
+		T(test_sorting),
+		T(test_foreign_bytes),
+		T(test_text),
+		T(test_order),
+		T(test_utf8),
+		T(test_identity),
+		T(test_tenants),
+		T(test_kinds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,12 +67,12 @@ static struct slx_str copy_str(struct slx_str s, char **to)
 	return copy;
 }
 
-static struct slx_matcher *matcher_alloc(struct slx_mem *m, enum slx_match_op op, struct slx_str name, struct slx_str value,
-					 const struct slx_regex_shape *shape)
+static struct slx_matcher *matcher_alloc(struct slx_mem *m, enum slx_match_op op, struct slx_str name,
+	struct slx_str value, const struct slx_regex_shape *shape)
 {
 	size_t literals_size = shape->literals_n * sizeof *shape->literals;
 	size_t size = sizeof(struct slx_matcher) + sizeof(struct slx_matcher_impl) + literals_size + name.n + value.n +
-		      strings_size(shape);
+		strings_size(shape);
 	struct slx_matcher *x = slx_calloc(m, SLX_MEM_QUERY, size);
 	if (!x)
 		return NULL;
@@ -109,7 +109,7 @@ void slx_matcher_free(struct slx_matcher *x)
 static silex_status compile(struct slx_matcher *x, const struct slx_buf *pcre, silex_error *err)
 {
 	const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL |
-				 PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX | PCRE2_NO_AUTO_CAPTURE;
+		PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX | PCRE2_NO_AUTO_CAPTURE;
 	struct slx_matcher_impl *impl = x->impl;
 	impl->general = pcre2_general_context_create(pcre_alloc, pcre_free, impl->mem);
 	impl->context = impl->general ? pcre2_match_context_create(impl->general) : NULL;
@@ -133,7 +133,7 @@ static silex_status compile(struct slx_matcher *x, const struct slx_buf *pcre, s
 	char words[128];
 	pcre2_get_error_message(code, (PCRE2_UCHAR *)words, sizeof words);
 	return slx_err(err, SILEX_INVALID, "regular expression \"%.*s\": %s", (int)(x->value.n < 100 ? x->value.n : 100),
-		       x->value.p, words);
+		x->value.p, words);
 }
 
 /* The empty value's answer is asked often and decides how an index goes about it, so it is known from the start. */
@@ -152,12 +152,12 @@ static silex_status check_strings(struct slx_str name, struct slx_str value, sil
 		return slx_err(err, SILEX_INVALID, "matcher: label name is not valid UTF-8");
 	if (!slx_utf8_valid(value.p, value.n))
 		return slx_err(err, SILEX_INVALID, "matcher on label \"%.*s\": value is not valid UTF-8",
-			       (int)(name.n < 64 ? name.n : 64), name.p);
+			(int)(name.n < 64 ? name.n : 64), name.p);
 	return SILEX_OK;
 }
 
 silex_status slx_matcher_new(struct slx_mem *m, enum slx_match_op op, struct slx_str name, struct slx_str value,
-			     struct slx_matcher **ret, silex_error *err)
+	struct slx_matcher **ret, silex_error *err)
 {
 	SLX_TRY(check_strings(name, value, err));
 	struct slx_regex_shape shape = { SLX_FORM_SET, false, &value, 1 };
@@ -209,9 +209,9 @@ static silex_status test_regex(const struct slx_matcher *x, struct slx_str value
 		pcre2_match_data_free(data);
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
 		return slx_err(err, SILEX_RESOURCE_EXHAUSTED,
-			       "regular expression \"%.*s\" on label \"%.*s\": match limit reached on a value of %zu bytes",
-			       (int)(x->value.n < 100 ? x->value.n : 100), x->value.p,
-			       (int)(x->name.n < 64 ? x->name.n : 64), x->name.p, value.n);
+			"regular expression \"%.*s\" on label \"%.*s\": match limit reached on a value of %zu bytes",
+			(int)(x->value.n < 100 ? x->value.n : 100), x->value.p, (int)(x->name.n < 64 ? x->name.n : 64), x->name.p,
+			value.n);
 	*ret = rc >= 0;
 	return SILEX_OK;
 }

@@ -35,8 +35,8 @@ enum slx_match_form {
 };
 
 enum {
-	SLX_PATTERN_SIZE_MAX = 65536, /* bytes of an expression; longer is INVALID */
-	SLX_MATCH_SET_MAX = 64,       /* strings that products such as (a|b)[cd] expand to; beyond it is REGEX */
+	SLX_PATTERN_SIZE_MAX = 65536,    /* bytes of an expression; longer is INVALID */
+	SLX_MATCH_SET_MAX = 64,          /* strings that products such as (a|b)[cd] expand to; beyond it is REGEX */
 	SLX_PATTERN_LITERALS_MAX = 8192, /* members of a plain a|b|c */
 };
 
@@ -60,15 +60,16 @@ struct slx_matcher {
 /* Copies both strings. INVALID: empty name, bad UTF-8, an expression that does not compile or is outside RE2's language
  * (with its column). */
 silex_status slx_matcher_new(struct slx_mem *m, enum slx_match_op op, struct slx_str name, struct slx_str value,
-			     struct slx_matcher **ret, silex_error *err);
+	struct slx_matcher **ret, silex_error *err);
 void slx_matcher_free(struct slx_matcher *x); /* NULL is fine */
 
-/* Does a series with this value of the label match (negation counted in)? RESOURCE_EXHAUSTED, naming the expression, when
- * the match limit is hit or memory is out. */
+/* Does a series with this value of the label match (negation counted in)? RESOURCE_EXHAUSTED, naming the expression,
+ * when the match limit is hit or memory is out. */
 silex_status slx_matcher_test(const struct slx_matcher *x, struct slx_str value, bool *ret, silex_error *err);
 
 /* Do all n matchers hold for the set? n 0: true. */
-silex_status slx_matchers_test(struct slx_matcher *const *x, size_t n, struct slx_labels l, bool *ret, silex_error *err);
+silex_status slx_matchers_test(
+	struct slx_matcher *const *x, size_t n, struct slx_labels l, bool *ret, silex_error *err);
 
 /* ---- selectors ---- */
 

@@ -65,7 +65,9 @@ static void test_shapes(void **state)
 		{ "^a|b$", "= a b" },
 		{ "(?:a|b)", "= a b" },
 		{ "(?P<x>a)", "= a" },
-		{ "\\x41\\x{e9}\\101", "= A\xc3\xa9" "A" },
+		{ "\\x41\\x{e9}\\101",
+			"= A\xc3\xa9"
+			"A" },
 		{ "abc.*", "< abc" },
 		{ "abc.+", "<+ abc" },
 		{ "abc.*.*", "< abc" },
@@ -106,10 +108,54 @@ static void test_shapes(void **state)
 static void test_refused(void **state)
 {
 	static const char *const patterns[] = {
-		"(a)\\1", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", "(?>a)", "a*+", "a++", "a**", "(*UTF)", "(?R)", "(?#c)",
-		"(?|a|b)", "\\Z", "\\G", "\\K", "\\R", "\\X", "\\N", "\\h", "\\c", "\\k<a>", "\\g1", "(", ")", "a)", "[a",
-		"[b-a]", "[[:nope:]]", "*", "|*", "+a", "a{2}{3}", "a{1001}", "a{3,2}", "\\", "\\xZ", "\\x{110000}",
-		"\\p{", "(?P=a)", "(?P>a)", "(?<>a)", "(?x)a", "(?)", "\\8", "[\\b]", "(?i)*", "\\p{Nonesuch}",
+		"(a)\\1",
+		"(?=a)",
+		"(?!a)",
+		"(?<=a)",
+		"(?<!a)",
+		"(?>a)",
+		"a*+",
+		"a++",
+		"a**",
+		"(*UTF)",
+		"(?R)",
+		"(?#c)",
+		"(?|a|b)",
+		"\\Z",
+		"\\G",
+		"\\K",
+		"\\R",
+		"\\X",
+		"\\N",
+		"\\h",
+		"\\c",
+		"\\k<a>",
+		"\\g1",
+		"(",
+		")",
+		"a)",
+		"[a",
+		"[b-a]",
+		"[[:nope:]]",
+		"*",
+		"|*",
+		"+a",
+		"a{2}{3}",
+		"a{1001}",
+		"a{3,2}",
+		"\\",
+		"\\xZ",
+		"\\x{110000}",
+		"\\p{",
+		"(?P=a)",
+		"(?P>a)",
+		"(?<>a)",
+		"(?x)a",
+		"(?)",
+		"\\8",
+		"[\\b]",
+		"(?i)*",
+		"\\p{Nonesuch}",
 	};
 	for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
 		struct slx_matcher *x;
@@ -125,10 +171,12 @@ static void test_regex_semantics(void **state)
 	assert_true(re("a.c", "a\nc")); /* dot matches newline */
 	assert_false(re("(?-s)a.c", "a\nc"));
 	assert_false(re("ab?", "ab\n")); /* the end is the end */
-	assert_false(re("b", "abc")); /* anchored on both sides */
+	assert_false(re("b", "abc"));    /* anchored on both sides */
 	assert_true(re("a|ab", "ab"));
 	assert_true(re("(a|ab)(c|bcd)", "abcd"));
-	assert_true(re("a.b", "a\xc3\xa9" "b")); /* a dot is a character */
+	assert_true(re("a.b",
+		"a\xc3\xa9"
+		"b")); /* a dot is a character */
 	assert_true(re("(?i)h\xc3\x89", "H\xc3\xa9"));
 	assert_false(re("a\\sb", "a\vb"));
 	assert_true(re("a\\Sb", "a\vb"));
@@ -136,6 +184,8 @@ static void test_regex_semantics(void **state)
 	assert_true(re("\\v+", "\v\v"));
 	assert_true(re("[]a]+", "]a"));
 	assert_true(re("[a-]+", "a-"));
+	assert_true(re("[\\w-.]+", "a-b.c"));
+	assert_false(re("[\\w-.]+", "a+c"));
 	assert_true(re("[[:alpha:]_]+[[:^digit:]]", "ab_x"));
 	assert_true(re("\\pL+\\p{Greek}", "ab\xce\xb1"));
 	assert_true(re("\\d{2,3}", "123"));
@@ -158,12 +208,18 @@ static void test_operators(void **state)
 		const char *value;
 		bool on_empty, on_a;
 	} cases[] = {
-		{ SLX_MATCH_EQ, "", true, false },    { SLX_MATCH_EQ, "a", false, true },
-		{ SLX_MATCH_NE, "", false, true },    { SLX_MATCH_NE, "a", true, false },
-		{ SLX_MATCH_RE, "a|b", false, true }, { SLX_MATCH_NRE, "a|b", true, false },
-		{ SLX_MATCH_RE, ".*", true, true },   { SLX_MATCH_NRE, ".*", false, false },
-		{ SLX_MATCH_RE, ".+", false, true },  { SLX_MATCH_NRE, ".+", true, false },
-		{ SLX_MATCH_RE, "a?", true, true },   { SLX_MATCH_NRE, "b.*x", true, true },
+		{ SLX_MATCH_EQ, "", true, false },
+		{ SLX_MATCH_EQ, "a", false, true },
+		{ SLX_MATCH_NE, "", false, true },
+		{ SLX_MATCH_NE, "a", true, false },
+		{ SLX_MATCH_RE, "a|b", false, true },
+		{ SLX_MATCH_NRE, "a|b", true, false },
+		{ SLX_MATCH_RE, ".*", true, true },
+		{ SLX_MATCH_NRE, ".*", false, false },
+		{ SLX_MATCH_RE, ".+", false, true },
+		{ SLX_MATCH_NRE, ".+", true, false },
+		{ SLX_MATCH_RE, "a?", true, true },
+		{ SLX_MATCH_NRE, "b.*x", true, true },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct slx_matcher *x = make(cases[i].op, cases[i].value);
@@ -182,7 +238,8 @@ static void test_limits(void **state)
 	struct slx_matcher *x = make(SLX_MATCH_RE, "(a*)*(a*)*(a*)*[bc]");
 	bool yes;
 	silex_error err;
-	assert_int_equal(slx_matcher_test(x, (struct slx_str){ value, sizeof value }, &yes, &err), SILEX_RESOURCE_EXHAUSTED);
+	assert_int_equal(
+		slx_matcher_test(x, (struct slx_str){ value, sizeof value }, &yes, &err), SILEX_RESOURCE_EXHAUSTED);
 	assert_non_null(strstr(err.message, "(a*)*(a*)*(a*)*[bc]"));
 	slx_matcher_free(x);
 
@@ -299,7 +356,10 @@ static void test_selector_errors(void **state)
 static int fail_after;
 
 static void *failing_alloc(void *ctx, size_t n) { return fail_after-- > 0 ? malloc(n) : NULL; }
-static void *failing_realloc(void *ctx, void *p, size_t old_size, size_t n) { return fail_after-- > 0 ? realloc(p, n) : NULL; }
+static void *failing_realloc(void *ctx, void *p, size_t old_size, size_t n)
+{
+	return fail_after-- > 0 ? realloc(p, n) : NULL;
+}
 static void plain_free(void *ctx, void *p, size_t n) { free(p); }
 
 static void test_out_of_memory(void **state)
@@ -325,9 +385,15 @@ int main(void)
 {
 	slx_mem_init(&mem, NULL);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shapes),	    cmocka_unit_test(test_refused),   cmocka_unit_test(test_regex_semantics),
-		cmocka_unit_test(test_operators),   cmocka_unit_test(test_limits),    cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_selectors),   cmocka_unit_test(test_selector_errors), cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_regex_semantics),
+		cmocka_unit_test(test_operators),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_selector_errors),
+		cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,18 +29,19 @@ struct slx_hash128 slx_series_id(struct slx_str tenant, struct slx_labels l)
 
 static bool tenant_byte(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+		c == '-';
 }
 
 silex_status slx_tenant_check(struct slx_str name, silex_error *err)
 {
 	if (name.n == 0 || name.n > SLX_TENANT_SIZE_MAX)
 		return slx_err(err, SILEX_INVALID, "tenant name has %zu bytes; expected 1 to %d of A-Z a-z 0-9 _ . -", name.n,
-			       SLX_TENANT_SIZE_MAX);
+			SLX_TENANT_SIZE_MAX);
 	for (size_t i = 0; i < name.n; i++)
 		if (!tenant_byte((unsigned char)name.p[i]))
 			return slx_err(err, SILEX_INVALID, "tenant name: byte 0x%02x at %zu; expected A-Z a-z 0-9 _ . -",
-				       (unsigned char)name.p[i], i);
+				(unsigned char)name.p[i], i);
 	if (slx_str_eq(name, SLX_STR(".")) || slx_str_eq(name, SLX_STR("..")))
 		return slx_err(err, SILEX_INVALID, "tenant name \"%.*s\" is not allowed", (int)name.n, name.p);
 	return SILEX_OK;
@@ -48,10 +49,7 @@ silex_status slx_tenant_check(struct slx_str name, silex_error *err)
 
 static const char *const kind_names[SLX_KINDS] = { "float64", "int64", "bool", "enum", "histogram" };
 
-const char *slx_kind_name(enum slx_kind k)
-{
-	return (unsigned)k < SLX_KINDS ? kind_names[k] : "unknown";
-}
+const char *slx_kind_name(enum slx_kind k) { return (unsigned)k < SLX_KINDS ? kind_names[k] : "unknown"; }
 
 silex_status slx_kind_parse(struct slx_str name, enum slx_kind *ret, silex_error *err)
 {
@@ -61,5 +59,5 @@ silex_status slx_kind_parse(struct slx_str name, enum slx_kind *ret, silex_error
 			return SILEX_OK;
 		}
 	return slx_err(err, SILEX_INVALID, "kind \"%.*s\"; expected float64, int64, bool, enum or histogram",
-		       (int)(name.n < 64 ? name.n : 64), name.p);
+		(int)(name.n < 64 ? name.n : 64), name.p);
 }

@@ -23,8 +23,8 @@ struct slx_identity {
 enum slx_kind {
 	SLX_KIND_FLOAT64 = 0, /* bits of an IEEE double; NaN payloads are kept */
 	SLX_KIND_INT64 = 1,
-	SLX_KIND_BOOL = 2,    /* 0 or 1 */
-	SLX_KIND_ENUM = 3,    /* id of a state in the series' dictionary */
+	SLX_KIND_BOOL = 2,      /* 0 or 1 */
+	SLX_KIND_ENUM = 3,      /* id of a state in the series' dictionary */
 	SLX_KIND_HISTOGRAM = 4, /* reserved: native histograms */
 	SLX_KINDS
 };

@@ -5,7 +5,7 @@
  * all expressions in use are lists, prefixes or substrings, which an index answers without running anything.
  *
  * Approach. One recursive walk over the pattern does three things at once:
- *   - it accepts only RE2's syntax (Go's regexp/syntax is the reference: double repetition, \1, (?=, \C, \Z ... refused);
+ *   - it accepts only RE2's syntax (Go's regexp/syntax is the reference: double repetition, \1, (?=, \C, \Z refused);
  *   - it writes the PCRE2 pattern: literals escaped, groups made non-capturing, the differing escapes spelled out;
  *   - it computes for each part its `attr`: what the part matches, as far as this small algebra can say:
  *
@@ -76,8 +76,7 @@ static int peek(const struct reader *r) { return peek_at(r, 0); }
 static silex_status refuse(const struct reader *r, size_t at, const char *why)
 {
 	return slx_err(r->err, SILEX_INVALID, "regular expression \"%.*s%s\": column %zu: %s",
-		       (int)(r->pattern.n < 100 ? r->pattern.n : 100), r->pattern.p, r->pattern.n > 100 ? "..." : "", at + 1,
-		       why);
+		(int)(r->pattern.n < 100 ? r->pattern.n : 100), r->pattern.p, r->pattern.n > 100 ? "..." : "", at + 1, why);
 }
 
 static void emit(struct reader *r, const char *z) { slx_buf_put(r->out, z, strlen(z)); }
@@ -139,8 +138,8 @@ static struct attr concat(struct reader *r, struct attr a, struct attr b)
 		return multiply(r, a.head, b.head, &c.head) ? c : something_after(a.head);
 	}
 	if (a.tail == CONTAINS)
-		return is_unit(b.head) && is_unit(b.after) && (b.tail == STAR || b.tail == NOTHING) ? a :
-												       something_after(a.head);
+		return is_unit(b.head) && is_unit(b.after) && (b.tail == STAR || b.tail == NOTHING) ? a
+																							: something_after(a.head);
 	struct set middle;
 	if (b.tail == SOMETHING || b.tail == CONTAINS || !multiply(r, a.after, b.head, &middle))
 		return something_after(a.head);
@@ -241,7 +240,10 @@ static uint32_t next_char(struct reader *r)
 
 static int hex_value(int c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9' ? c - '0'
+		: c >= 'a' && c <= 'f'  ? c - 'a' + 10
+		: c >= 'A' && c <= 'F'  ? c - 'A' + 10
+								: -1;
 }
 
 /* After \x: two digits or {digits}. */
@@ -328,9 +330,13 @@ static silex_status read_escape(struct reader *r, bool in_brackets, enum escape 
 	if (c == 'p' || c == 'P')
 		return read_property(r);
 	/* PCRE2's \s has the vertical tab, RE2's has not. */
-	const char *text = c == 'd' ? "\\d" : c == 'D' ? "\\D" : c == 'w' ? "\\w" : c == 'W' ? "\\W" :
-			   c == 's' ? (in_brackets ? "\\t\\n\\f\\r\\ " : "[\\t\\n\\f\\r\\ ]") :
-			   c == 'S' ? (in_brackets ? "\\S\\x{b}" : "[^\\t\\n\\f\\r\\ ]") : NULL;
+	const char *text = c == 'd' ? "\\d"
+		: c == 'D'              ? "\\D"
+		: c == 'w'              ? "\\w"
+		: c == 'W'              ? "\\W"
+		: c == 's'              ? (in_brackets ? "\\t\\n\\f\\r\\ " : "[\\t\\n\\f\\r\\ ]")
+		: c == 'S'              ? (in_brackets ? "\\S\\x{b}" : "[^\\t\\n\\f\\r\\ ]")
+								: NULL;
 	if (!text)
 		return refuse(r, r->at - 1, "unknown escape");
 	emit(r, text);
@@ -358,14 +364,14 @@ static void add_members(struct reader *r, struct union_set *m, uint32_t low, uin
 /* [:alpha:] and its like, at the bracket. Returns false when this is something else. */
 static bool read_posix(struct reader *r)
 {
-	static const char *const names[] = { "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph",
-					     "lower", "print", "punct", "space", "upper", "word",  "xdigit" };
+	static const char *const names[] = { "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower",
+		"print", "punct", "space", "upper", "word", "xdigit" };
 	const char *start = r->pattern.p + r->at;
 	size_t skip = peek_at(r, 2) == '^' ? 3 : 2;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		size_t n = strlen(names[i]);
 		if (r->pattern.n - r->at >= skip + n + 2 && memcmp(start + skip, names[i], n) == 0 &&
-		    memcmp(start + skip + n, ":]", 2) == 0) {
+			memcmp(start + skip + n, ":]", 2) == 0) {
 			slx_buf_put(r->out, start, skip + n + 2);
 			r->at += skip + n + 2;
 			return true;
@@ -399,9 +405,7 @@ static silex_status read_class_item(struct reader *r, struct union_set *m)
 	uint32_t low, high;
 	SLX_TRY(read_class_char(r, &what, &low));
 	if (what == ESCAPE_CLASS) {
-		m->lost = true;
-		if (peek(r) == '-' && peek_at(r, 1) != ']')
-			return refuse(r, start, "a range cannot begin with a class");
+		m->lost = true; /* a dash after it is itself: [\w-.] */
 		return SILEX_OK;
 	}
 	high = low;
@@ -480,7 +484,8 @@ static silex_status read_flags(struct reader *r)
 	}
 	bool closed = (peek(r) == ')' && any) || (peek(r) == ':' && (any || on));
 	if (!closed)
-		return refuse(r, start, "expected a group (?:...), (?P<name>...) or flags of i m s U; look-around is not supported");
+		return refuse(
+			r, start, "expected a group (?:...), (?P<name>...) or flags of i m s U; look-around is not supported");
 	emit(r, "(?");
 	slx_buf_put(r->out, r->pattern.p + start, r->at - start);
 	return SILEX_OK;
@@ -680,7 +685,8 @@ static silex_status read_assertion(struct reader *r, const char *text, size_t si
 	return SILEX_OK;
 }
 
-static silex_status read_backslash(struct reader *r, struct run *run, struct attr *all, struct attr *ret, bool *ret_done)
+static silex_status read_backslash(
+	struct reader *r, struct run *run, struct attr *all, struct attr *ret, bool *ret_done)
 {
 	int c = peek_at(r, 1);
 	if (c == 'A' || c == 'z' || c == 'b' || c == 'B') {
@@ -770,7 +776,10 @@ static silex_status read_alternatives(struct reader *r, struct attr *ret)
 
 /* ---- shape ---- */
 
-static int by_bytes(const void *a, const void *b) { return slx_str_cmp(*(const struct slx_str *)a, *(const struct slx_str *)b); }
+static int by_bytes(const void *a, const void *b)
+{
+	return slx_str_cmp(*(const struct slx_str *)a, *(const struct slx_str *)b);
+}
 
 static void sort_unique(struct set *s)
 {
@@ -829,11 +838,11 @@ static silex_status shape_of(struct reader *r, struct attr a, struct slx_regex_s
 }
 
 silex_status slx_regex_read(struct slx_str pattern, struct slx_arena *arena, struct slx_buf *ret_pcre,
-			    struct slx_regex_shape *ret, silex_error *err)
+	struct slx_regex_shape *ret, silex_error *err)
 {
 	if (pattern.n > SLX_PATTERN_SIZE_MAX)
 		return slx_err(err, SILEX_INVALID, "regular expression of %zu bytes; expected at most %d", pattern.n,
-			       SLX_PATTERN_SIZE_MAX);
+			SLX_PATTERN_SIZE_MAX);
 	struct reader r = { .pattern = pattern, .flags = { .dot_all = true }, .arena = arena, .out = ret_pcre, .err = err };
 	struct attr a;
 	SLX_TRY(read_alternatives(&r, &a));

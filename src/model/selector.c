@@ -15,8 +15,8 @@ static silex_status add_matcher(void *ctx, const struct slx_text_item *it, silex
 {
 	struct slx_selector *s = ctx;
 	if (s->n == SLX_SELECTOR_MATCHERS_MAX)
-		return slx_err(err, SILEX_INVALID, "column %zu: expected at most %d matchers", it->column,
-			       SLX_SELECTOR_MATCHERS_MAX);
+		return slx_err(
+			err, SILEX_INVALID, "column %zu: expected at most %d matchers", it->column, SLX_SELECTOR_MATCHERS_MAX);
 	if (s->n == s->cap)
 		SLX_TRY(grow(s, err));
 	if (slx_matcher_new(s->mem, it->op, it->name, it->value, &s->matchers[s->n], err) != SILEX_OK)

@@ -1,6 +1,6 @@
-/* Selectors: what parses, formats, and parses to the same matchers. And expressions: the first line of the input is one,
- * the other lines are values; the shortcut found for it must say what PCRE2 says. The oracle is the same expression behind
- * a \B* that the analysis cannot see through, so that it is always run. */
+/* Selectors: what parses, formats, and parses to the same matchers. And expressions: the first line of the input is
+ * one, the other lines are values; the shortcut found for it must say what PCRE2 says. The oracle is the same
+ * expression behind a \B* that the analysis cannot see through, so that it is always run. */
 #include "model/matcher.h"
 
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void check_value(const struct slx_matcher *x, const struct slx_matcher *o
 {
 	bool yes, expected;
 	if (!slx_utf8_valid(value.p, value.n) || slx_matcher_test(x, value, &yes, NULL) != SILEX_OK ||
-	    slx_matcher_test(oracle, value, &expected, NULL) != SILEX_OK)
+		slx_matcher_test(oracle, value, &expected, NULL) != SILEX_OK)
 		return;
 	check(yes == expected);
 	if (yes && x->form == SLX_FORM_REGEX)
@@ -53,8 +53,8 @@ static void check_expression(struct slx_mem *m, const char *s, size_t n)
 	slx_buf_u8(&wrapped, ')');
 	struct slx_matcher *x = NULL, *oracle = NULL;
 	if (slx_matcher_new(m, SLX_MATCH_RE, SLX_STR("l"), (struct slx_str){ s, pattern_n }, &x, NULL) == SILEX_OK &&
-	    slx_matcher_new(m, SLX_MATCH_RE, SLX_STR("l"), (struct slx_str){ (char *)wrapped.p, wrapped.n }, &oracle,
-			    NULL) == SILEX_OK) {
+		slx_matcher_new(m, SLX_MATCH_RE, SLX_STR("l"), (struct slx_str){ (char *)wrapped.p, wrapped.n }, &oracle,
+			NULL) == SILEX_OK) {
 		for (size_t i = 0; i < x->literals_n && i < 70; i++) /* values that are likely to match */
 			check_value(x, oracle, x->literals[i]);
 		while (line) {

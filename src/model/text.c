@@ -19,10 +19,7 @@ struct scan {
 	silex_error *err;
 };
 
-static int peek(const struct scan *s)
-{
-	return s->at < s->text.n ? (unsigned char)s->text.p[s->at] : -1;
-}
+static int peek(const struct scan *s) { return s->at < s->text.n ? (unsigned char)s->text.p[s->at] : -1; }
 
 static silex_status expected(const struct scan *s, const char *what)
 {
@@ -43,7 +40,7 @@ static void skip_blanks(struct scan *s)
 static bool name_byte(int c, bool first, bool colon)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (colon && c == ':') ||
-	       (!first && c >= '0' && c <= '9');
+		(!first && c >= '0' && c <= '9');
 }
 
 bool slx_text_is_name(struct slx_str s, bool colon)
@@ -86,7 +83,10 @@ char *slx_text_put_utf8(char *p, uint32_t c)
 
 static int digit_value(int c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+	return c >= '0' && c <= '9' ? c - '0'
+		: c >= 'a' && c <= 'f'  ? c - 'a' + 10
+		: c >= 'A' && c <= 'F'  ? c - 'A' + 10
+								: 99;
 }
 
 /* `digits` digits of a base after the cursor. */
@@ -133,8 +133,8 @@ static silex_status scan_escape(struct scan *s, char **to)
 		return SILEX_OK;
 	}
 	if (v > 0x10ffff || (v >= 0xd800 && v < 0xe000))
-		return slx_err(s->err, SILEX_INVALID, "column %zu: expected a Unicode character, found U+%04X", start + 1,
-			       (unsigned)v);
+		return slx_err(
+			s->err, SILEX_INVALID, "column %zu: expected a Unicode character, found U+%04X", start + 1, (unsigned)v);
 	*to = slx_text_put_utf8(*to, v);
 	return SILEX_OK;
 }
@@ -234,8 +234,7 @@ static silex_status scan_braces(struct scan *s)
 }
 
 silex_status slx_text_walk(struct slx_str text, struct slx_buf *scratch, bool equal_only,
-			   silex_status (*item)(void *ctx, const struct slx_text_item *it, silex_error *err), void *ctx,
-			   silex_error *err)
+	silex_status (*item)(void *ctx, const struct slx_text_item *it, silex_error *err), void *ctx, silex_error *err)
 {
 	struct scan s = { text, 0, scratch, equal_only, item, ctx, err };
 	if (text.n && !slx_buf_reserve(scratch, text.n))
@@ -311,8 +310,8 @@ static silex_status add_label(void *ctx, const struct slx_text_item *it, silex_e
 	return SILEX_OK;
 }
 
-silex_status slx_labels_parse_text(struct slx_labels_builder *b, struct slx_str text, struct slx_labels *ret,
-				   silex_error *err)
+silex_status slx_labels_parse_text(
+	struct slx_labels_builder *b, struct slx_str text, struct slx_labels *ret, silex_error *err)
 {
 	slx_labels_builder_reset(b);
 	SLX_TRY(slx_text_walk(text, &b->text, true, add_label, b, err));

@@ -32,8 +32,8 @@ int64_t slx_window_last(int64_t t, int64_t step, int64_t origin)
 	return clamp128(floor_div((__int128)t - origin, step) * step + origin + step - 1);
 }
 
-silex_status slx_window_count(struct slx_time_range r, int64_t step, int64_t origin, uint64_t windows_max,
-			      uint64_t *ret, silex_error *err)
+silex_status slx_window_count(
+	struct slx_time_range r, int64_t step, int64_t origin, uint64_t windows_max, uint64_t *ret, silex_error *err)
 {
 	if (step < 1)
 		return slx_err(err, SILEX_INVALID, "step is %lld ns; expected at least 1", (long long)step);
@@ -47,7 +47,7 @@ silex_status slx_window_count(struct slx_time_range r, int64_t step, int64_t ori
 		char text[SLX_DURATION_TEXT_SIZE];
 		slx_duration_format(step, text);
 		return slx_err(err, SILEX_INVALID, "step %s makes %.0f windows; expected at most %llu", text, (double)n,
-			       (unsigned long long)windows_max);
+			(unsigned long long)windows_max);
 	}
 	*ret = (uint64_t)n;
 	return SILEX_OK;
@@ -60,7 +60,7 @@ int64_t slx_days_from_civil(int64_t year, unsigned month, unsigned day)
 {
 	year -= month <= 2;
 	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t year_of_era = year - era * 400;                                       /* 0..399 */
+	int64_t year_of_era = year - era * 400;                                                  /* 0..399 */
 	int64_t day_of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1; /* 0..365 */
 	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 	return era * 146097 + day_of_era - 719468;
@@ -88,8 +88,8 @@ size_t slx_time_format(int64_t t, char ret[SLX_TIME_TEXT_SIZE])
 	int64_t year;
 	unsigned month, day;
 	slx_civil_from_days(days, &year, &month, &day);
-	int n = snprintf(ret, SLX_TIME_TEXT_SIZE, "%04d-%02u-%02uT%02u:%02u:%02u", (int)year, month, day, s / 3600, s / 60 % 60,
-			 s % 60);
+	int n = snprintf(
+		ret, SLX_TIME_TEXT_SIZE, "%04d-%02u-%02uT%02u:%02u:%02u", (int)year, month, day, s / 3600, s / 60 % 60, s % 60);
 	char *to = ret + n;
 	size_t room = SLX_TIME_TEXT_SIZE - (size_t)n;
 	if (ns == 0)

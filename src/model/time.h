@@ -12,14 +12,14 @@
 #define SLX_TIME_MIN (INT64_MIN + 1)
 #define SLX_TIME_MAX (INT64_MAX - 1)
 
-#define SLX_US INT64_C(1000)
-#define SLX_MS INT64_C(1000000)
+#define SLX_US     INT64_C(1000)
+#define SLX_MS     INT64_C(1000000)
 #define SLX_SECOND INT64_C(1000000000)
 #define SLX_MINUTE (60 * SLX_SECOND)
-#define SLX_HOUR (60 * SLX_MINUTE)
-#define SLX_DAY (24 * SLX_HOUR)
-#define SLX_WEEK (7 * SLX_DAY)
-#define SLX_YEAR (365 * SLX_DAY) /* as a duration */
+#define SLX_HOUR   (60 * SLX_MINUTE)
+#define SLX_DAY    (24 * SLX_HOUR)
+#define SLX_WEEK   (7 * SLX_DAY)
+#define SLX_YEAR   (365 * SLX_DAY) /* as a duration */
 
 static inline bool slx_time_legal(int64_t t) { return t >= SLX_TIME_MIN && t <= SLX_TIME_MAX; }
 
@@ -79,8 +79,8 @@ int64_t slx_window_last(int64_t t, int64_t step, int64_t origin);
 
 /* Number of windows that hold a part of r (0 for an empty range). INVALID when step < 1 or there are more than
  * windows_max; the message says how many. */
-silex_status slx_window_count(struct slx_time_range r, int64_t step, int64_t origin, uint64_t windows_max,
-			      uint64_t *ret, silex_error *err);
+silex_status slx_window_count(
+	struct slx_time_range r, int64_t step, int64_t origin, uint64_t windows_max, uint64_t *ret, silex_error *err);
 
 /* ---- text ---- */
 
@@ -93,7 +93,8 @@ silex_status slx_time_from_unit(int64_t n, enum slx_time_unit unit, int64_t *ret
 /* Reads a time: RFC 3339 (`2024-05-01T10:00:00.25+02:00`, also with a blank for T and a small t or z), without zone as
  * UTC, with minutes only or a date only, a number (fraction allowed) in `unit`, or `now`, `now-1h`, `now+5m`.
  * Digits beyond the nanosecond are dropped. INVALID says what was expected and where. */
-silex_status slx_time_parse(const char *s, size_t n, enum slx_time_unit unit, int64_t now, int64_t *ret, silex_error *err);
+silex_status slx_time_parse(
+	const char *s, size_t n, enum slx_time_unit unit, int64_t now, int64_t *ret, silex_error *err);
 
 enum { SLX_TIME_TEXT_SIZE = 40 }; /* with the terminating 0 */
 
@@ -105,8 +106,8 @@ size_t slx_time_format(int64_t t, char ret[SLX_TIME_TEXT_SIZE]);
 int64_t slx_days_from_civil(int64_t year, unsigned month, unsigned day);
 void slx_civil_from_days(int64_t days, int64_t *ret_year, unsigned *ret_month, unsigned *ret_day);
 
-/* Durations: `1h30m`, `250ms`, `1d`, `1w`, `1y` (365 days), `10us`, `5ns`, `0`, `-5m`; units from large to small, each at
- * most once; whole numbers. INVALID says what was expected and where. */
+/* Durations: `1h30m`, `250ms`, `1d`, `1w`, `1y` (365 days), `10us`, `5ns`, `0`, `-5m`; units from large to small, each
+ * at most once; whole numbers. INVALID says what was expected and where. */
 silex_status slx_duration_parse(const char *s, size_t n, int64_t *ret_ns, silex_error *err);
 
 enum { SLX_DURATION_TEXT_SIZE = 48 };

@@ -25,10 +25,20 @@ static void check_time(const char *s, enum slx_time_unit unit, int64_t expected)
 static void test_parse(void **state)
 {
 	static const char *const first[] = {
-		"2024-05-01T10:00:00Z",	     "2024-05-01t10:00:00z",  "2024-05-01 10:00:00",	  "2024-05-01T10:00",
-		"2024-05-01T12:00:00+02:00", "2024-05-01T05:30-0430", "2024-05-01T11:00:00.0+01", "1714557600",
-		"1714557600000",	     "1714557600000000",      "1714557600000000000",	  "1714557600.0",
-		"now",			     "now-0",
+		"2024-05-01T10:00:00Z",
+		"2024-05-01t10:00:00z",
+		"2024-05-01 10:00:00",
+		"2024-05-01T10:00",
+		"2024-05-01T12:00:00+02:00",
+		"2024-05-01T05:30-0430",
+		"2024-05-01T11:00:00.0+01",
+		"1714557600",
+		"1714557600000",
+		"1714557600000000",
+		"1714557600000000000",
+		"1714557600.0",
+		"now",
+		"now-0",
 	};
 	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
 		check_time(first[i], SLX_UNIT_AUTO, MAY_FIRST);
@@ -80,8 +90,8 @@ static void test_parse_refuses(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int64_t t;
 		silex_error err;
-		assert_int_equal(slx_time_parse(cases[i][0], strlen(cases[i][0]), SLX_UNIT_AUTO, MAY_FIRST, &t, &err),
-				 SILEX_INVALID);
+		assert_int_equal(
+			slx_time_parse(cases[i][0], strlen(cases[i][0]), SLX_UNIT_AUTO, MAY_FIRST, &t, &err), SILEX_INVALID);
 		if (!strstr(err.message, cases[i][1]))
 			fail_msg("%s: %s; expected %s", cases[i][0], err.message, cases[i][1]);
 	}
@@ -171,7 +181,7 @@ static void test_durations(void **state)
 	assert_string_equal(text, "-106751d23h47m16s854ms775us808ns");
 
 	static const char *const bad[] = { "", "-", "5", "m", "5x", "1m1h", "5m5m", "1.5h", "5 m", "300y", "292y52w",
-					   "9223372036854775808ns", "99999999999999999999s", "5mm", "00" };
+		"9223372036854775808ns", "99999999999999999999s", "5mm", "00" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		int64_t d;
 		silex_error err;
@@ -186,7 +196,8 @@ static void test_durations(void **state)
 static void test_windows(void **state)
 {
 	assert_true(slx_window_start(7, 5, 0) == 5 && slx_window_start(5, 5, 0) == 5 && slx_window_last(5, 5, 0) == 9);
-	assert_true(slx_window_start(-1, 5, 0) == -5 && slx_window_start(-5, 5, 0) == -5 && slx_window_last(-1, 5, 0) == -1);
+	assert_true(
+		slx_window_start(-1, 5, 0) == -5 && slx_window_start(-5, 5, 0) == -5 && slx_window_last(-1, 5, 0) == -1);
 	assert_true(slx_window_start(7, 5, 3) == 3 && slx_window_start(2, 5, 3) == -2);
 	assert_true(slx_window_index(-1, 5, 0) == -1 && slx_window_index(INT64_MAX, 1, INT64_MIN) == INT64_MAX);
 	uint64_t rng = 3;
@@ -236,9 +247,15 @@ static void test_ranges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),	cmocka_unit_test(test_parse_refuses), cmocka_unit_test(test_units),
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_civil),     cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_windows), cmocka_unit_test(test_window_count),  cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_civil),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_window_count),
+		cmocka_unit_test(test_ranges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

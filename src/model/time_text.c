@@ -14,22 +14,19 @@ static int peek(const struct cursor *c) { return c->p < c->end ? (unsigned char)
 
 static bool digit(int c) { return c >= '0' && c <= '9'; }
 
-static int shown(const struct cursor *c)
-{
-	return (int)(c->end - c->s < 48 ? c->end - c->s : 48);
-}
+static int shown(const struct cursor *c) { return (int)(c->end - c->s < 48 ? c->end - c->s : 48); }
 
 static silex_status expected(const struct cursor *c, const char *what)
 {
 	return slx_err(c->err, SILEX_INVALID, "%s \"%.*s\": column %d: expected %s", c->what, shown(c), c->s,
-		       (int)(c->p - c->s) + 1, what);
+		(int)(c->p - c->s) + 1, what);
 }
 
 static silex_status outside(const struct cursor *c)
 {
 	return slx_err(c->err, SILEX_INVALID,
-		       "%s \"%.*s\": outside the legal range 1677-09-21T00:12:43.145224193Z .. 2262-04-11T23:47:16.854775806Z",
-		       c->what, shown(c), c->s);
+		"%s \"%.*s\": outside the legal range 1677-09-21T00:12:43.145224193Z .. 2262-04-11T23:47:16.854775806Z",
+		c->what, shown(c), c->s);
 }
 
 static silex_status to_time(const struct cursor *c, __int128 ns, int64_t *ret)
@@ -158,10 +155,10 @@ static silex_status read_calendar(struct cursor *c, int64_t *ret)
 static int64_t unit_ns(enum slx_time_unit unit, uint64_t magnitude)
 {
 	if (unit == SLX_UNIT_AUTO)
-		unit = magnitude < UINT64_C(100000000000)	     ? SLX_UNIT_S
-		       : magnitude < UINT64_C(100000000000000)    ? SLX_UNIT_MS
-		       : magnitude < UINT64_C(100000000000000000) ? SLX_UNIT_US
-								  : SLX_UNIT_NS;
+		unit = magnitude < UINT64_C(100000000000)      ? SLX_UNIT_S
+			: magnitude < UINT64_C(100000000000000)    ? SLX_UNIT_MS
+			: magnitude < UINT64_C(100000000000000000) ? SLX_UNIT_US
+													   : SLX_UNIT_NS;
 	return unit == SLX_UNIT_S ? SLX_SECOND : unit == SLX_UNIT_MS ? SLX_MS : unit == SLX_UNIT_US ? SLX_US : 1;
 }
 
@@ -170,7 +167,10 @@ silex_status slx_time_from_unit(int64_t n, enum slx_time_unit unit, int64_t *ret
 	__int128 t = (__int128)n * unit_ns(unit, 0);
 	if (t < SLX_TIME_MIN || t > SLX_TIME_MAX)
 		return slx_err(err, SILEX_INVALID, "time %lld %s: outside the legal range of years 1677 to 2262", (long long)n,
-			       unit == SLX_UNIT_NS ? "ns" : unit == SLX_UNIT_US ? "us" : unit == SLX_UNIT_MS ? "ms" : "s");
+			unit == SLX_UNIT_NS       ? "ns"
+				: unit == SLX_UNIT_US ? "us"
+				: unit == SLX_UNIT_MS ? "ms"
+									  : "s");
 	*ret = (int64_t)t;
 	return SILEX_OK;
 }
@@ -202,9 +202,15 @@ struct unit {
 };
 
 static const struct unit units[] = {
-	{ "y", SLX_YEAR, true },    { "w", SLX_WEEK, true }, { "d", SLX_DAY, false },
-	{ "h", SLX_HOUR, false },   { "m", SLX_MINUTE, false }, { "s", SLX_SECOND, false },
-	{ "ms", SLX_MS, false },    { "us", SLX_US, false }, { "ns", 1, false },
+	{ "y", SLX_YEAR, true },
+	{ "w", SLX_WEEK, true },
+	{ "d", SLX_DAY, false },
+	{ "h", SLX_HOUR, false },
+	{ "m", SLX_MINUTE, false },
+	{ "s", SLX_SECOND, false },
+	{ "ms", SLX_MS, false },
+	{ "us", SLX_US, false },
+	{ "ns", 1, false },
 };
 
 enum { UNITS = sizeof units / sizeof *units };
@@ -242,8 +248,8 @@ static silex_status read_duration(struct cursor *c, int64_t *ret)
 			over |= __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, peek(c) - '0', &v);
 		int unit = read_unit(c, next);
 		if (unit < 0)
-			return expected(c, next ? "a smaller unit of y w d h m s ms us ns, or the end" :
-						  "a unit of y w d h m s ms us ns");
+			return expected(
+				c, next ? "a smaller unit of y w d h m s ms us ns, or the end" : "a unit of y w d h m s ms us ns");
 		if (over || __builtin_mul_overflow(v, units[unit].ns, &v) || __builtin_add_overflow(total, v, &total))
 			return slx_err(c->err, SILEX_INVALID, "duration \"%.*s\": expected less than 292 years", shown(c), c->s);
 		next = unit + 1;
@@ -271,8 +277,8 @@ size_t slx_duration_format(int64_t ns, char ret[SLX_DURATION_TEXT_SIZE])
 		uint64_t unit = (uint64_t)units[i].ns;
 		if (left < unit || (units[i].whole_only && left % unit))
 			continue;
-		n += snprintf(ret + n, SLX_DURATION_TEXT_SIZE - (size_t)n, "%llu%s", (unsigned long long)(left / unit),
-			      units[i].text);
+		n += snprintf(
+			ret + n, SLX_DURATION_TEXT_SIZE - (size_t)n, "%llu%s", (unsigned long long)(left / unit), units[i].text);
 		left %= unit;
 	}
 	return (size_t)n;
@@ -296,7 +302,8 @@ static silex_status read_now(struct cursor *c, int64_t now, int64_t *ret)
 	return to_time(c, (__int128)now + (sign == '-' ? -(__int128)d : d), ret);
 }
 
-silex_status slx_time_parse(const char *s, size_t n, enum slx_time_unit unit, int64_t now, int64_t *ret, silex_error *err)
+silex_status slx_time_parse(
+	const char *s, size_t n, enum slx_time_unit unit, int64_t now, int64_t *ret, silex_error *err)
 {
 	struct cursor c = { s, s, s + n, "time", err };
 	if (n >= 3 && memcmp(s, "now", 3) == 0)

@@ -23,11 +23,11 @@ struct slx_index_ops {
 	/* About how many series have one of the n values. */
 	uint64_t (*estimate)(const void *ix, uint32_t name, const uint32_t *values, size_t n);
 	/* Appends those series to out, ascending. The values ascend. */
-	silex_status (*collect)(const void *ix, uint32_t name, const uint32_t *values, size_t n, struct slx_ordinals *out,
-				silex_error *err);
+	silex_status (*collect)(
+		const void *ix, uint32_t name, const uint32_t *values, size_t n, struct slx_ordinals *out, silex_error *err);
 	/* Keeps of `o` the series that have one of the values (or, with `without`, those that have none of them). */
 	silex_status (*filter)(const void *ix, uint32_t name, const uint32_t *values, size_t n, bool without,
-			       struct slx_ordinals *o, silex_error *err);
+		struct slx_ordinals *o, silex_error *err);
 
 	/* Adds to counts[name] or counts[value] the series of `o` (NULL: all) that have it. */
 	void (*count_names)(const void *ix, const struct slx_ordinals *o, uint32_t *counts);
@@ -38,12 +38,11 @@ struct slx_index_ops {
 extern const struct slx_index_ops slx_memindex_ops;
 
 silex_status slx_index_select(const void *ix, const struct slx_index_ops *ops, struct slx_matcher *const *ms, size_t n,
-			      struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err);
+	struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err);
 silex_status slx_index_names(const void *ix, const struct slx_index_ops *ops, struct slx_matcher *const *ms, size_t n,
-			     struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
+	struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
 silex_status slx_index_values(const void *ix, const struct slx_index_ops *ops, struct slx_str name,
-			      struct slx_matcher *const *ms, size_t n, struct slx_mem *mem, struct slx_strings *ret,
-			      silex_error *err);
+	struct slx_matcher *const *ms, size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
 
 /* Makes room for `more` elements. */
 silex_status slx_ordinals_reserve(struct slx_ordinals *o, size_t more, silex_error *err);

@@ -159,7 +159,8 @@ static void check_answer(const struct slx_ordinals *o, const uint32_t *expected,
 		assert_int_equal(o->p[i], expected[i]);
 }
 
-static void check_counts(const struct slx_strings *s, const struct model *m, const uint32_t *picked, size_t n, const char *name)
+static void check_counts(
+	const struct slx_strings *s, const struct model *m, const uint32_t *picked, size_t n, const char *name)
 {
 	size_t listed = 0, had = 0;
 	for (size_t i = 0; i < s->n; i++) {
@@ -177,8 +178,8 @@ static void check_counts(const struct slx_strings *s, const struct model *m, con
 	assert_int_equal(listed, had);
 }
 
-static void check_lists(const struct both *x, const struct model *m, const struct slx_selector *s, const uint32_t *picked,
-			size_t n)
+static void check_lists(
+	const struct both *x, const struct model *m, const struct slx_selector *s, const uint32_t *picked, size_t n)
 {
 	static const char *const names[] = { "host", "b", "nope" };
 	struct slx_strings list;
@@ -232,8 +233,8 @@ static void random_selector(uint64_t *rng, char *out, size_t size)
 {
 	static const char *const names[] = { "__name__", "a", "b", "c", "host", "\"odd name\"", "z", "nope" };
 	static const char *const ops[] = { "=", "!=", "=~", "!~" };
-	static const char *const patterns[] = { "",	  ".*",	      ".+",	"x.*",	    "x.+",	"x1|x4|x7", "x1|",  ".*host",
-						".*-.*",  "x\\\\d+",  "host-.*", "(x|y)[14]", "x1?",	"(?i)X1",  "nope", ".*[02468]" };
+	static const char *const patterns[] = { "", ".*", ".+", "x.*", "x.+", "x1|x4|x7", "x1|", ".*host", ".*-.*",
+		"x\\\\d+", "host-.*", "(x|y)[14]", "x1?", "(?i)X1", "nope", ".*[02468]" };
 	uint32_t n = below(rng, 4);
 	size_t at = (size_t)snprintf(out, size, "{");
 	for (uint32_t i = 0; i < n; i++) {
@@ -276,8 +277,8 @@ static void test_random(void **state)
 static struct slx_labels tsbs_set(struct slx_labels_builder *b, uint32_t i, uint32_t hosts)
 {
 	static char v[11][40];
-	static const char *const names[] = { "__name__", "hostname", "region", "datacenter", "rack", "os", "arch",
-					     "team",	 "service",  "service_version", "service_environment" };
+	static const char *const names[] = { "__name__", "hostname", "region", "datacenter", "rack", "os", "arch", "team",
+		"service", "service_version", "service_environment" };
 	uint32_t host = i % hosts, h = host * 2654435761u;
 	snprintf(v[0], 40, "cpu_usage_%u", i / hosts);
 	snprintf(v[1], 40, "host_%u", host);
@@ -313,15 +314,19 @@ static struct model tsbs_model(uint32_t n, uint32_t hosts)
 static void check_tsbs(uint32_t n, uint32_t hosts, size_t section_max, size_t memory_max)
 {
 	static const char *const selectors[] = {
-		"cpu_usage_0",	"{hostname=\"host_17\"}", "cpu_usage_1{hostname=~\"host_1.*\",os!=\"Ubuntu15.10\"}",
-		"{hostname=~\"host_(1|2|3)\",region=~\".+\"}", "{rack!~\"1.*\",arch=\"x64\",team=~\"SF|LON\"}",
-		"{hostname=~\".*7\",service=\"3\"}", "{hostname!=\"host_3\"}",
+		"cpu_usage_0",
+		"{hostname=\"host_17\"}",
+		"cpu_usage_1{hostname=~\"host_1.*\",os!=\"Ubuntu15.10\"}",
+		"{hostname=~\"host_(1|2|3)\",region=~\".+\"}",
+		"{rack!~\"1.*\",arch=\"x64\",team=~\"SF|LON\"}",
+		"{hostname=~\".*7\",service=\"3\"}",
+		"{hostname!=\"host_3\"}",
 	};
 	struct model m = tsbs_model(n, hosts);
 	struct both x;
 	make_both(&x, &m);
 	printf("%u series of %u hosts: section %zu bytes, in memory %.1f bytes/series\n", n, hosts, x.bytes.n,
-	       (double)slx_memindex_bytes(x.in_memory) / n);
+		(double)slx_memindex_bytes(x.in_memory) / n);
 	assert_true(x.bytes.n < section_max);
 	assert_true(slx_memindex_bytes(x.in_memory) < memory_max);
 	check_labels(&x, &m);
@@ -417,7 +422,10 @@ static void test_builder_order(void **state)
 static int fail_after;
 
 static void *failing_alloc(void *ctx, size_t n) { return fail_after-- > 0 ? malloc(n) : NULL; }
-static void *failing_realloc(void *ctx, void *p, size_t old_size, size_t n) { return fail_after-- > 0 ? realloc(p, n) : NULL; }
+static void *failing_realloc(void *ctx, void *p, size_t old_size, size_t n)
+{
+	return fail_after-- > 0 ? realloc(p, n) : NULL;
+}
 static void plain_free(void *ctx, void *p, size_t n) { free(p); }
 
 /* Adds all, retrying each failed add once with memory: the index is then as if nothing had failed. */
@@ -499,7 +507,8 @@ static void test_out_of_memory(void **state)
 		add_with_failures(&m, &model);
 	}
 	struct slx_selector s;
-	assert_int_equal(slx_selector_parse(&mem, SLX_STR("{rack=~\"1.|20|33\",hostname!=\"host_5\"}"), &s, NULL), SILEX_OK);
+	assert_int_equal(
+		slx_selector_parse(&mem, SLX_STR("{rack=~\"1.|20|33\",hostname!=\"host_5\"}"), &s, NULL), SILEX_OK);
 	int failures = 0;
 	for (int i = 0;; i++, failures++) {
 		fail_after = i;
@@ -515,8 +524,11 @@ int main(void)
 {
 	slx_mem_init(&mem, NULL);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),	      cmocka_unit_test(test_sizes),	    cmocka_unit_test(test_damaged_bytes),
-		cmocka_unit_test(test_builder_order), cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_damaged_bytes),
+		cmocka_unit_test(test_builder_order),
+		cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* Reads the bytes described in labelindex_int.h.
  *
- * open walks over all of them once: sizes add up, names and values are sorted UTF-8, every entry is in range, every list
- * says what the column says. So the questions after it trust the bytes. */
+ * open walks over all of them once: sizes add up, names and values are sorted UTF-8, every entry is in range, every
+ * list says what the column says. So the questions after it trust the bytes. */
 #include "storage/index/labelindex_int.h"
 
 #include "storage/index/index_int.h"
@@ -12,7 +12,7 @@
 struct column {
 	struct slx_str name;
 	uint32_t values_n;
-	uint32_t width; /* bits of an entry */
+	uint32_t width;  /* bits of an entry */
 	uint32_t absent; /* 1 when entry 0 is "absent", else 0 */
 	uint32_t runs_n;
 	uint8_t flags, end_size, list_end_size;
@@ -33,7 +33,9 @@ struct slx_labelindex {
 
 static inline uint32_t end_at(const uint8_t *ends, uint32_t end_size, uint32_t i)
 {
-	return end_size == 1 ? ends[i] : end_size == 2 ? slx_load16(ends + 2 * (size_t)i) : slx_load32(ends + 4 * (size_t)i);
+	return end_size == 1 ? ends[i]
+		: end_size == 2  ? slx_load16(ends + 2 * (size_t)i)
+						 : slx_load32(ends + 4 * (size_t)i);
 }
 
 static inline struct slx_str value_at(const struct column *c, uint32_t i)
@@ -198,7 +200,7 @@ static silex_status check_lists(struct opener *o, const struct column *c, uint32
 			const uint8_t *at = r.p;
 			uint64_t d = slx_rd_varint(&r);
 			if (r.bad || (d == 0 && !first) || d >= series || (ordinal += d) >= series ||
-			    entry_at(c, (uint32_t)ordinal) != v)
+				entry_at(c, (uint32_t)ordinal) != v)
 				return corrupt(o, at, "ascending series that have the value");
 		}
 		from = end;
@@ -210,8 +212,8 @@ static silex_status read_column(struct opener *o, struct column *c, uint32_t ser
 {
 	struct slx_rd *r = &o->rd;
 	const uint8_t *at = r->p;
-	size_t data_size = c->flags & SLX_LABELINDEX_RUNS ? (size_t)c->runs_n * SLX_LABELINDEX_RUN_SIZE :
-							    ((size_t)series * c->width + 7) / 8;
+	size_t data_size = c->flags & SLX_LABELINDEX_RUNS ? (size_t)c->runs_n * SLX_LABELINDEX_RUN_SIZE
+													  : ((size_t)series * c->width + 7) / 8;
 	c->ends = slx_rd_bytes(r, (size_t)c->values_n * c->end_size);
 	c->text = (const char *)slx_rd_bytes(r, c->text_size);
 	c->data = slx_rd_bytes(r, data_size);
@@ -239,14 +241,14 @@ static silex_status read_all(struct opener *o, struct slx_labelindex *ix)
 	return SILEX_OK;
 }
 
-silex_status slx_labelindex_open(const void *p, size_t n, struct slx_mem *m, enum slx_mem_use use,
-				 struct slx_labelindex **ret, silex_error *err)
+silex_status slx_labelindex_open(
+	const void *p, size_t n, struct slx_mem *m, enum slx_mem_use use, struct slx_labelindex **ret, silex_error *err)
 {
 	struct opener o = { p, slx_rd_init(p, n), err };
 	uint8_t version = slx_rd_u8(&o.rd);
 	if (!o.rd.bad && version != SLX_LABELINDEX_VERSION)
 		return slx_err(err, SILEX_UNSUPPORTED, "label index: version %d; this release reads version %d", version,
-			       SLX_LABELINDEX_VERSION);
+			SLX_LABELINDEX_VERSION);
 	uint64_t series = slx_rd_varint(&o.rd), names = slx_rd_varint(&o.rd);
 	/* A name takes at least 7 bytes (and its directory entry 5), so the allocation is bounded by n. */
 	if (o.rd.bad || series > SLX_LABELINDEX_SERIES_MAX || names > slx_rd_left(&o.rd) / 5 || (series == 0 && names))
@@ -329,7 +331,10 @@ static uint32_t op_name_find(const void *ix, struct slx_str name)
 }
 
 static uint32_t op_values(const void *ix, uint32_t name) { return column_of(ix, name)->values_n; }
-static struct slx_str op_value_text(const void *ix, uint32_t name, uint32_t value) { return value_at(column_of(ix, name), value); }
+static struct slx_str op_value_text(const void *ix, uint32_t name, uint32_t value)
+{
+	return value_at(column_of(ix, name), value);
+}
 
 /* The first value that is not less than `s`. */
 static uint32_t lower_bound(const struct column *c, struct slx_str s)
@@ -379,12 +384,13 @@ static uint64_t op_estimate(const void *ix, uint32_t name, const uint32_t *value
 
 /* A set of values, most often one or a stretch of neighbours. */
 struct wanted {
-	uint32_t low, span; /* low .. low + span */
-	bool all; /* of that stretch; else as `set` says */
+	uint32_t low, span;    /* low .. low + span */
+	bool all;              /* of that stretch; else as `set` says */
 	struct slx_bitset set; /* of value - low */
 };
 
-static silex_status wanted_init(struct wanted *w, const uint32_t *values, size_t n, struct slx_mem *mem, silex_error *err)
+static silex_status wanted_init(
+	struct wanted *w, const uint32_t *values, size_t n, struct slx_mem *mem, silex_error *err)
 {
 	*w = (struct wanted){ .low = values[0], .span = values[n - 1] - values[0] };
 	w->all = w->span == n - 1;
@@ -414,8 +420,8 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static silex_status collect_lists(const struct column *c, const uint32_t *values, size_t n, struct slx_ordinals *out,
-				  silex_error *err)
+static silex_status collect_lists(
+	const struct column *c, const uint32_t *values, size_t n, struct slx_ordinals *out, silex_error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint32_t from = values[i] ? end_at(c->list_ends, c->list_end_size, values[i] - 1) : 0;
@@ -432,8 +438,8 @@ static silex_status collect_lists(const struct column *c, const uint32_t *values
 	return SILEX_OK;
 }
 
-static silex_status collect_runs(const struct column *c, uint32_t series, const struct wanted *w, struct slx_ordinals *out,
-				 silex_error *err)
+static silex_status collect_runs(
+	const struct column *c, uint32_t series, const struct wanted *w, struct slx_ordinals *out, silex_error *err)
 {
 	for (uint32_t r = 0; r < c->runs_n; r++) {
 		if (!wanted_has(w, run_entry(c, r) - c->absent))
@@ -447,8 +453,8 @@ static silex_status collect_runs(const struct column *c, uint32_t series, const 
 }
 
 /* Scans the column; each step writes the ordinal and moves on only if it is wanted. */
-static silex_status collect_packed(const struct column *c, uint32_t series, const struct wanted *w, struct slx_ordinals *out,
-				   silex_error *err)
+static silex_status collect_packed(
+	const struct column *c, uint32_t series, const struct wanted *w, struct slx_ordinals *out, silex_error *err)
 {
 	enum { STRIDE = 1024 };
 	for (uint32_t from = 0; from < series; from += STRIDE) {
@@ -464,8 +470,8 @@ static silex_status collect_packed(const struct column *c, uint32_t series, cons
 	return SILEX_OK;
 }
 
-static silex_status op_collect(const void *handle, uint32_t name, const uint32_t *values, size_t n,
-			       struct slx_ordinals *out, silex_error *err)
+static silex_status op_collect(
+	const void *handle, uint32_t name, const uint32_t *values, size_t n, struct slx_ordinals *out, silex_error *err)
 {
 	const struct slx_labelindex *ix = handle;
 	const struct column *c = column_of(ix, name);
@@ -473,14 +479,14 @@ static silex_status op_collect(const void *handle, uint32_t name, const uint32_t
 		return collect_lists(c, values, n, out, err);
 	struct wanted w;
 	SLX_TRY(wanted_init(&w, values, n, out->mem, err));
-	silex_status st = c->flags & SLX_LABELINDEX_RUNS ? collect_runs(c, ix->series, &w, out, err) :
-							   collect_packed(c, ix->series, &w, out, err);
+	silex_status st = c->flags & SLX_LABELINDEX_RUNS ? collect_runs(c, ix->series, &w, out, err)
+													 : collect_packed(c, ix->series, &w, out, err);
 	wanted_free(&w);
 	return st;
 }
 
 static silex_status op_filter(const void *ix, uint32_t name, const uint32_t *values, size_t n, bool without,
-			      struct slx_ordinals *o, silex_error *err)
+	struct slx_ordinals *o, silex_error *err)
 {
 	const struct column *c = column_of(ix, name);
 	struct wanted w;
@@ -519,8 +525,20 @@ static void op_count_names(const void *handle, const struct slx_ordinals *o, uin
 }
 
 static const struct slx_index_ops ops = {
-	op_series,	op_names,      op_name_text, op_name_find, op_values, op_value_text,  op_value_find,
-	op_value_first, op_value_next, op_estimate,  op_collect,   op_filter, op_count_names, op_count_values,
+	op_series,
+	op_names,
+	op_name_text,
+	op_name_find,
+	op_values,
+	op_value_text,
+	op_value_find,
+	op_value_first,
+	op_value_next,
+	op_estimate,
+	op_collect,
+	op_filter,
+	op_count_names,
+	op_count_values,
 };
 
 struct slx_str slx_labelindex_value(const struct slx_labelindex *ix, uint32_t ordinal, struct slx_str name)
@@ -531,19 +549,19 @@ struct slx_str slx_labelindex_value(const struct slx_labelindex *ix, uint32_t or
 }
 
 silex_status slx_labelindex_select(const struct slx_labelindex *ix, struct slx_matcher *const *ms, size_t n,
-				   struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err)
+	struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err)
 {
 	return slx_index_select(ix, &ops, ms, n, mem, ret, err);
 }
 
 silex_status slx_labelindex_names(const struct slx_labelindex *ix, struct slx_matcher *const *ms, size_t n,
-				  struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
+	struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	return slx_index_names(ix, &ops, ms, n, mem, ret, err);
 }
 
 silex_status slx_labelindex_values(const struct slx_labelindex *ix, struct slx_str name, struct slx_matcher *const *ms,
-				   size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
+	size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	return slx_index_values(ix, &ops, name, ms, n, mem, ret, err);
 }

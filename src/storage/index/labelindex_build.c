@@ -1,5 +1,5 @@
-/* Builds the bytes described in labelindex_int.h. Series are interned in a memory index while they come; finish turns its
- * lists into columns, one name at a time. */
+/* Builds the bytes described in labelindex_int.h. Series are interned in a memory index while they come; finish turns
+ * its lists into columns, one name at a time. */
 #include "storage/index/labelindex_int.h"
 
 #include "storage/index/index_int.h"
@@ -18,7 +18,7 @@ struct slx_labelindex_builder {
 /* One value of the name at hand. */
 struct value {
 	struct slx_str text;
-	uint32_t id;	      /* in the memory index */
+	uint32_t id;           /* in the memory index */
 	uint32_t first, count; /* place in column.ordinals */
 };
 
@@ -37,7 +37,7 @@ struct scratch {
 	const struct slx_memindex *ix;
 	struct slx_mem *mem;
 	uint32_t series;
-	uint32_t *entries;	     /* per series, of the name at hand */
+	uint32_t *entries;            /* per series, of the name at hand */
 	struct slx_ordinals ordinals; /* of its values, one after the other */
 };
 
@@ -77,8 +77,8 @@ silex_status slx_labelindex_builder_add(struct slx_labelindex_builder *b, struct
 		return slx_err_oom(err);
 	uint32_t n = slx_memindex_count(b->ix), ordinal;
 	if (n == SLX_LABELINDEX_SERIES_MAX)
-		return slx_err(err, SILEX_INVALID, "label index: expected at most %d series in a section",
-			       SLX_LABELINDEX_SERIES_MAX);
+		return slx_err(
+			err, SILEX_INVALID, "label index: expected at most %d series in a section", SLX_LABELINDEX_SERIES_MAX);
 	if (n && slx_labels_cmp((struct slx_labels){ b->last.p, b->last.n }, l) >= 0)
 		return slx_err(err, SILEX_INVALID, "label index: series %u does not come after the one before it", n);
 	SLX_TRY(slx_memindex_add(b->ix, l, &ordinal, err));
@@ -100,7 +100,7 @@ static uint32_t read_values(const struct scratch *s, uint32_t name, struct value
 	const struct slx_index_ops *ops = &slx_memindex_ops;
 	uint32_t n = 0;
 	for (uint32_t v = ops->value_first(s->ix, name, SLX_STR("")); v != SLX_INDEX_NONE;
-	     v = ops->value_next(s->ix, name, v, SLX_STR("")))
+		 v = ops->value_next(s->ix, name, v, SLX_STR("")))
 		if (ops->estimate(s->ix, name, &v, 1))
 			values[n++] = (struct value){ .text = ops->value_text(s->ix, name, v), .id = v };
 	qsort(values, n, sizeof *values, by_text);
@@ -234,7 +234,7 @@ static void put_column(struct slx_buf *out, const struct scratch *s, const struc
 
 /* The directory needs sizes, so columns are read twice; once they are few or small, and reading is cheap. */
 static silex_status put_all(struct scratch *s, const uint32_t *names, uint32_t names_n, struct column *columns,
-			    struct slx_buf *out, silex_error *err)
+	struct slx_buf *out, silex_error *err)
 {
 	slx_buf_u8(out, SLX_LABELINDEX_VERSION);
 	slx_buf_varint(out, s->series);
@@ -249,7 +249,8 @@ static silex_status put_all(struct scratch *s, const uint32_t *names, uint32_t n
 		put_column(out, s, &columns[i]);
 	}
 	slx_buf_put(out, (const uint8_t[SLX_LABELINDEX_PAD]){ 0 }, SLX_LABELINDEX_PAD);
-	return out->failed ? slx_err(err, SILEX_RESOURCE_EXHAUSTED, "label index: no room for %zu bytes", out->n) : SILEX_OK;
+	return out->failed ? slx_err(err, SILEX_RESOURCE_EXHAUSTED, "label index: no room for %zu bytes", out->n)
+					   : SILEX_OK;
 }
 
 struct named {
@@ -263,8 +264,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Names that series have, sorted, each with its sorted values (which share the array `values`). */
-static uint32_t read_names(const struct scratch *s, struct named *named, uint32_t *ids, struct column *columns,
-			   struct value *values)
+static uint32_t read_names(
+	const struct scratch *s, struct named *named, uint32_t *ids, struct column *columns, struct value *values)
 {
 	uint32_t all = slx_memindex_ops.names(s->ix), n = 0;
 	for (uint32_t i = 0; i < all; i++)

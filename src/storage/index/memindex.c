@@ -1,23 +1,23 @@
 /* The label index of a head.
  *
- * Problem: a million series of eleven labels in about a hundred bytes each, and ten thousand tenants of ten series in a few
- * kilobytes each; growing for hours without old copies left behind in the arena and without pauses.
+ * Problem: a million series of eleven labels in about a hundred bytes each, and ten thousand tenants of ten series in a
+ * few kilobytes each; growing for hours without old copies left behind in the arena and without pauses.
  *
  * Everything is made of pieces that never move (vec.h):
  *
- *     table    linear hashing (Litwin 1980) over a vec of buckets: an insert splits one bucket, nothing is ever rehashed
- *              as a whole; entries are chained through their ids
+ *     table    linear hashing (Litwin 1980) over a vec of buckets: an insert splits one bucket, nothing is ever
+ *              rehashed as a whole; entries are chained through their ids
  *     names    one per label name: text, number of series, chain of its pairs
  *     pairs    one per (name, value): text, list of series
  *     refs     per series its pairs: varint count, then varint pair ids in label order; in blobs, addressed by 32 bits
  *              (16 bits blob, 16 bits place)
- *     list     the ordinals of a pair, ascending: `count` and `last` are in the pair, so that a list of one costs nothing;
- *              from the second on all are varint differences in a ring of chunks that grow from 12 bytes to a kilobyte:
- *              `tail` is the newest chunk, tail->next the oldest
+ *     list     the ordinals of a pair, ascending: `count` and `last` are in the pair, so that a list of one costs
+ *              nothing; from the second on all are varint differences in a ring of chunks that grow from 12 bytes to a
+ *              kilobyte: `tail` is the newest chunk, tail->next the oldest
  *
- * add: find or make names and pairs (hashes first and prefetched: in a large index each step is a cache miss), make room
- * in every list, in refs and offsets, then write. What may fail, memory, comes before the first change that shows; pairs
- * without series and spare room may stay behind and do no harm. */
+ * add: find or make names and pairs (hashes first and prefetched: in a large index each step is a cache miss), make
+ * room in every list, in refs and offsets, then write. What may fail, memory, comes before the first change that shows;
+ * pairs without series and spare room may stay behind and do no harm. */
 #include "base/hash.h"
 #include "storage/index/index_int.h"
 #include "storage/index/vec.h"
@@ -73,8 +73,8 @@ struct table {
 struct slx_memindex {
 	struct slx_vec_home home;
 	struct table names, pairs;
-	struct slx_vec offsets; /* uint32_t per series: blob << 16 | place */
-	struct slx_vec blobs;	/* uint8_t * */
+	struct slx_vec offsets;        /* uint32_t per series: blob << 16 | place */
+	struct slx_vec blobs;          /* uint8_t * */
 	uint32_t blob_used, blob_size; /* of the last blob */
 };
 
@@ -106,8 +106,14 @@ static inline struct slx_str text_of(const struct node *x)
 	return (struct slx_str){ (const char *)p, n };
 }
 
-static inline struct name *name_at(const struct slx_memindex *ix, uint32_t id) { return slx_vec_at(&ix->names.nodes, id); }
-static inline struct pair *pair_at(const struct slx_memindex *ix, uint32_t id) { return slx_vec_at(&ix->pairs.nodes, id); }
+static inline struct name *name_at(const struct slx_memindex *ix, uint32_t id)
+{
+	return slx_vec_at(&ix->names.nodes, id);
+}
+static inline struct pair *pair_at(const struct slx_memindex *ix, uint32_t id)
+{
+	return slx_vec_at(&ix->pairs.nodes, id);
+}
 
 /* The varint pair ids of a series. */
 static inline const uint8_t *refs_of(const struct slx_memindex *ix, uint32_t ordinal, uint32_t *ret_n)
@@ -189,7 +195,8 @@ static uint32_t find_pair(const struct slx_memindex *ix, uint32_t name, struct s
 	return id;
 }
 
-/* A new node with its text, linked into its bucket; NONE when memory is out. The rest of the element is the caller's. */
+/* A new node with its text, linked into its bucket; NONE when memory is out. The rest of the element is the caller's.
+ * */
 static uint32_t add_node(struct slx_memindex *ix, struct table *t, struct slx_str text, uint32_t hash)
 {
 	bool room = slx_vec_reserve(&t->nodes, &ix->home);
@@ -420,7 +427,7 @@ silex_status slx_memindex_add(struct slx_memindex *ix, struct slx_labels l, uint
 		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "label index: expected at most %u series", UINT32_MAX - 1);
 	if (!need_pairs(ix, l, n, ids) || !reserve_series(ix, ids, n))
 		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "label index: out of memory or 4 GiB of references at %u series",
-			       ix->offsets.n);
+			ix->offsets.n);
 	*ret_ordinal = write_series(ix, ids, n);
 	return SILEX_OK;
 }
@@ -524,7 +531,7 @@ static int by_number(const void *a, const void *b)
 }
 
 static silex_status mark_all(const struct slx_memindex *ix, const uint32_t *values, size_t n, struct slx_mem *mem,
-			     struct slx_bitset *ret, silex_error *err)
+	struct slx_bitset *ret, silex_error *err)
 {
 	SLX_TRY(slx_bitset_init(ret, mem, ix->offsets.n, err));
 	for (size_t i = 0; i < n; i++)
@@ -532,10 +539,10 @@ static silex_status mark_all(const struct slx_memindex *ix, const uint32_t *valu
 	return SILEX_OK;
 }
 
-/* A series has one value of a name, so the lists share nothing: their sizes add up, and joining them is sorting. Many are
- * sorted by a bitset. */
-static silex_status op_collect(const void *handle, uint32_t name, const uint32_t *values, size_t n,
-			       struct slx_ordinals *out, silex_error *err)
+/* A series has one value of a name, so the lists share nothing: their sizes add up, and joining them is sorting. Many
+ * are sorted by a bitset. */
+static silex_status op_collect(
+	const void *handle, uint32_t name, const uint32_t *values, size_t n, struct slx_ordinals *out, silex_error *err)
 {
 	const struct slx_memindex *ix = handle;
 	uint64_t total = op_estimate(ix, name, values, n);
@@ -573,7 +580,7 @@ static bool series_has(const struct slx_memindex *ix, uint32_t ordinal, const ui
 
 /* Few candidates are asked one by one; many against a bitset of all series that have the values. */
 static silex_status op_filter(const void *handle, uint32_t name, const uint32_t *values, size_t n, bool without,
-			      struct slx_ordinals *o, silex_error *err)
+	struct slx_ordinals *o, silex_error *err)
 {
 	const struct slx_memindex *ix = handle;
 	size_t kept = 0;
@@ -621,24 +628,36 @@ static void op_count_values(const void *handle, uint32_t name, const struct slx_
 }
 
 const struct slx_index_ops slx_memindex_ops = {
-	op_series,	op_names,      op_name_text, op_name_find, op_values, op_value_text,  op_value_find,
-	op_value_first, op_value_next, op_estimate,  op_collect,   op_filter, op_count_names, op_count_values,
+	op_series,
+	op_names,
+	op_name_text,
+	op_name_find,
+	op_values,
+	op_value_text,
+	op_value_find,
+	op_value_first,
+	op_value_next,
+	op_estimate,
+	op_collect,
+	op_filter,
+	op_count_names,
+	op_count_values,
 };
 
 silex_status slx_memindex_select(const struct slx_memindex *ix, struct slx_matcher *const *ms, size_t n,
-				 struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err)
+	struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err)
 {
 	return slx_index_select(ix, &slx_memindex_ops, ms, n, mem, ret, err);
 }
 
 silex_status slx_memindex_names(const struct slx_memindex *ix, struct slx_matcher *const *ms, size_t n,
-				struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
+	struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	return slx_index_names(ix, &slx_memindex_ops, ms, n, mem, ret, err);
 }
 
 silex_status slx_memindex_values(const struct slx_memindex *ix, struct slx_str name, struct slx_matcher *const *ms,
-				 size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
+	size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	return slx_index_values(ix, &slx_memindex_ops, name, ms, n, mem, ret, err);
 }

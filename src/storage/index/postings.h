@@ -59,13 +59,13 @@ struct slx_str slx_memindex_value(const struct slx_memindex *ix, uint32_t ordina
 
 /* The series for which all n matchers hold (n 0: all). */
 silex_status slx_memindex_select(const struct slx_memindex *ix, struct slx_matcher *const *ms, size_t n,
-				 struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err);
+	struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err);
 
 /* Names of labels, and values of one label, among the series selected. */
 silex_status slx_memindex_names(const struct slx_memindex *ix, struct slx_matcher *const *ms, size_t n,
-				struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
+	struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
 silex_status slx_memindex_values(const struct slx_memindex *ix, struct slx_str name, struct slx_matcher *const *ms,
-				 size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
+	size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
 
 /* ---- in a block section: up to 65,536 series in the order of slx_labels_cmp ---- */
 
@@ -86,8 +86,8 @@ struct slx_labelindex;
 
 /* Checks the n bytes fully (CORRUPT names the offset within them); what is asked later needs no more checks. Keeps the
  * pointer: the bytes must outlive the handle. Any thread may ask. */
-silex_status slx_labelindex_open(const void *p, size_t n, struct slx_mem *m, enum slx_mem_use use,
-				 struct slx_labelindex **ret, silex_error *err);
+silex_status slx_labelindex_open(
+	const void *p, size_t n, struct slx_mem *m, enum slx_mem_use use, struct slx_labelindex **ret, silex_error *err);
 void slx_labelindex_close(struct slx_labelindex *ix); /* NULL is fine */
 
 uint32_t slx_labelindex_count(const struct slx_labelindex *ix);
@@ -96,10 +96,10 @@ struct slx_str slx_labelindex_value(const struct slx_labelindex *ix, uint32_t or
 
 /* As slx_memindex_*. */
 silex_status slx_labelindex_select(const struct slx_labelindex *ix, struct slx_matcher *const *ms, size_t n,
-				   struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err);
+	struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err);
 silex_status slx_labelindex_names(const struct slx_labelindex *ix, struct slx_matcher *const *ms, size_t n,
-				  struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
+	struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
 silex_status slx_labelindex_values(const struct slx_labelindex *ix, struct slx_str name, struct slx_matcher *const *ms,
-				   size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
+	size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err);
 
 #endif

@@ -51,18 +51,15 @@ silex_status slx_bitset_init(struct slx_bitset *b, struct slx_mem *mem, uint32_t
 	return b->words ? SILEX_OK : slx_err_oom(err);
 }
 
-void slx_bitset_free(struct slx_bitset *b)
-{
-	slx_free(b->mem, SLX_MEM_QUERY, b->words, b->words_n * sizeof *b->words);
-}
+void slx_bitset_free(struct slx_bitset *b) { slx_free(b->mem, SLX_MEM_QUERY, b->words, b->words_n * sizeof *b->words); }
 
 /* ---- picks ---- */
 
 struct pick {
-	uint32_t name; /* NONE: no series has the label */
-	bool without;  /* drop the series with these values; else keep only them */
+	uint32_t name;              /* NONE: no series has the label */
+	bool without;               /* drop the series with these values; else keep only them */
 	struct slx_ordinals values; /* ascending */
-	uint64_t estimate; /* of series */
+	uint64_t estimate;          /* of series */
 };
 
 static int by_number(const void *a, const void *b)
@@ -80,8 +77,8 @@ static silex_status push(struct slx_ordinals *o, uint32_t v, silex_error *err)
 }
 
 /* The values of a SET's literals. */
-static silex_status look_up(const void *ix, const struct slx_index_ops *ops, const struct slx_matcher *m, struct pick *p,
-			    silex_error *err)
+static silex_status look_up(
+	const void *ix, const struct slx_index_ops *ops, const struct slx_matcher *m, struct pick *p, silex_error *err)
 {
 	for (size_t i = 0; i < m->literals_n; i++) {
 		if (m->literals[i].n == 0)
@@ -95,12 +92,12 @@ static silex_status look_up(const void *ix, const struct slx_index_ops *ops, con
 
 /* The values that the matcher, as a whole, answers with `wanted`. */
 static silex_status walk(const void *ix, const struct slx_index_ops *ops, const struct slx_matcher *m, bool wanted,
-			 struct pick *p, silex_error *err)
+	struct pick *p, silex_error *err)
 {
 	bool narrow = (m->form == SLX_FORM_PREFIX || m->form == SLX_FORM_REGEX) && wanted != m->negated;
 	struct slx_str prefix = narrow ? m->literals[0] : SLX_STR("");
 	for (uint32_t v = ops->value_first(ix, p->name, prefix); v != SLX_INDEX_NONE;
-	     v = ops->value_next(ix, p->name, v, prefix)) {
+		 v = ops->value_next(ix, p->name, v, prefix)) {
 		bool yes;
 		SLX_TRY(slx_matcher_test(m, ops->value_text(ix, p->name, v), &yes, err));
 		if (yes == wanted)
@@ -109,8 +106,8 @@ static silex_status walk(const void *ix, const struct slx_index_ops *ops, const 
 	return SILEX_OK;
 }
 
-static silex_status make_pick(const void *ix, const struct slx_index_ops *ops, const struct slx_matcher *m, struct pick *p,
-			      silex_error *err)
+static silex_status make_pick(
+	const void *ix, const struct slx_index_ops *ops, const struct slx_matcher *m, struct pick *p, silex_error *err)
 {
 	p->name = ops->name_find(ix, m->name);
 	p->without = m->matches_empty;
@@ -128,7 +125,7 @@ static silex_status make_pick(const void *ix, const struct slx_index_ops *ops, c
 }
 
 static silex_status make_picks(const void *ix, const struct slx_index_ops *ops, struct slx_matcher *const *ms, size_t n,
-			       struct slx_mem *mem, struct pick *picks, silex_error *err)
+	struct slx_mem *mem, struct pick *picks, silex_error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		picks[i].values.mem = mem;
@@ -139,7 +136,8 @@ static silex_status make_picks(const void *ix, const struct slx_index_ops *ops, 
 
 /* ---- select ---- */
 
-static silex_status all_series(const void *ix, const struct slx_index_ops *ops, struct slx_ordinals *out, silex_error *err)
+static silex_status all_series(
+	const void *ix, const struct slx_index_ops *ops, struct slx_ordinals *out, silex_error *err)
 {
 	uint32_t n = ops->series(ix);
 	SLX_TRY(slx_ordinals_reserve(out, n, err));
@@ -160,7 +158,7 @@ static size_t best_pick(const struct pick *picks, size_t n)
 }
 
 static silex_status run_picks(const void *ix, const struct slx_index_ops *ops, const struct pick *picks, size_t n,
-			      struct slx_ordinals *out, silex_error *err)
+	struct slx_ordinals *out, silex_error *err)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!picks[i].without && picks[i].values.n == 0)
@@ -177,7 +175,7 @@ static silex_status run_picks(const void *ix, const struct slx_index_ops *ops, c
 }
 
 silex_status slx_index_select(const void *ix, const struct slx_index_ops *ops, struct slx_matcher *const *ms, size_t n,
-			      struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err)
+	struct slx_mem *mem, struct slx_ordinals *ret, silex_error *err)
 {
 	struct slx_ordinals out = { .mem = mem };
 	struct pick *picks = slx_calloc(mem, SLX_MEM_QUERY, (n + 1) * sizeof *picks);
@@ -210,8 +208,8 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Copies n sorted strings into one block. */
-static silex_status copy_strings(const struct counted *from, size_t n, struct slx_mem *mem, struct slx_strings *ret,
-				 silex_error *err)
+static silex_status copy_strings(
+	const struct counted *from, size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	struct slx_strings s = { .mem = mem, .n = n };
 	s.block_size = 1 + n * (sizeof *s.p + sizeof *s.counts);
@@ -234,8 +232,8 @@ static silex_status copy_strings(const struct counted *from, size_t n, struct sl
 }
 
 /* The strings of those ids that have a count; name NONE: ids are names. */
-static silex_status counted_strings(const void *ix, const struct slx_index_ops *ops, uint32_t name, const uint32_t *counts,
-				    size_t ids, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
+static silex_status counted_strings(const void *ix, const struct slx_index_ops *ops, uint32_t name,
+	const uint32_t *counts, size_t ids, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < ids; i++)
@@ -246,8 +244,9 @@ static silex_status counted_strings(const void *ix, const struct slx_index_ops *
 	size_t at = 0;
 	for (uint32_t i = 0; i < ids; i++)
 		if (counts[i])
-			list[at++] = (struct counted){ name == SLX_INDEX_NONE ? ops->name_text(ix, i) : ops->value_text(ix, name, i),
-						       counts[i] };
+			list[at++] =
+				(struct counted){ name == SLX_INDEX_NONE ? ops->name_text(ix, i) : ops->value_text(ix, name, i),
+					counts[i] };
 	qsort(list, n, sizeof *list, by_text);
 	silex_status st = copy_strings(list, n, mem, ret, err);
 	slx_free(mem, SLX_MEM_QUERY, list, (n + 1) * sizeof *list);
@@ -256,8 +255,7 @@ static silex_status counted_strings(const void *ix, const struct slx_index_ops *
 
 /* Counts ids over the series selected and lists them. name NONE: names, else its values. */
 static silex_status list_strings(const void *ix, const struct slx_index_ops *ops, uint32_t name,
-				 struct slx_matcher *const *ms, size_t n, struct slx_mem *mem, struct slx_strings *ret,
-				 silex_error *err)
+	struct slx_matcher *const *ms, size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	struct slx_ordinals o = { 0 };
 	if (n)
@@ -280,14 +278,13 @@ static silex_status list_strings(const void *ix, const struct slx_index_ops *ops
 }
 
 silex_status slx_index_names(const void *ix, const struct slx_index_ops *ops, struct slx_matcher *const *ms, size_t n,
-			     struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
+	struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	return list_strings(ix, ops, SLX_INDEX_NONE, ms, n, mem, ret, err);
 }
 
 silex_status slx_index_values(const void *ix, const struct slx_index_ops *ops, struct slx_str name,
-			      struct slx_matcher *const *ms, size_t n, struct slx_mem *mem, struct slx_strings *ret,
-			      silex_error *err)
+	struct slx_matcher *const *ms, size_t n, struct slx_mem *mem, struct slx_strings *ret, silex_error *err)
 {
 	uint32_t id = ops->name_find(ix, name);
 	if (id == SLX_INDEX_NONE) {

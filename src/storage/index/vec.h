@@ -1,5 +1,5 @@
-/* An array in an arena whose elements never move: segments of 4 elements up to 1024, of 1024 from there, and a directory
- * of them that is copied when it doubles. (Private to storage/index.) */
+/* An array in an arena whose elements never move: segments of 4 elements up to 1024, of 1024 from there, and a
+ * directory of them that is copied when it doubles. (Private to storage/index.) */
 #ifndef SLX_INDEX_VEC_H
 #define SLX_INDEX_VEC_H
 
@@ -8,13 +8,17 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { SLX_VEC_SMALL_BITS = 2, SLX_VEC_LARGE_BITS = 10, SLX_VEC_SMALL_SEGMENTS = 1 << (SLX_VEC_LARGE_BITS - SLX_VEC_SMALL_BITS) };
+enum {
+	SLX_VEC_SMALL_BITS = 2,
+	SLX_VEC_LARGE_BITS = 10,
+	SLX_VEC_SMALL_SEGMENTS = 1 << (SLX_VEC_LARGE_BITS - SLX_VEC_SMALL_BITS)
+};
 
 struct slx_vec {
 	uint8_t **segments;
 	uint32_t segments_n, segments_cap;
 	uint32_t n, cap; /* elements */
-	uint32_t size;	 /* of an element, bytes */
+	uint32_t size;   /* of an element, bytes */
 };
 
 /* Arena and what was taken from it. */
