@@ -507,7 +507,7 @@ static void test_zero_tail(void **state)
 	slx_vfs_sim_free(sim);
 }
 
-/* --- faults and crashes --- */
+/* --- crashes --- */
 
 /* Ends the life of w without a word to the disk, then brings the disk back. */
 static void crash(struct slx_vfs_sim *sim, struct slx_wal *w, bool power)
@@ -516,6 +516,95 @@ static void crash(struct slx_vfs_sim *sim, struct slx_wal *w, bool power)
 	slx_wal_close(w, NULL);
 	slx_vfs_sim_heal(sim);
 	slx_vfs_sim_reboot(sim, power);
+}
+
+/* Marks tell damage from a tear in a log that was not closed: what a sync had kept before the last append must be there. */
+static void test_damage_in_an_unclosed_log(void **state)
+{
+	for (uint64_t byte = SLX_WALSEG_HEADER_SIZE; byte < 600; byte += 11) {
+		struct slx_vfs_sim *sim = slx_vfs_sim_new(1);
+		struct slx_vfs *v = slx_vfs_sim_vfs(sim);
+		struct slx_wal_report report;
+		struct slx_wal_pos pos;
+		struct seen seen;
+		struct slx_wal *w = open_wal(options(v, SLX_WAL_INTERVAL), 0, &seen, &report);
+		for (uint64_t seq = 1; seq <= 20; seq++)
+			assert_int_equal(append(w, seq, &pos, NULL), SILEX_OK);
+		assert_int_equal(slx_wal_sync(w, NULL), SILEX_OK);
+		assert_int_equal(append(w, 21, &pos, NULL), SILEX_OK);
+		assert_int_equal(slx_wal_wait(w, pos.lsn, NULL), SILEX_OK);
+		crash(sim, w, false);
+		assert_true(slx_vfs_sim_flip_bit(sim, "/wal/00000001.wal", byte * 8));
+		w = open_wal(options(v, SLX_WAL_INTERVAL), 0, &seen, &report);
+		assert_int_equal(seen.last, 21);
+		assert_int_equal(seen.frames, 20);
+		assert_int_equal(report.lost_frames, 1);
+		assert_int_equal(report.torn_bytes, 0);
+		assert_int_equal(slx_wal_close(w, NULL), SILEX_OK);
+		slx_vfs_sim_free(sim);
+	}
+	assert_int_equal(slx_mem_total(&mem), 0);
+}
+
+/* A tear with intact frames behind it, in the next segment too: the log ends at the tear, the rest is set aside. */
+static void test_frames_behind_a_tear(void **state)
+{
+	struct slx_vfs_sim *sim = slx_vfs_sim_new(1);
+	struct slx_vfs *v = slx_vfs_sim_vfs(sim);
+	struct slx_wal_report report;
+	struct slx_wal_pos pos;
+	struct seen seen;
+	struct slx_wal *w = open_wal(options(v, SLX_WAL_NEVER), 0, &seen, &report);
+	for (uint64_t seq = 1; seq <= 60; seq++) {
+		assert_int_equal(append(w, seq, &pos, NULL), SILEX_OK);
+		assert_int_equal(slx_wal_wait(w, pos.lsn, NULL), SILEX_OK);
+	}
+	crash(sim, w, false);
+	int segments = count_files(v).wal;
+	assert_true(segments >= 3);
+	assert_true(slx_vfs_sim_flip_bit(sim, "/wal/00000001.wal", (SLX_WALSEG_HEADER_SIZE + 1000) * 8));
+	w = open_wal(options(v, SLX_WAL_NEVER), 0, &seen, &report);
+	uint64_t last = seen.last;
+	assert_in_range(last, 1, 20);
+	assert_int_equal(seen.holes, 0);
+	assert_int_equal(report.torn_frames, 60 - last - 1);
+	assert_true(report.torn_bytes > 2 * 4096);
+	assert_int_equal(count_files(v).damaged, segments - 1);
+	assert_int_equal(append(w, last + 1, &pos, NULL), SILEX_OK);
+	assert_int_equal(slx_wal_close(w, NULL), SILEX_OK);
+	w = open_wal(options(v, SLX_WAL_NEVER), 0, &seen, &report);
+	assert_int_equal(seen.last, last + 1);
+	assert_int_equal(report.torn_bytes, 0);
+	assert_int_equal(slx_wal_close(w, NULL), SILEX_OK);
+	slx_vfs_sim_free(sim);
+	assert_int_equal(slx_mem_total(&mem), 0);
+}
+
+/* The process dies when a continuation has begun and holds nothing yet: the segment that it continues is still read. */
+static void test_continuation_without_frames(void **state)
+{
+	struct slx_vfs_sim *sim = slx_vfs_sim_new(1);
+	struct slx_vfs *v = slx_vfs_sim_vfs(sim);
+	struct slx_wal_report report;
+	struct slx_wal_pos pos;
+	struct seen seen;
+	struct slx_walseg_header h = { .flags = SLX_WALSEG_CONTINUATION, .number = 2, .scope = 1, .first_seq = 6 };
+	uint8_t bytes[SLX_WALSEG_HEADER_SIZE];
+	struct slx_wal *w = open_wal(options(v, SLX_WAL_INTERVAL), 0, &seen, &report);
+	for (uint64_t seq = 1; seq <= 10; seq++)
+		assert_int_equal(append(w, seq, &pos, NULL), SILEX_OK);
+	assert_int_equal(slx_wal_wait(w, pos.lsn, NULL), SILEX_OK);
+	memcpy(h.log_uuid, slx_wal_uuid(w), sizeof h.log_uuid);
+	crash(sim, w, false);
+	slx_walseg_encode(&h, bytes);
+	assert_int_equal(slx_vfs_write_file(v, "/wal/00000002.wal", bytes, sizeof bytes, NULL), SILEX_OK);
+	w = open_wal(options(v, SLX_WAL_INTERVAL), 5, &seen, &report);
+	assert_int_equal(seen.last, 10);
+	assert_int_equal(seen.holes, 0);
+	assert_int_equal(report.damage_count, 0);
+	assert_int_equal(slx_wal_close(w, NULL), SILEX_OK);
+	slx_vfs_sim_free(sim);
+	assert_int_equal(slx_mem_total(&mem), 0);
 }
 
 /* What a run of a log promised. */
@@ -949,6 +1038,9 @@ int main(void)
 		cmocka_unit_test(test_each_length),
 		cmocka_unit_test(test_missing_segment),
 		cmocka_unit_test(test_zero_tail),
+		cmocka_unit_test(test_damage_in_an_unclosed_log),
+		cmocka_unit_test(test_frames_behind_a_tear),
+		cmocka_unit_test(test_continuation_without_frames),
 		cmocka_unit_test(test_crashes),
 		cmocka_unit_test(test_faults_at_each_call),
 		cmocka_unit_test(test_stopped_log),
