@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "engine/engine.h"
 
 #include <stdlib.h>
 
@@ -222,7 +223,7 @@ silex_status slx_query_open(struct slx_querier *q, const struct slx_query_plan *
 		return slx_err_oom(err);
 	c->querier = q;
 	c->engine = q->engine;
-	c->memory.engine = q->engine;
+	c->elapsed_ns = -1;
 	c->memory.mem = mem;
 	pthread_mutex_init(&c->lock, NULL);
 	slx_arena_init(&c->labels, mem, SLX_MEM_QUERY, 65536);
@@ -234,6 +235,7 @@ silex_status slx_query_open(struct slx_querier *q, const struct slx_query_plan *
 		slx_query_close(c);
 		return st;
 	}
+	c->opened = true;
 	*ret = c;
 	return SILEX_OK;
 }
@@ -250,21 +252,32 @@ silex_status slx_query_check(struct slx_query_cursor *c, silex_error *err)
 	return slx_snapshot_check(c->snapshot, err);
 }
 
+/* The rows are all given, or will not be: how long that took is what metrics count. */
+static void ended(struct slx_query_cursor *c)
+{
+	if (c->elapsed_ns >= 0)
+		return;
+	c->elapsed_ns = slx_monotonic_ns(slx_engine_clock(c->engine)) - c->begun_ns;
+	slx_engine_count_query(c->engine, c->elapsed_ns);
+}
+
 silex_status slx_query_next(struct slx_query_cursor *c, struct slx_query_rows *ret, silex_error *err)
 {
 	if (c->failed != SILEX_OK)
 		return slx_err(err, c->failed, "%s", c->failure.message);
 	*ret = (struct slx_query_rows){ 0 };
-	if (c->limit && c->rows_given >= c->limit)
-		return SILEX_OK;
 	silex_status st = slx_query_check(c, &c->failure);
-	if (st == SILEX_OK)
+	if (st == SILEX_OK && !(c->limit && c->rows_given >= c->limit))
 		st = c->agg ? slx_query_jobs_next(c, ret, &c->failure) : slx_query_samples_next(c, ret, &c->failure);
 	if (st != SILEX_OK) {
-		if (st != SILEX_CORRUPT)
+		if (st != SILEX_CORRUPT) {
 			c->failed = st;
+			ended(c);
+		}
 		return slx_err(err, st, "%s", c->failure.message);
 	}
+	if (ret->n == 0)
+		ended(c);
 	if (c->limit && ret->n > c->limit - c->rows_given)
 		ret->n = (size_t)(c->limit - c->rows_given);
 	c->rows_given += ret->n;
@@ -281,7 +294,7 @@ void slx_query_stats(const struct slx_query_cursor *c, silex_query_stats *ret)
 	*ret = c->stats;
 	if (c->work)
 		add_scanned(ret, c->work);
-	ret->elapsed_ns = slx_monotonic_ns(slx_engine_clock(c->engine)) - c->begun_ns;
+	ret->elapsed_ns = c->elapsed_ns >= 0 ? c->elapsed_ns : slx_monotonic_ns(slx_engine_clock(c->engine)) - c->begun_ns;
 }
 
 const char *slx_query_state(const struct slx_query_cursor *c, uint32_t state)
@@ -295,6 +308,8 @@ void slx_query_close(struct slx_query_cursor *c)
 	if (!c)
 		return;
 	struct slx_query_memory *m = &c->memory;
+	if (c->opened)
+		ended(c);
 	slx_query_work_give_back(c, c->work);
 	slx_query_jobs_free(c);
 	slx_query_stretch_free(&c->stretch, m);

@@ -188,7 +188,7 @@ static silex_status run_sliced(struct slx_query_cursor *c, struct slx_query_job 
 static size_t slices_for(const struct slx_query_cursor *c)
 {
 	size_t threads = slx_pool_threads(slx_engine_pool(c->engine)) + 1;
-	if (!c->group || c->n_units >= 4 * threads)
+	if (!c->group || c->n_units == 0 || c->n_units >= 4 * threads)
 		return 1;
 	uint64_t tile = c->tile < c->windows.n ? c->tile : c->windows.n, room = SLICES_BYTES / (tile * sizeof(struct slx_query_acc));
 	size_t n = c->n_series / c->n_units / SLICE_SERIES;

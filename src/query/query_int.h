@@ -10,7 +10,6 @@
 /* ---- memory of one query, within its limit ---- */
 
 struct slx_query_memory {
-	struct slx_engine *engine;
 	struct slx_mem *mem;
 	_Atomic int64_t used;
 	int64_t limit;
@@ -196,6 +195,8 @@ struct slx_query_cursor {
 
 	_Atomic bool canceled;
 	int64_t begun_ns, deadline_ns, now_ns; /* monotonic; deadline 0: none; now: wall clock at the beginning */
+	int64_t elapsed_ns; /* from opening to the last row; -1: not there yet */
+	bool opened;
 	silex_status failed; /* the error that ended it */
 	silex_error failure;
 
