@@ -48,6 +48,11 @@ silex_status slx_api_label_array(struct slx_arena *a, struct slx_labels l, const
 silex_status slx_api_value(silex_db *db, struct slx_tenant *t, const silex_value *v, enum slx_kind *ret_kind, uint64_t *ret_bits, silex_error *err);
 static inline silex_kind slx_api_kind(enum slx_kind k) { return (silex_kind)((int)k + 1); }
 
+/* --- write.c --- */
+/* As silex_insert_batch, without waiting for the log: *ret_lsn is what to wait for (0: nothing). */
+silex_status slx_api_insert_rows(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_batch_result *ret, uint64_t *ret_lsn,
+	silex_error *err);
+
 /* --- async.c --- */
 void slx_async_stop(struct slx_async *a); /* finishes what is queued; NULL is fine */
 

@@ -6,9 +6,6 @@
 
 enum { QUEUE_ROWS_MAX = 65536 };
 
-silex_status slx_api_insert_rows(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_batch_result *ret, uint64_t *ret_lsn,
-	silex_error *err);
-
 struct request {
 	struct request *next;
 	struct slx_arena arena; /* holds everything below, this too is freed with `own` */

@@ -70,7 +70,7 @@ static void *paged_make(struct slx_paged *v, struct slx_arena *a, uint32_t i, ui
 	uint8_t *page = atomic_load_explicit(&v->page[k], memory_order_relaxed);
 	if (!page) {
 		size_t bytes = size << (first_log2 + k);
-		page = slx_arena_alloc(a, bytes, 16);
+		page = slx_arena_alloc(a, bytes, 64);
 		if (!page)
 			return NULL;
 		memset(page, 0, bytes);
@@ -243,10 +243,9 @@ silex_status slx_head_create(struct slx_head *h, struct slx_str tenant, struct s
 		return slx_err_oom(err);
 	memset(s, 0, sizeof *s);
 	s->id = id;
-	s->last_t = SLX_TIME_MIN - 1;
+	atomic_init(&s->last_t, SLX_TIME_MIN - 1);
 	atomic_init(&s->kind, UINT8_MAX); /* no kind: the first append takes the slow way and makes the tail */
 	atomic_init(&s->tmin, SLX_TIME_MAX);
-	atomic_init(&s->tmax, SLX_TIME_MIN - 1);
 
 	uint64_t hash = slx_hash64(tenant.p, tenant.n);
 	struct slx_index_shard *sh = slx_shard_of(h, hash);

@@ -10,7 +10,11 @@
  *
  * Writers hold the lock of the series' stripe (it belongs to the engine, since it outlives a generation). Readers take
  * no lock: each series has a sequence counter, odd while its structure changes; a reader copies and looks again. What it
- * touches meanwhile is always mapped: tails are recycled inside their stripe, never unmapped before the head goes.
+ * touches meanwhile stays what it was: segments of tails belong to their series until the head goes.
+ *
+ * A tail is a chain of segments of 4, 4, 8, 16, 32, 64 slots: it grows without copying and without leaving anything
+ * behind, and begins again in its first segment when it was sealed. Its pointer is kept so that slot n of the tail is
+ * tail[n], whichever segment it lies in.
  *
  * Late samples win over the in-order side at equal timestamps, and among themselves the later one wins: stripes apply
  * writes in the order of their versions, so arrival within a head is version order. */
@@ -41,24 +45,26 @@ struct slx_chunk_list;
 struct slx_late;
 struct slx_head_tenant;
 
-/* Fields are written under the stripe's lock; those marked (r) are read without it. */
+/* Fields are written under the stripe's lock; the atomic ones are read without it. An append touches the first cache line
+ * and the tail's slot, nothing else. Late samples are never newer than last_t, so it is the newest of all sides. */
 struct slx_head_series {
-	_Atomic uint32_t seq;                 /* (r) */
-	_Atomic uint32_t tail_n;              /* (r) published length */
-	struct slx_slot *_Atomic tail;        /* (r) */
-	int64_t last_t;                       /* newest in-order timestamp; SLX_TIME_MIN - 1: none yet */
-	struct slx_chunk_list *_Atomic chunks; /* (r) */
-	struct slx_late *_Atomic late;        /* (r) */
-	struct slx_head_tenant *tenant;
-	struct slx_hash128 id;
-	uint64_t log_segment; /* log segment that defines `log_ref`; 0: none */
-	uint32_t ordinal;     /* in the tenant's index */
-	uint32_t log_ref;
-	_Atomic int64_t tmin; /* (r) of all sides; a delete does not raise it */
-	_Atomic int64_t tmax; /* (r) */
+	_Atomic uint32_t seq;
+	_Atomic uint32_t tail_n;          /* published length */
+	struct slx_slot *_Atomic tail;    /* slot n is tail[n] for the n of the current segment */
+	_Atomic int64_t last_t;           /* newest in-order timestamp; SLX_TIME_MIN - 1: none yet */
+	_Atomic int64_t tmin;             /* of all sides; a delete does not raise it */
 	struct slx_sx_hint hint;
+	_Atomic uint8_t kind;             /* of the tail */
 	uint8_t tail_cap_log2;
-	_Atomic uint8_t kind; /* (r) of the tail */
+	uint32_t ordinal;                 /* in the tenant's index */
+	uint32_t log_ref;                 /* 0: none yet */
+	uint64_t log_segment;             /* log segment that defines log_ref; 0: none */
+
+	struct slx_hash128 id __attribute__((aligned(64)));
+	struct slx_chunk_list *_Atomic chunks;
+	struct slx_late *_Atomic late;
+	struct slx_head_tenant *tenant;
+	struct slx_slot *_Atomic segment; /* the tail's first; NULL: none yet */
 };
 
 struct slx_head;
@@ -83,14 +89,13 @@ silex_status slx_head_append_slow(struct slx_head *h, struct slx_head_series *s,
 static inline silex_status slx_head_append(struct slx_head *h, struct slx_head_series *s, enum slx_kind kind, int64_t t, uint64_t bits, silex_error *err)
 {
 	uint32_t n = atomic_load_explicit(&s->tail_n, memory_order_relaxed);
-	if (t <= s->last_t || kind != atomic_load_explicit(&s->kind, memory_order_relaxed) || n >> s->tail_cap_log2)
+	if (t <= atomic_load_explicit(&s->last_t, memory_order_relaxed) || kind != atomic_load_explicit(&s->kind, memory_order_relaxed) || n >> s->tail_cap_log2)
 		return slx_head_append_slow(h, s, kind, t, bits, err);
 	struct slx_slot *slot = atomic_load_explicit(&s->tail, memory_order_relaxed) + n;
 	atomic_store_explicit(&slot->t, t, memory_order_relaxed);
 	atomic_store_explicit(&slot->bits, bits, memory_order_relaxed);
-	atomic_store_explicit(&s->tmax, t, memory_order_relaxed);
+	atomic_store_explicit(&s->last_t, t, memory_order_relaxed);
 	atomic_store_explicit(&s->tail_n, n + 1, memory_order_release);
-	s->last_t = t;
 	return SILEX_OK;
 }
 
@@ -109,10 +114,10 @@ void slx_head_labels(struct slx_head *h, const struct slx_head_series *s, struct
  * are copied into the arena; chunks stay where they are, so the head must stay referenced. */
 silex_status slx_head_collect(struct slx_head *h, struct slx_head_series *s, struct slx_time_range range, uint64_t rank_base, uint64_t floor,
 	struct slx_arena *a, struct slx_part **parts, size_t *n, size_t *cap, silex_error *err);
-/* Whether s has samples in range, judged by tmin and tmax. */
+/* Whether s may have samples in range, judged by its oldest and newest. */
 static inline bool slx_head_touches(const struct slx_head_series *s, struct slx_time_range range)
 {
-	return atomic_load_explicit(&s->tmin, memory_order_relaxed) <= range.to && atomic_load_explicit(&s->tmax, memory_order_relaxed) >= range.from;
+	return atomic_load_explicit(&s->tmin, memory_order_relaxed) <= range.to && atomic_load_explicit(&s->last_t, memory_order_relaxed) >= range.from;
 }
 
 /* ---- as a whole ---- */

@@ -29,17 +29,24 @@ struct slx_chunk_list {
 
 struct slx_late {
 	struct slx_chunk_list *_Atomic chunks; /* each sealed buffer, in the order of sealing; may overlap */
-	struct slx_slot *_Atomic slots;
+	struct slx_slot *_Atomic segment;      /* the buffer: a chain like a tail's */
+	struct slx_slot *slots;                /* slot n is slots[n] in the current segment */
 	_Atomic uint32_t n;
 	_Atomic uint8_t kind;
 	uint8_t cap_log2;
 };
 
-enum { SLX_TAIL_CLASSES = 9, SLX_SERIES_FIRST_LOG2 = 4, SLX_ORDINALS_FIRST_LOG2 = 3 };
+/* Segments: slot -1 of each holds the link to the next in its timestamp. Segment 0 has SLX_TAIL_MIN slots, each further
+ * one as many as all before it. */
+static inline struct slx_slot *slx_segment_next(struct slx_slot *segment)
+{
+	return (struct slx_slot *)(uintptr_t)atomic_load_explicit(&segment[-1].t, memory_order_acquire);
+}
 
-struct slx_free_slots {
-	struct slx_free_slots *next;
-};
+/* Copies slots 0..n-1 of a chain. */
+void slx_segments_copy(struct slx_slot *first, uint32_t n, int64_t *ts, uint64_t *bits);
+
+enum { SLX_SERIES_FIRST_LOG2 = 4, SLX_ORDINALS_FIRST_LOG2 = 3 };
 
 /* One stripe; its fields are guarded by the engine's lock of that stripe, but for the atomics. */
 struct slx_head_stripe {
@@ -48,7 +55,6 @@ struct slx_head_stripe {
 	uint32_t series_n;
 	uint64_t *map;           /* (tag << 32 | index + 1), open addressing; 0: free */
 	uint32_t map_cap;
-	struct slx_free_slots *free_slots[SLX_TAIL_CLASSES]; /* by log2 of slots: recycled tails and late buffers */
 	struct slx_buf scratch;
 	struct slx_chunk_work *work; /* made when a delete needs it */
 	_Atomic uint64_t bytes;      /* arena and map, published */
@@ -99,6 +105,6 @@ struct slx_head_tenant *slx_shard_tenant(const struct slx_index_shard *sh, uint6
 
 /* The n <= SLX_LATE_MAX slots of a late buffer, sorted, the latest write of each instant: into ts and bits. Returns how
  * many. */
-size_t slx_late_sort(struct slx_slot *slots, uint32_t n, int64_t *ts, uint64_t *bits);
+size_t slx_late_sort(struct slx_slot *segment, uint32_t n, int64_t *ts, uint64_t *bits);
 
 #endif

@@ -118,25 +118,22 @@ static bool raw_add(struct collect *c, const int64_t *ts, const uint64_t *bits, 
 
 static bool collect_tail(struct collect *c, struct slx_head_series *s, uint32_t seq)
 {
-	struct slx_slot *tail = atomic_load_explicit(&s->tail, memory_order_relaxed);
+	struct slx_slot *segment = atomic_load_explicit(&s->segment, memory_order_acquire);
 	uint32_t n = atomic_load_explicit(&s->tail_n, memory_order_acquire);
 	enum slx_kind kind = atomic_load_explicit(&s->kind, memory_order_relaxed);
-	if (atomic_fetch_add_explicit(&s->seq, 0, memory_order_acq_rel) != seq || n > SLX_TAIL_MAX)
-		return true; /* pointer and length may not belong together; the caller will see it too */
-	uint32_t from = 0;
-	while (n > from && atomic_load_explicit(&tail[n - 1].t, memory_order_relaxed) > c->range.to)
-		n--;
-	while (from < n && atomic_load_explicit(&tail[from].t, memory_order_relaxed) < c->range.from)
-		from++;
-	int64_t *ts = n > from ? slx_arena_alloc(c->arena, (n - from) * 16, 8) : NULL;
-	if (n > from && !ts)
+	if (n == 0 || n > SLX_TAIL_MAX || atomic_fetch_add_explicit(&s->seq, 0, memory_order_acq_rel) != seq)
+		return true; /* length and kind may not belong together; the caller will see it too */
+	int64_t *ts = slx_arena_alloc(c->arena, n * 16, 8);
+	if (!ts)
 		return false;
-	uint64_t *bits = (uint64_t *)ts + (n - from);
-	for (uint32_t i = from; i < n; i++) {
-		ts[i - from] = atomic_load_explicit(&tail[i].t, memory_order_relaxed);
-		bits[i - from] = atomic_load_explicit(&tail[i].bits, memory_order_relaxed);
-	}
-	return raw_add(c, ts, bits, n - from, kind, c->rank_base);
+	uint64_t *bits = (uint64_t *)ts + n;
+	slx_segments_copy(segment, n, ts, bits);
+	uint32_t from = 0;
+	while (n > from && ts[n - 1] > c->range.to)
+		n--;
+	while (from < n && ts[from] < c->range.from)
+		from++;
+	return raw_add(c, ts + from, bits + from, n - from, kind, c->rank_base);
 }
 
 static bool collect_late(struct collect *c, struct slx_head_series *s, uint32_t seq)
@@ -159,7 +156,7 @@ static bool collect_late(struct collect *c, struct slx_head_series *s, uint32_t 
 		p->memory.chunks = one;
 		p->memory.n = 1;
 	}
-	struct slx_slot *slots = atomic_load_explicit(&late->slots, memory_order_relaxed);
+	struct slx_slot *segment = atomic_load_explicit(&late->segment, memory_order_acquire);
 	uint32_t n = atomic_load_explicit(&late->n, memory_order_acquire);
 	enum slx_kind kind = atomic_load_explicit(&late->kind, memory_order_relaxed);
 	if (atomic_fetch_add_explicit(&s->seq, 0, memory_order_acq_rel) != seq || n > SLX_LATE_MAX || n == 0)
@@ -168,7 +165,7 @@ static bool collect_late(struct collect *c, struct slx_head_series *s, uint32_t 
 	if (!ts)
 		return false;
 	uint64_t *bits = (uint64_t *)ts + n;
-	size_t k = slx_late_sort(slots, n, ts, bits);
+	size_t k = slx_late_sort(segment, n, ts, bits);
 	return raw_add(c, ts, bits, k, kind, c->rank_base + 1 + chunks);
 }
 

@@ -1,35 +1,13 @@
 /* Writing to the head: tails that grow and are sealed, the late side, and deletes. The stripe's lock is held throughout.
  *
  * A tail starts at SLX_TAIL_MIN slots and doubles, so that a million series with three samples each stay small. At
- * SLX_TAIL_MAX it is sealed: its slots are encoded into a chunk and it begins again in place. A sample that is not after
- * the newest one goes to the late side: the same kind of buffer, sorted and sealed when full. */
+ * SLX_TAIL_MAX it is sealed: its slots are encoded into a chunk and it begins again in its segments. A sample that is not
+ * after the newest one goes to the late side: the same kind of buffer, sorted and sealed when full. */
 #include "storage/tsdb/head_int.h"
 
 #include <stdlib.h>
 
 /* --- slots ---------------------------------------------------------------------------------------------------------- */
-
-static struct slx_slot *slots_take(struct slx_head_stripe *st, unsigned log2)
-{
-	struct slx_free_slots *f = st->free_slots[log2];
-	if (f) {
-		st->free_slots[log2] = f->next;
-		return (struct slx_slot *)f;
-	}
-	return slx_arena_alloc(&st->arena, sizeof(struct slx_slot) << log2, 16);
-}
-
-/* A reader may still copy from these slots; it will find out by the sequence counter. The link is stored as an atomic
- * so that its racing reads are defined. */
-static void slots_give(struct slx_head_stripe *st, struct slx_slot *slots, unsigned log2)
-{
-	if (!slots)
-		return;
-	struct slx_free_slots *f = (struct slx_free_slots *)slots;
-	atomic_store_explicit(&slots->t, (int64_t)(uintptr_t)st->free_slots[log2], memory_order_relaxed);
-	_Static_assert(sizeof f->next == sizeof slots->t, "a link fits a slot's timestamp");
-	st->free_slots[log2] = f;
-}
 
 static void slot_set(struct slx_slot *s, int64_t t, uint64_t bits)
 {
@@ -40,18 +18,56 @@ static void slot_set(struct slx_slot *s, int64_t t, uint64_t bits)
 static int64_t slot_t(struct slx_slot *s) { return atomic_load_explicit(&s->t, memory_order_relaxed); }
 static uint64_t slot_bits(struct slx_slot *s) { return atomic_load_explicit(&s->bits, memory_order_relaxed); }
 
-/* Twice the slots (or the first ones), contents copied; *log2 grows. NULL when out of memory, the old ones stand. */
-static struct slx_slot *slots_grow(struct slx_head_stripe *st, struct slx_slot *old, uint32_t n, uint8_t *log2)
+static struct slx_slot *segment_new(struct slx_head_stripe *st, uint32_t slots)
 {
-	unsigned to = old ? *log2 + 1u : 2u; /* SLX_TAIL_MIN is 1 << 2 */
-	_Static_assert(SLX_TAIL_MIN == 4, "the first class is 2");
-	struct slx_slot *slots = slots_take(st, to);
-	if (!slots)
+	struct slx_slot *s = slx_arena_alloc(&st->arena, (slots + 1) * sizeof *s, 16);
+	if (!s)
 		return NULL;
-	for (uint32_t i = 0; i < n; i++)
-		slot_set(&slots[i], slot_t(&old[i]), slot_bits(&old[i]));
-	*log2 = (uint8_t)to;
-	return slots;
+	slot_set(s, 0, 0);
+	return s + 1;
+}
+
+/* First slot number of the segment that ends a chain of 1 << cap_log2 slots. */
+static uint32_t segment_base(unsigned cap_log2)
+{
+	return 1u << cap_log2 == SLX_TAIL_MIN ? 0 : 1u << (cap_log2 - 1);
+}
+
+/* The segment after the one that `slots` (based as slots[n]) lies in, made when it is not there. NULL: out of memory. */
+static struct slx_slot *segment_after(struct slx_head_stripe *st, struct slx_slot *slots, unsigned cap_log2)
+{
+	struct slx_slot *current = slots + segment_base(cap_log2), *next = slx_segment_next(current);
+	if (next)
+		return next;
+	next = segment_new(st, 1u << cap_log2);
+	if (next)
+		atomic_store_explicit(&current[-1].t, (int64_t)(uintptr_t)next, memory_order_release);
+	return next;
+}
+
+/* Slot i of a chain. */
+static struct slx_slot *segments_at(struct slx_slot *first, uint32_t i)
+{
+	uint32_t base = 0, cap = SLX_TAIL_MIN;
+	for (; i >= base + cap; cap = base) {
+		base += cap;
+		first = slx_segment_next(first);
+	}
+	return first + (i - base);
+}
+
+void slx_segments_copy(struct slx_slot *first, uint32_t n, int64_t *ts, uint64_t *bits)
+{
+	uint32_t i = 0, end = SLX_TAIL_MIN;
+	for (struct slx_slot *s = first - i; i < n; end *= 2) {
+		uint32_t base = i;
+		for (; i < n && i < end; i++) {
+			ts[i] = slot_t(&s[i - base]);
+			bits[i] = slot_bits(&s[i - base]);
+		}
+		if (i < n)
+			s = slx_segment_next(s);
+	}
 }
 
 /* --- chunk lists ----------------------------------------------------------------------------------------------------- */
@@ -119,13 +135,10 @@ static silex_status seal_tail(struct slx_head *h, struct slx_head_stripe *st, st
 	int64_t ts[SLX_TAIL_MAX];
 	uint64_t bits[SLX_TAIL_MAX];
 	uint32_t n = atomic_load_explicit(&s->tail_n, memory_order_relaxed);
-	struct slx_slot *tail = atomic_load_explicit(&s->tail, memory_order_relaxed);
+	struct slx_slot *segment = atomic_load_explicit(&s->segment, memory_order_relaxed);
 	if (n == 0)
 		return SILEX_OK;
-	for (uint32_t i = 0; i < n; i++) {
-		ts[i] = slot_t(&tail[i]);
-		bits[i] = slot_bits(&tail[i]);
-	}
+	slx_segments_copy(segment, n, ts, bits);
 	struct slx_chunk_list *old = atomic_load_explicit(&s->chunks, memory_order_relaxed);
 	struct slx_chunk_list *list = list_room(st, old, 1);
 	if (!list)
@@ -138,6 +151,8 @@ static silex_status seal_tail(struct slx_head *h, struct slx_head_stripe *st, st
 	atomic_store_explicit(&s->chunks, list, memory_order_release);
 	atomic_store_explicit(&s->tail_n, 0, memory_order_relaxed);
 	slx_series_end(s);
+	atomic_store_explicit(&s->tail, segment, memory_order_relaxed);
+	s->tail_cap_log2 = 2;
 	slx_stripe_publish(st);
 	return SILEX_OK;
 }
@@ -158,11 +173,12 @@ static int late_order(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-size_t slx_late_sort(struct slx_slot *slots, uint32_t n, int64_t *ts, uint64_t *bits)
+size_t slx_late_sort(struct slx_slot *segment, uint32_t n, int64_t *ts, uint64_t *bits)
 {
 	struct late_sample v[SLX_LATE_MAX];
+	slx_segments_copy(segment, n, ts, bits);
 	for (uint32_t i = 0; i < n; i++)
-		v[i] = (struct late_sample){ slot_t(&slots[i]), slot_bits(&slots[i]), i };
+		v[i] = (struct late_sample){ ts[i], bits[i], i };
 	qsort(v, n, sizeof *v, late_order);
 	size_t out = 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -181,7 +197,7 @@ static silex_status seal_late(struct slx_head *h, struct slx_head_stripe *st, st
 	uint32_t n = atomic_load_explicit(&late->n, memory_order_relaxed);
 	if (n == 0)
 		return SILEX_OK;
-	size_t k = slx_late_sort(atomic_load_explicit(&late->slots, memory_order_relaxed), n, ts, bits);
+	size_t k = slx_late_sort(atomic_load_explicit(&late->segment, memory_order_relaxed), n, ts, bits);
 	struct slx_chunk_list *list = list_room(st, atomic_load_explicit(&late->chunks, memory_order_relaxed), 1);
 	if (!list)
 		return slx_err_oom(err);
@@ -193,7 +209,32 @@ static silex_status seal_late(struct slx_head *h, struct slx_head_stripe *st, st
 	atomic_store_explicit(&late->chunks, list, memory_order_release);
 	atomic_store_explicit(&late->n, 0, memory_order_relaxed);
 	slx_series_end(s);
+	late->slots = atomic_load_explicit(&late->segment, memory_order_relaxed);
+	late->cap_log2 = 2;
 	return SILEX_OK;
+}
+
+/* Room for slot n in the late buffer: its first segment or the next one. */
+static bool late_room(struct slx_head_stripe *st, struct slx_head_series *s, struct slx_late *late, uint32_t n)
+{
+	if (!late->slots) {
+		struct slx_slot *first = segment_new(st, SLX_TAIL_MIN);
+		if (!first)
+			return false;
+		slx_series_begin(s);
+		atomic_store_explicit(&late->segment, first, memory_order_release);
+		slx_series_end(s);
+		late->slots = first;
+		late->cap_log2 = 2;
+	}
+	if (n >> late->cap_log2) {
+		struct slx_slot *next = segment_after(st, late->slots, late->cap_log2);
+		if (!next)
+			return false;
+		late->slots = next - n;
+		late->cap_log2++;
+	}
+	return true;
 }
 
 static struct slx_late *late_make(struct slx_head_stripe *st, struct slx_head_series *s)
@@ -220,19 +261,9 @@ static silex_status append_late(struct slx_head *h, struct slx_head_stripe *st, 
 		SLX_TRY(seal_late(h, st, s, late, err));
 		n = 0;
 	}
-	struct slx_slot *slots = atomic_load_explicit(&late->slots, memory_order_relaxed);
-	if (!slots || n >> late->cap_log2) {
-		struct slx_slot *grown = slots_grow(st, slots, n, &late->cap_log2);
-		if (!grown)
-			return slx_err_oom(err);
-		slx_series_begin(s);
-		atomic_store_explicit(&late->slots, grown, memory_order_relaxed);
-		slx_series_end(s);
-		if (slots)
-			slots_give(st, slots, late->cap_log2 - 1u);
-		slots = grown;
-	}
-	slot_set(&slots[n], t, bits);
+	if (!late_room(st, s, late, n))
+		return slx_err_oom(err);
+	slot_set(&late->slots[n], t, bits);
 	if (n == 0) { /* only an empty buffer changes its kind; readers must not see the new kind with an old length */
 		slx_series_begin(s);
 		atomic_store_explicit(&late->kind, (uint8_t)kind, memory_order_relaxed);
@@ -252,25 +283,31 @@ static silex_status append_late(struct slx_head *h, struct slx_head_stripe *st, 
 static bool repeats_newest(struct slx_head_series *s, enum slx_kind kind, int64_t t, uint64_t bits)
 {
 	uint32_t n = atomic_load_explicit(&s->tail_n, memory_order_relaxed);
-	if (n == 0 || t != s->last_t || kind != atomic_load_explicit(&s->kind, memory_order_relaxed))
+	if (n == 0 || t != atomic_load_explicit(&s->last_t, memory_order_relaxed) || kind != atomic_load_explicit(&s->kind, memory_order_relaxed))
 		return false;
 	if (atomic_load_explicit(&s->late, memory_order_relaxed))
 		return false; /* a late sample may have overwritten it */
-	struct slx_slot *newest = atomic_load_explicit(&s->tail, memory_order_relaxed) + (n - 1);
+	struct slx_slot *newest = segments_at(atomic_load_explicit(&s->segment, memory_order_relaxed), n - 1);
 	return slot_t(newest) == t && slot_bits(newest) == bits;
 }
 
-static silex_status grow_tail(struct slx_head_stripe *st, struct slx_head_series *s, silex_error *err)
+/* Room for slot n in the tail. Published slots are not touched, so readers need not know. */
+static silex_status grow_tail(struct slx_head_stripe *st, struct slx_head_series *s, uint32_t n, silex_error *err)
 {
-	struct slx_slot *old = atomic_load_explicit(&s->tail, memory_order_relaxed);
-	uint32_t n = atomic_load_explicit(&s->tail_n, memory_order_relaxed);
-	struct slx_slot *grown = slots_grow(st, old, n, &s->tail_cap_log2);
-	if (!grown)
-		return slx_err_oom(err);
-	slx_series_begin(s);
-	atomic_store_explicit(&s->tail, grown, memory_order_relaxed);
-	slx_series_end(s);
-	slots_give(st, old, s->tail_cap_log2 - 1u);
+	struct slx_slot *tail = atomic_load_explicit(&s->tail, memory_order_relaxed), *next;
+	if (!tail) {
+		next = segment_new(st, SLX_TAIL_MIN);
+		if (!next)
+			return slx_err_oom(err);
+		atomic_store_explicit(&s->segment, next, memory_order_release);
+		s->tail_cap_log2 = 2;
+	} else {
+		next = segment_after(st, tail, s->tail_cap_log2);
+		if (!next)
+			return slx_err_oom(err);
+		s->tail_cap_log2++;
+	}
+	atomic_store_explicit(&s->tail, next - n, memory_order_relaxed);
 	slx_stripe_publish(st);
 	return SILEX_OK;
 }
@@ -278,7 +315,7 @@ static silex_status grow_tail(struct slx_head_stripe *st, struct slx_head_series
 silex_status slx_head_append_slow(struct slx_head *h, struct slx_head_series *s, enum slx_kind kind, int64_t t, uint64_t bits, silex_error *err)
 {
 	struct slx_head_stripe *st = slx_stripe_of(h, s);
-	if (t <= s->last_t)
+	if (t <= atomic_load_explicit(&s->last_t, memory_order_relaxed))
 		return repeats_newest(s, kind, t, bits) ? SILEX_OK : append_late(h, st, s, kind, t, bits, err);
 	if (kind != atomic_load_explicit(&s->kind, memory_order_relaxed)) {
 		SLX_TRY(seal_tail(h, st, s, err));
@@ -292,19 +329,18 @@ silex_status slx_head_append_slow(struct slx_head *h, struct slx_head_series *s,
 		n = 0;
 	}
 	if (!atomic_load_explicit(&s->tail, memory_order_relaxed) || n >> s->tail_cap_log2)
-		SLX_TRY(grow_tail(st, s, err));
+		SLX_TRY(grow_tail(st, s, n, err));
 	if (t < atomic_load_explicit(&s->tmin, memory_order_relaxed))
 		atomic_store_explicit(&s->tmin, t, memory_order_relaxed);
 	slot_set(atomic_load_explicit(&s->tail, memory_order_relaxed) + n, t, bits);
-	atomic_store_explicit(&s->tmax, t, memory_order_relaxed);
+	atomic_store_explicit(&s->last_t, t, memory_order_relaxed);
 	atomic_store_explicit(&s->tail_n, n + 1, memory_order_release);
-	s->last_t = t;
 	return SILEX_OK;
 }
 
 /* --- deleting ------------------------------------------------------------------------------------------------------------ */
 
-/* What is left of chunk c outside range: up to two chunks in out. */
+/* What is left of chunk c outside range: one chunk in out, or none. */
 static silex_status chunk_without(struct slx_head *h, struct slx_head_stripe *st, struct slx_head_series *s, const struct slx_memchunk *c,
 	struct slx_time_range range, struct slx_memchunk *out[1], unsigned *ret_n, silex_error *err)
 {
@@ -353,13 +389,27 @@ static silex_status list_without(struct slx_head *h, struct slx_head_stripe *st,
 }
 
 /* Closes the gaps in place; the sequence counter is odd meanwhile. */
-static uint32_t slots_without(struct slx_slot *slots, uint32_t n, struct slx_time_range range)
+static uint32_t slots_without(struct slx_slot *first, uint32_t n, struct slx_time_range range)
 {
 	uint32_t kept = 0;
-	for (uint32_t i = 0; i < n; i++)
-		if (!slx_range_has(range, slot_t(&slots[i])))
-			slot_set(&slots[kept++], slot_t(&slots[i]), slot_bits(&slots[i]));
+	for (uint32_t i = 0; i < n; i++) {
+		struct slx_slot *from = segments_at(first, i);
+		if (slx_range_has(range, slot_t(from)))
+			continue;
+		slot_set(segments_at(first, kept++), slot_t(from), slot_bits(from));
+	}
 	return kept;
+}
+
+/* Where a chain of n published slots goes on. */
+static void segments_rewind(struct slx_slot *first, uint32_t n, struct slx_slot **ret_slots, uint8_t *ret_cap_log2)
+{
+	unsigned log2 = 2;
+	while (n > 1u << log2)
+		log2++;
+	uint32_t base = segment_base(log2);
+	*ret_slots = first ? segments_at(first, base) - base : NULL;
+	*ret_cap_log2 = (uint8_t)log2;
 }
 
 silex_status slx_head_delete(struct slx_head *h, struct slx_head_series *s, struct slx_time_range range, silex_error *err)
@@ -375,12 +425,17 @@ silex_status slx_head_delete(struct slx_head *h, struct slx_head_series *s, stru
 
 	slx_series_begin(s);
 	atomic_store_explicit(&s->chunks, chunks, memory_order_release);
-	uint32_t n = atomic_load_explicit(&s->tail_n, memory_order_relaxed);
-	atomic_store_explicit(&s->tail_n, slots_without(atomic_load_explicit(&s->tail, memory_order_relaxed), n, range), memory_order_relaxed);
+	struct slx_slot *segment = atomic_load_explicit(&s->segment, memory_order_relaxed), *slots;
+	uint32_t n = slots_without(segment, atomic_load_explicit(&s->tail_n, memory_order_relaxed), range);
+	atomic_store_explicit(&s->tail_n, n, memory_order_relaxed);
+	segments_rewind(segment, n, &slots, &s->tail_cap_log2);
+	atomic_store_explicit(&s->tail, slots, memory_order_relaxed);
 	if (late) {
+		segment = atomic_load_explicit(&late->segment, memory_order_relaxed);
 		atomic_store_explicit(&late->chunks, late_chunks, memory_order_release);
-		n = atomic_load_explicit(&late->n, memory_order_relaxed);
-		atomic_store_explicit(&late->n, slots_without(atomic_load_explicit(&late->slots, memory_order_relaxed), n, range), memory_order_relaxed);
+		n = slots_without(segment, atomic_load_explicit(&late->n, memory_order_relaxed), range);
+		atomic_store_explicit(&late->n, n, memory_order_relaxed);
+		segments_rewind(segment, n, &late->slots, &late->cap_log2);
 	}
 	slx_series_end(s);
 	slx_stripe_publish(st);
