@@ -33,7 +33,7 @@ enum {
 struct slx_chunk_work {
 	struct slx_mem *mem;
 	enum slx_mem_use use;
-	struct slx_cold_writer *writer;
+	struct slx_cold_writer *writer; /* these two are large: NULL until the first cold chunk */
 	struct slx_cold_reader *reader;
 	int64_t ts[SLX_CHUNK_MAX];
 	uint64_t bits[SLX_CHUNK_MAX];
@@ -49,12 +49,8 @@ silex_status slx_chunk_work_new(struct slx_mem *m, enum slx_mem_use use, struct 
 		return slx_err_oom(err);
 	w->mem = m;
 	w->use = use;
-	w->writer = slx_cold_writer_new(m, use);
-	w->reader = slx_cold_reader_new(m, use);
-	if (!w->writer || !w->reader) {
-		slx_chunk_work_free(w);
-		return slx_err_oom(err);
-	}
+	w->writer = NULL;
+	w->reader = NULL;
 	*ret = w;
 	return SILEX_OK;
 }
@@ -261,6 +257,8 @@ static silex_status put_states(const uint64_t *bits, size_t n, uint32_t *scratch
 static silex_status put_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind, const uint64_t *bits, size_t n,
 	size_t parts, struct slx_buf *out, silex_error *err)
 {
+	if (!w->writer && !(w->writer = slx_cold_writer_new(w->mem, w->use)))
+		return slx_err_oom(err);
 	size_t bound = slx_cold_bound(n, parts);
 	uint8_t *p = slx_buf_reserve(out, bound);
 	if (!p)
@@ -456,6 +454,8 @@ static silex_status open_sx(struct slx_chunk_work *w, const struct opened *o, si
 
 static silex_status open_cold(struct slx_chunk_work *w, const struct opened *o, silex_error *err)
 {
+	if (!w->reader && !(w->reader = slx_cold_reader_new(w->mem, w->use)))
+		return slx_err_oom(err);
 	silex_status st = slx_cold_open(w->reader, o->values, o->values_size, w->lens, o->parts, err);
 	if (st != SILEX_OK) {
 		slx_err_wrap(err, "chunk: values");
