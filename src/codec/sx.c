@@ -223,7 +223,7 @@ static silex_status read_head(struct slx_rd *r, size_t n, struct vector *ret, un
 static silex_status parse(const uint8_t *in, size_t len, size_t n, struct vector *ret, silex_error *err)
 {
 	struct slx_rd r = slx_rd_init(in, len);
-	unsigned head;
+	unsigned head = 0;
 	SLX_TRY(read_head(&r, n, ret, &head, err));
 	if (ret->mode == RAW && slx_rd_left(&r) < 8 * n)
 		return corrupt(err, len, n, "too short");
@@ -325,7 +325,7 @@ silex_status slx_sx_peek(const uint8_t *in, size_t len, size_t n, struct slx_sx_
 {
 	struct slx_rd r = slx_rd_init(in, len);
 	struct vector x;
-	unsigned head;
+	unsigned head = 0;
 	SLX_TRY(read_head(&r, n, &x, &head, err));
 	ret->scale = x.scale;
 	return SILEX_OK;
@@ -338,17 +338,27 @@ void slx_agg_values(const double *v, size_t n, struct slx_agg *ret)
 	*ret = (struct slx_agg){ .count = s.count, .sum = s.sum, .comp = s.comp, .min = s.min, .max = s.max };
 }
 
+void slx_agg_decimals(struct slx_int_agg *ints, const int64_t *d, size_t n, unsigned exp, const struct slx_exceptions *x,
+	struct slx_agg *ret)
+{
+	*ret = slx_agg_none();
+	if (x->count)
+		slx_exceptions_aggregate(x, d, ints, ret);
+	if (x->count == n)
+		return;
+	struct slx_agg part = { .count = n - x->count, .sum = slx_decimal((double)ints->sum, exp),
+		.min = slx_decimal((double)ints->min, exp), .max = slx_decimal((double)ints->max, exp) };
+	slx_agg_merge(ret, &part);
+}
+
 static void aggregate_ints(const struct vector *x, size_t n, struct slx_agg *ret)
 {
 	const struct slx_codec_kernels *k = slx_codec_kernels();
 	struct slx_int_agg ints;
-	*ret = slx_agg_none();
+	int64_t d[SLX_VECTOR_MAX];
 	if (x->ints.patches || x->exceptions.count) {
-		int64_t d[SLX_VECTOR_MAX];
 		ints_of(x, n, d);
 		k->ints_agg(d, n, &ints);
-		if (x->exceptions.count)
-			slx_exceptions_aggregate(&x->exceptions, d, &ints, ret);
 	} else if (x->mode == FOR) {
 		k->for_agg(x->ints.fields, n, x->ints.width, x->ints.base, &ints);
 	} else {
@@ -357,13 +367,7 @@ static void aggregate_ints(const struct vector *x, size_t n, struct slx_agg *ret
 		ints.min = x->first < ints.min ? x->first : ints.min;
 		ints.max = x->first > ints.max ? x->first : ints.max;
 	}
-	if (x->exceptions.count == n)
-		return;
-	struct slx_agg part = { .count = n - x->exceptions.count,
-		.sum = slx_decimal((double)ints.sum, x->exp),
-		.min = slx_decimal((double)ints.min, x->exp),
-		.max = slx_decimal((double)ints.max, x->exp) };
-	slx_agg_merge(ret, &part);
+	slx_agg_decimals(&ints, d, n, x->exp, &x->exceptions, ret);
 }
 
 silex_status slx_sx_aggregate(const uint8_t *in, size_t len, size_t n, struct slx_agg *ret, silex_error *err)

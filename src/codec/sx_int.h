@@ -32,6 +32,9 @@ struct slx_decimals {
 
 bool slx_to_decimals(const double *v, size_t n, struct slx_sx_hint *hint, int64_t *d, struct slx_decimals *ret);
 
+/* An aggregate from that of the integers d[n] and the exceptions among them. */
+void slx_agg_decimals(struct slx_int_agg *ints, const int64_t *d, size_t n, unsigned exp, const struct slx_exceptions *x,
+	struct slx_agg *ret);
 void slx_agg_values(const double *v, size_t n, struct slx_agg *ret);
 
 #endif
