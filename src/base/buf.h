@@ -30,8 +30,8 @@ static inline uint8_t *slx_buf_reserve(struct slx_buf *b, size_t more)
 
 static inline void slx_buf_put(struct slx_buf *b, const void *p, size_t n)
 {
-	uint8_t *to = slx_buf_reserve(b, n);
-	if (to && n) {
+	uint8_t *to = n ? slx_buf_reserve(b, n) : NULL; /* nothing into an empty buffer: no NULL + 0 */
+	if (to) {
 		memcpy(to, p, n);
 		b->n += n;
 	}
