@@ -1,4 +1,4 @@
-/* Line protocol as rows: names, kinds, times, errors, limits. The grammar is lineprotocol_suite_test.c's. */
+/* Line protocol as rows: names, kinds, times, errors, limits. The grammar is lineprotocol_test.c's. */
 #include "formats/formats_test.h"
 
 static silex_status make(const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg,
