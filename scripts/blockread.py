@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads a Silex block and prints its samples, one a line: tenant {labels} time value.
 
-An independent decoder, written from docs/format/{block,chunk,envelope,index}.md and the format comments of src/codec,
+An independent decoder, written from docs/format/{block,chunk,envelope,index}.md and the format comments in src/codec,
 with the standard library only. It exists to keep those pages true (blockread_test.c compares it with the C writer) and
 as a last resort: a block can be read without Silex. Slow, and it trusts lengths inside pages once a checksum fits.
 
@@ -220,6 +220,128 @@ def sx(r, n):
     return out
 
 
+# ---- cold blocks: many parts, shared tables ----
+
+class Huffman:
+    def __init__(self, r):
+        symbols, bits = r.u8() + 1, r.u8()
+        lens, nibbles = [], self.nibbles(r)
+        while len(lens) < symbols:
+            n = next(nibbles)
+            lens += [n] if n else [0] * (next(nibbles) + 1)
+        self.codes, code = {}, 0
+        for n in range(1, bits + 1):
+            for s in range(symbols):
+                if lens[s] == n:
+                    self.codes[n, code] = s
+                    code += 1
+            code <<= 1
+
+    @staticmethod
+    def nibbles(r):
+        while True:
+            b = r.u8()
+            yield b & 15
+            yield b >> 4
+
+    def decode(self, data, n):
+        out, code, size, at = [], 0, 0, 0
+        while len(out) < n:
+            code, size, at = code << 1 | data[at >> 3] >> (at & 7) & 1, size + 1, at + 1
+            need(size <= 15, "huffman code")
+            s = self.codes.get((size, code))
+            if s is not None:
+                out.append(s)
+                code = size = 0
+        return out
+
+
+def lz4_block(data):
+    r, out = Reader(data), bytearray()
+
+    def length(n):
+        more = n == 15
+        while more:
+            b = r.u8()
+            n += b
+            more = b == 255
+        return n
+
+    while True:
+        token = r.u8()
+        out += r.bytes(length(token >> 4))
+        if not r.left():
+            return bytes(out)
+        offset = r.uint(2)
+        for _ in range(length(token & 15) + 4):
+            out.append(out[-offset])
+
+
+class Cold:
+    """The bytes of a cold block: src/codec/cold_int.h."""
+    WRAP, CODED, DICT, DELTAS, BYTES, F32, IS_INT64 = 3, 4, 8, 16, 32, 64, 128
+
+    def __init__(self, data, lens, is_int64):
+        r = Reader(data)
+        self.flags = r.u8()
+        need(bool(self.flags & self.IS_INT64) == is_int64, "cold block of another kind")
+        if self.flags & self.WRAP:
+            need(self.flags & self.WRAP == 2, "zstd is not in Python's standard library")
+            size = r.varint()
+            r = Reader(lz4_block(r.bytes(r.left())))
+            need(len(r.data) == size, "lz4")
+        self.exp = max(0, r.u8() - 1)
+        r.u8()  # digits to show
+        greatest = r.varint()
+        sizes = [greatest - less for less in r.fields(len(lens), r.u8())]
+        self.ints = int64s if is_int64 else sx
+        if self.flags & self.DICT:
+            entries, self.dict = r.varint(), []
+            while len(self.dict) < entries:
+                vector = Reader(r.bytes(r.varint()))
+                self.dict += self.ints(vector, min(VECTOR, entries - len(self.dict)))
+        if self.flags & self.CODED:
+            self.base, self.low, self.streams = r.zigzag(), r.u8(), r.u8()
+            self.huffman = Huffman(r)
+        self.bits = []
+        for size, n in zip(sizes, lens):
+            self.bits += [v & M64 for v in self.part(Reader(r.bytes(size)), n)]
+
+    def part(self, r, n):
+        if not self.flags & (self.CODED | self.BYTES):
+            return self.ints(r, n)
+        head = r.varint()
+        delta = bool(self.flags & self.DELTAS)
+        m, first = n - delta, r.zigzag() if delta else 0
+        escapes, at, unordinary = {}, 0, {}
+        for _ in range(head >> 1):
+            at += r.varint()
+            escapes[at] = r.zigzag()
+        if head & 1:
+            exceptions(r, unordinary)
+        x = self.coded(r, m) if self.flags & self.CODED else [r.zigzag() for _ in range(m)]
+        for at, v in escapes.items():
+            x[at] = v
+        d = sums(first, x) if delta else x
+        if self.flags & self.DICT:
+            return [self.dict[i] for i in d]
+        if self.flags & self.IS_INT64:
+            return d
+        out = [decimal(v, self.exp, self.flags & self.F32) for v in d]
+        for at, v in unordinary.items():
+            out[at] = v
+        return out
+
+    def coded(self, r, m):
+        low, half = r.fields(m, self.low), (m + 1) // 2
+        if self.streams == 2:
+            sym = self.huffman.decode(r.bytes(r.varint()), half)
+            sym += self.huffman.decode(r.bytes(r.left()), m - half)
+        else:
+            sym = self.huffman.decode(r.bytes(r.left()), m)
+        return [signed(self.base + (s << self.low | f)) for s, f in zip(sym, low)]
+
+
 # ---- chunks ----
 
 def cut_parts(ts):
@@ -259,7 +381,7 @@ def chunk_samples(data, n, kind, codec):
             size = rest.varint() if k + 1 < len(lens) else rest.left()
             bits += sx(Reader(rest.bytes(size)), m)
     elif codec in (COLD, COLD_INT64):
-        bits = cold(rest.data, lens, codec == COLD_INT64)
+        bits = Cold(rest.data, lens, codec == COLD_INT64).bits
     elif codec == RAW:
         bits = list(struct.unpack("<%dQ" % n, rest.bytes(8 * n)))
     elif codec == C_INT64:

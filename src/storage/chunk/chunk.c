@@ -24,10 +24,10 @@
 enum {
 	FORMAT = 0,
 	FORMAT_BITS = 2,
-	HEAD_MAX = 3,    /* bytes of the first varint: timestamps of SLX_CHUNK_MAX samples are far below 2^19 bytes */
-	PART_MIN = 128,  /* shorter parts are not made to end on an hour */
+	HEAD_MAX = 3,   /* bytes of the first varint: timestamps of SLX_CHUNK_MAX samples are far below 2^19 bytes */
+	PART_MIN = 128, /* shorter parts are not made to end on an hour */
 	PARTS_MAX = SLX_CHUNK_MAX / PART_MIN + 1,
-	COLD_MIN = 64,   /* below this many samples the tables of the cold codecs cannot pay */
+	COLD_MIN = 64, /* below this many samples the tables of the cold codecs cannot pay */
 };
 
 struct slx_chunk_work {
@@ -39,7 +39,9 @@ struct slx_chunk_work {
 	uint64_t bits[SLX_CHUNK_MAX];
 	uint32_t states[SLX_CHUNK_MAX];
 	uint16_t lens[PARTS_MAX];
-	struct { uint32_t at, size; } sx[PARTS_MAX]; /* where in the value block each SX part lies */
+	struct {
+		uint32_t at, size;
+	} sx[PARTS_MAX]; /* where in the value block each SX part lies */
 };
 
 silex_status slx_chunk_work_new(struct slx_mem *m, enum slx_mem_use use, struct slx_chunk_work **ret, silex_error *err)
@@ -129,9 +131,15 @@ static void stats_from_i64(const struct slx_stats_i64 *s, struct slx_chunk_meta 
 	const int64_t exact = INT64_C(1) << 53;
 	double sum = (double)s->sum;
 	ret->stats = (struct slx_stats){
-		.count = s->count, .resets = s->resets, .first = (double)s->first, .last = (double)s->last,
-		.min = (double)s->min, .max = (double)s->max,
-		.sum = sum, .comp = (double)(s->sum - (__int128)sum), .increase = s->increase,
+		.count = s->count,
+		.resets = s->resets,
+		.first = (double)s->first,
+		.last = (double)s->last,
+		.min = (double)s->min,
+		.max = (double)s->max,
+		.sum = sum,
+		.comp = (double)(s->sum - (__int128)sum),
+		.increase = s->increase,
 	};
 	if (s->min < -exact || s->max > exact)
 		ret->flags |= SLX_CHUNK_INEXACT;
@@ -193,7 +201,8 @@ static silex_status put_timestamps(const int64_t *ts, size_t n, struct slx_buf *
 }
 
 /* Parts of SX, each but the last with its size before it. */
-static silex_status put_sx(const double *v, const uint16_t *lens, size_t parts, struct slx_sx_hint *hint, struct slx_buf *out, silex_error *err)
+static silex_status put_sx(const double *v, const uint16_t *lens, size_t parts, struct slx_sx_hint *hint,
+	struct slx_buf *out, silex_error *err)
 {
 	for (size_t k = 0; k < parts; v += lens[k++]) {
 		size_t bound = slx_sx_bound(lens[k]);
@@ -210,7 +219,8 @@ static silex_status put_sx(const double *v, const uint16_t *lens, size_t parts, 
 }
 
 /* Values of an application's codec; *ret_done false when it declines. */
-static silex_status put_custom(const silex_codec *codec, const uint64_t *bits, size_t n, struct slx_buf *out, bool *ret_done, silex_error *err)
+static silex_status put_custom(
+	const silex_codec *codec, const uint64_t *bits, size_t n, struct slx_buf *out, bool *ret_done, silex_error *err)
 {
 	size_t bound = codec->bound(codec->ctx, n);
 	uint8_t *p = slx_buf_reserve(out, bound);
@@ -254,8 +264,8 @@ static silex_status put_states(const uint64_t *bits, size_t n, uint32_t *scratch
 	return SILEX_OK;
 }
 
-static silex_status put_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind, const uint64_t *bits, size_t n,
-	size_t parts, struct slx_buf *out, silex_error *err)
+static silex_status put_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind,
+	const uint64_t *bits, size_t n, size_t parts, struct slx_buf *out, silex_error *err)
 {
 	if (!w->writer && !(w->writer = slx_cold_writer_new(w->mem, w->use)))
 		return slx_err_oom(err);
@@ -289,8 +299,9 @@ static enum slx_codec_id pick_codec(const struct slx_codec_choice *c, enum slx_k
 }
 
 /* Both encoders. w is NULL in the hot one, which needs no more than one vector's scratch. */
-static silex_status encode(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts, const uint64_t *bits,
-	size_t n, struct slx_sx_hint *hint, struct slx_buf *out, uint8_t *ret_codec, silex_error *err)
+static silex_status encode(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind,
+	const int64_t *ts, const uint64_t *bits, size_t n, struct slx_sx_hint *hint, struct slx_buf *out,
+	uint8_t *ret_codec, silex_error *err)
 {
 	SLX_TRY(put_timestamps(ts, n, out, err));
 	const silex_codec *own = kind == SLX_KIND_FLOAT64 ? custom_codec(c, c->codec) : NULL;
@@ -328,8 +339,9 @@ static silex_status encode(struct slx_chunk_work *w, const struct slx_codec_choi
 	}
 }
 
-static silex_status encode_whole(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts, const uint64_t *bits,
-	size_t n, struct slx_sx_hint *hint, struct slx_buf *out, struct slx_chunk_meta *ret, silex_error *err)
+static silex_status encode_whole(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind,
+	const int64_t *ts, const uint64_t *bits, size_t n, struct slx_sx_hint *hint, struct slx_buf *out,
+	struct slx_chunk_meta *ret, silex_error *err)
 {
 	size_t before = out->n;
 	uint8_t codec;
@@ -344,14 +356,16 @@ static silex_status encode_whole(struct slx_chunk_work *w, const struct slx_code
 	return SILEX_OK;
 }
 
-silex_status slx_chunk_encode_hot(const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
-	struct slx_sx_hint *hint, struct slx_buf *out, struct slx_chunk_meta *ret, silex_error *err)
+silex_status slx_chunk_encode_hot(const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts,
+	const uint64_t *bits, size_t n, struct slx_sx_hint *hint, struct slx_buf *out, struct slx_chunk_meta *ret,
+	silex_error *err)
 {
 	return encode_whole(NULL, c, kind, ts, bits, n, hint, out, ret, err);
 }
 
-silex_status slx_chunk_encode_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts,
-	const uint64_t *bits, size_t n, struct slx_buf *out, struct slx_chunk_meta *ret, silex_error *err)
+silex_status slx_chunk_encode_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind,
+	const int64_t *ts, const uint64_t *bits, size_t n, struct slx_buf *out, struct slx_chunk_meta *ret,
+	silex_error *err)
 {
 	struct slx_sx_hint hint = { 0 };
 	return encode_whole(w, c, kind, ts, bits, n, &hint, out, ret, err);
@@ -413,8 +427,8 @@ static bool ascends(const int64_t *ts, size_t n)
 }
 
 /* Decodes the timestamps into w->ts unless they are a line, and checks them against the header. */
-static silex_status open_times(struct slx_chunk_work *w, const struct slx_chunk_meta *m, const uint8_t *p, size_t size, struct timeline *ret,
-	silex_error *err)
+static silex_status open_times(struct slx_chunk_work *w, const struct slx_chunk_meta *m, const uint8_t *p, size_t size,
+	struct timeline *ret, silex_error *err)
 {
 	struct slx_ts_info info;
 	silex_status st = slx_ts_peek(p, size, m->n, &info, err);
@@ -427,8 +441,8 @@ static silex_status open_times(struct slx_chunk_work *w, const struct slx_chunk_
 	bool ok;
 	if (info.mode == SLX_TS_CONST) {
 		uint64_t step = m->n == 1 ? 1 : (uint64_t)info.step, span; /* unsigned: two samples may be 2^64 - 4 apart */
-		ok = info.first == m->tmin && m->tmin <= m->tmax && step && !__builtin_mul_overflow(step, (uint64_t)(m->n - 1), &span) &&
-			span == (uint64_t)m->tmax - (uint64_t)m->tmin;
+		ok = info.first == m->tmin && m->tmin <= m->tmax && step &&
+			!__builtin_mul_overflow(step, (uint64_t)(m->n - 1), &span) && span == (uint64_t)m->tmax - (uint64_t)m->tmin;
 		*ret = (struct timeline){ .first = info.first, .step = step, .n = m->n };
 	} else {
 		*ret = (struct timeline){ .ts = w->ts, .n = m->n };
@@ -483,13 +497,15 @@ static silex_status open_values(struct slx_chunk_work *w, struct opened *o, sile
 	}
 }
 
-static silex_status open_chunk(struct slx_chunk_work *w, const struct slx_chunk_meta *m, const uint8_t *bytes, struct opened *o, silex_error *err)
+static silex_status open_chunk(
+	struct slx_chunk_work *w, const struct slx_chunk_meta *m, const uint8_t *bytes, struct opened *o, silex_error *err)
 {
 	SLX_TRY(check_codec(m, err));
 	struct slx_rd rd = slx_rd_init(bytes, m->size);
 	uint64_t head = slx_rd_varint(&rd);
 	if (!rd.bad && head % (1 << FORMAT_BITS) != FORMAT)
-		return slx_err(err, SILEX_UNSUPPORTED, "chunk of format %u; this version reads %d", (unsigned)(head % (1 << FORMAT_BITS)), FORMAT);
+		return slx_err(err, SILEX_UNSUPPORTED, "chunk of format %u; this version reads %d",
+			(unsigned)(head % (1 << FORMAT_BITS)), FORMAT);
 	size_t times_size = (size_t)(head >> FORMAT_BITS);
 	const uint8_t *times = slx_rd_bytes(&rd, times_size);
 	if (!times)
@@ -513,7 +529,8 @@ static silex_status decode_states(struct slx_chunk_work *w, const struct opened 
 	return SILEX_OK;
 }
 
-static silex_status decode_custom(const struct slx_codec_choice *c, const struct opened *o, uint64_t *bits, silex_error *err)
+static silex_status decode_custom(
+	const struct slx_codec_choice *c, const struct opened *o, uint64_t *bits, silex_error *err)
 {
 	const silex_codec *codec = custom_codec(c, o->codec);
 	if (!codec)
@@ -521,8 +538,8 @@ static silex_status decode_custom(const struct slx_codec_choice *c, const struct
 	return codec->decode(codec->ctx, o->values, o->values_size, (double *)bits, o->times.n, err);
 }
 
-static silex_status decode_part(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct opened *o, size_t k, uint64_t *bits,
-	silex_error *err)
+static silex_status decode_part(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct opened *o,
+	size_t k, uint64_t *bits, silex_error *err)
 {
 	silex_status st;
 	switch (o->codec) {
@@ -555,8 +572,8 @@ static silex_status decode_part(struct slx_chunk_work *w, const struct slx_codec
 	return st;
 }
 
-static silex_status aggregate_part(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct opened *o, size_t k, struct slx_agg *ret,
-	silex_error *err)
+static silex_status aggregate_part(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct opened *o,
+	size_t k, struct slx_agg *ret, silex_error *err)
 {
 	silex_status st;
 	switch (o->codec) {
@@ -588,8 +605,9 @@ static void find_range(const struct timeline *t, struct slx_time_range range, si
 	*hi = range.to == INT64_MAX ? t->n : time_find(t, range.to + 1);
 }
 
-silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	struct slx_time_range range, int64_t *ts, uint64_t *bits, size_t *ret_n, silex_error *err)
+silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_choice *c,
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t *ts, uint64_t *bits,
+	size_t *ret_n, silex_error *err)
 {
 	struct opened o;
 	SLX_TRY(open_chunk(w, meta, bytes, &o, err));
@@ -616,8 +634,9 @@ silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_c
 	return SILEX_OK;
 }
 
-silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	struct slx_time_range range, struct slx_agg *to, uint64_t *ret_n, silex_error *err)
+silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_codec_choice *c,
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, struct slx_agg *to,
+	uint64_t *ret_n, silex_error *err)
 {
 	struct opened o;
 	SLX_TRY(open_chunk(w, meta, bytes, &o, err));
@@ -645,13 +664,10 @@ silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_code
 
 /* ---- verify and inspect ---- */
 
-static bool same_number(double a, double b)
-{
-	return slx_f64_bits(a) == slx_f64_bits(b) || (a != a && b != b);
-}
+static bool same_number(double a, double b) { return slx_f64_bits(a) == slx_f64_bits(b) || (a != a && b != b); }
 
-silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	silex_error *err)
+silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c,
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err)
 {
 	struct opened o;
 	SLX_TRY(open_chunk(w, meta, bytes, &o, err));
@@ -659,10 +675,20 @@ silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_ch
 		SLX_TRY(decode_part(w, c, &o, k, w->bits + at, err));
 	struct slx_chunk_meta have = value_stats(o.kind, w->bits, meta->n);
 	const struct slx_stats *a = &have.stats, *b = &meta->stats;
-	const struct { const char *name; double have, said; } fields[] = {
-		{ "count", a->count, b->count }, { "resets", a->resets, b->resets }, { "first", a->first, b->first },
-		{ "last", a->last, b->last }, { "min", a->min, b->min }, { "max", a->max, b->max }, { "sum", a->sum, b->sum },
-		{ "comp", a->comp, b->comp }, { "increase", a->increase, b->increase }, { "flags", have.flags, meta->flags },
+	const struct {
+		const char *name;
+		double have, said;
+	} fields[] = {
+		{ "count", a->count, b->count },
+		{ "resets", a->resets, b->resets },
+		{ "first", a->first, b->first },
+		{ "last", a->last, b->last },
+		{ "min", a->min, b->min },
+		{ "max", a->max, b->max },
+		{ "sum", a->sum, b->sum },
+		{ "comp", a->comp, b->comp },
+		{ "increase", a->increase, b->increase },
+		{ "flags", have.flags, meta->flags },
 	};
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		if (!same_number(fields[i].have, fields[i].said))
@@ -671,15 +697,16 @@ silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_ch
 	return SILEX_OK;
 }
 
-void slx_chunk_describe(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	char *ret, size_t cap)
+void slx_chunk_describe(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta,
+	const uint8_t *bytes, char *ret, size_t cap)
 {
 	const silex_codec *own = custom_codec(c, meta->codec);
 	const char *name = own ? own->name : silex_codec_name(meta->codec);
 	struct opened o;
 	if (!name)
 		snprintf(ret, cap, "codec %u", meta->codec);
-	else if ((meta->codec == SLX_CODEC_COLD || meta->codec == SLX_CODEC_COLD_INT64) && open_chunk(w, meta, bytes, &o, NULL) == SILEX_OK)
+	else if ((meta->codec == SLX_CODEC_COLD || meta->codec == SLX_CODEC_COLD_INT64) &&
+		open_chunk(w, meta, bytes, &o, NULL) == SILEX_OK)
 		snprintf(ret, cap, "%s %s", name, slx_cold_method_name(w->reader));
 	else
 		snprintf(ret, cap, "%s", name);

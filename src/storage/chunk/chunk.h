@@ -14,8 +14,8 @@
 enum { SLX_HOT_MAX = 256 };
 
 enum slx_chunk_flags {
-	SLX_CHUNK_HAS_NAN = 1,  /* stats.count < n: first, last, increase say nothing about NaN samples between */
-	SLX_CHUNK_INEXACT = 2,  /* int64 values beyond 2^53: min, max, first, last, sum are rounded */
+	SLX_CHUNK_HAS_NAN = 1, /* stats.count < n: first, last, increase say nothing about NaN samples between */
+	SLX_CHUNK_INEXACT = 2, /* int64 values beyond 2^53: min, max, first, last, sum are rounded */
 };
 
 /* All that a reader may use without the bytes. Enum chunks have stats of the state ids: only count and first/last hold. */
@@ -31,8 +31,8 @@ struct slx_chunk_meta {
 
 /* Which codecs a database uses and knows. Immutable after open; shared by all threads. */
 struct slx_codec_choice {
-	int codec;              /* -1 auto, SLX_CODEC_SX, _GORILLA, _RAW, or an application's id */
-	enum slx_wrap wrap;     /* general compressor of cold chunks */
+	int codec;                        /* -1 auto, SLX_CODEC_SX, _GORILLA, _RAW, or an application's id */
+	enum slx_wrap wrap;               /* general compressor of cold chunks */
 	const silex_codec *const *custom; /* registered by the application */
 	size_t n_custom;
 };
@@ -44,26 +44,30 @@ void slx_chunk_work_free(struct slx_chunk_work *w);
 
 /* Appends the chunk's bytes to out and fills *ret. n: 1..SLX_HOT_MAX. hint is the series' (may be NULL). Fails only for
  * lack of memory. */
-silex_status slx_chunk_encode_hot(const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
-	struct slx_sx_hint *hint, struct slx_buf *out, struct slx_chunk_meta *ret, silex_error *err);
+silex_status slx_chunk_encode_hot(const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts,
+	const uint64_t *bits, size_t n, struct slx_sx_hint *hint, struct slx_buf *out, struct slx_chunk_meta *ret,
+	silex_error *err);
 
 /* The same for n up to SLX_CHUNK_MAX, with the cold codecs. */
-silex_status slx_chunk_encode_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind, const int64_t *ts,
-	const uint64_t *bits, size_t n, struct slx_buf *out, struct slx_chunk_meta *ret, silex_error *err);
+silex_status slx_chunk_encode_cold(struct slx_chunk_work *w, const struct slx_codec_choice *c, enum slx_kind kind,
+	const int64_t *ts, const uint64_t *bits, size_t n, struct slx_buf *out, struct slx_chunk_meta *ret,
+	silex_error *err);
 
 /* The samples of `range`, in order, into ts and bits (room for meta->n each). Sub-vectors outside the range are not
  * decoded. CORRUPT, or UNSUPPORTED naming an application codec id that is not registered. */
-silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	struct slx_time_range range, int64_t *ts, uint64_t *bits, size_t *ret_n, silex_error *err);
+silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_choice *c,
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t *ts, uint64_t *bits,
+	size_t *ret_n, silex_error *err);
 
 /* count, sum, min, max over the non-NaN numbers of `range` without materialising them where the codec can; adds to
  * *to (slx_agg_merge), and *ret_n to all samples seen, NaN too. Numeric kinds. */
-silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	struct slx_time_range range, struct slx_agg *to, uint64_t *ret_n, silex_error *err);
+silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_codec_choice *c,
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, struct slx_agg *to,
+	uint64_t *ret_n, silex_error *err);
 
 /* Full check of foreign chunk bytes against their header: decodes all and recomputes the statistics (verify). */
-silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	silex_error *err);
+silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c,
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err);
 
 /* Is the chunk coded as encode_cold would code it under this choice? Then it may be copied as it is. */
 bool slx_chunk_is_wanted(const struct slx_codec_choice *c, const struct slx_chunk_meta *meta);
@@ -72,7 +76,7 @@ bool slx_chunk_is_wanted(const struct slx_codec_choice *c, const struct slx_chun
 void slx_chunk_stats(enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n, struct slx_chunk_meta *ret);
 
 /* For `inspect`: "sx", "cold huff+lz4", "gorilla", name of an application's codec or "codec 131". */
-void slx_chunk_describe(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta, const uint8_t *bytes,
-	char *ret, size_t cap);
+void slx_chunk_describe(struct slx_chunk_work *w, const struct slx_codec_choice *c, const struct slx_chunk_meta *meta,
+	const uint8_t *bytes, char *ret, size_t cap);
 
 #endif

@@ -108,14 +108,23 @@ static const silex_codec plain = { sizeof plain, 130, "plain", NULL, plain_bound
 static const silex_codec *const customs[] = { &plain };
 
 static const struct slx_codec_choice choices[] = {
-	{ .codec = -1 }, { .codec = SLX_CODEC_SX }, { .codec = SLX_CODEC_GORILLA }, { .codec = SLX_CODEC_RAW },
-	{ .codec = 130, .custom = customs, .n_custom = 1 }, { .codec = -1, .wrap = SLX_WRAP_ZSTD }, { .codec = -1, .wrap = SLX_WRAP_LZ4 },
+	{ .codec = -1 },
+	{ .codec = SLX_CODEC_SX },
+	{ .codec = SLX_CODEC_GORILLA },
+	{ .codec = SLX_CODEC_RAW },
+	{ .codec = 130, .custom = customs, .n_custom = 1 },
+	{ .codec = -1, .wrap = SLX_WRAP_ZSTD },
+	{ .codec = -1, .wrap = SLX_WRAP_LZ4 },
 };
 enum { CHOICES = sizeof choices / sizeof *choices };
 
 /* ---- checks ---- */
 
-struct bench { struct slx_mem mem; struct slx_chunk_work *work; struct slx_buf out; };
+struct bench {
+	struct slx_mem mem;
+	struct slx_chunk_work *work;
+	struct slx_buf out;
+};
 
 static void begin(struct bench *b)
 {
@@ -131,13 +140,16 @@ static void end(struct bench *b)
 	assert_int_equal(slx_mem_total(&b->mem), 0);
 }
 
-static void check_ranges(struct bench *b, const struct slx_codec_choice *c, const struct run *r, const struct slx_chunk_meta *m)
+static void check_ranges(
+	struct bench *b, const struct slx_codec_choice *c, const struct run *r, const struct slx_chunk_meta *m)
 {
 	static int64_t ts[SLX_CHUNK_MAX];
 	static uint64_t bits[SLX_CHUNK_MAX];
 	silex_error err;
 	for (int round = 0; round < 6; round++) {
-		struct slx_time_range range = round == 0 ? SLX_TIME_ALL : (struct slx_time_range){ r->ts[below(r->n)] - (int64_t)below(2), r->ts[below(r->n)] };
+		struct slx_time_range range = round == 0
+			? SLX_TIME_ALL
+			: (struct slx_time_range){ r->ts[below(r->n)] - (int64_t)below(2), r->ts[below(r->n)] };
 		if (round == 1)
 			range = (struct slx_time_range){ r->ts[r->n - 1] + 1, SLX_TIME_MAX };
 		size_t lo = 0, hi = r->n, n = 77;
@@ -183,7 +195,7 @@ static void check_run(struct bench *b, const struct slx_codec_choice *c, const s
 	struct slx_sx_hint hint = { 0 };
 	slx_buf_reset(&b->out);
 	silex_status st = cold ? slx_chunk_encode_cold(b->work, c, r->kind, r->ts, r->bits, r->n, &b->out, &m, &err)
-		: slx_chunk_encode_hot(c, r->kind, r->ts, r->bits, r->n, &hint, &b->out, &m, &err);
+						   : slx_chunk_encode_hot(c, r->kind, r->ts, r->bits, r->n, &hint, &b->out, &m, &err);
 	assert_int_equal(st, SILEX_OK);
 	assert_int_equal(m.size, b->out.n);
 	assert_int_equal(m.n, r->n);
@@ -237,7 +249,9 @@ static void test_ends_of_time(void **state)
 	static struct run r;
 	struct bench b;
 	begin(&b);
-	r = (struct run){ .kind = SLX_KIND_INT64, .n = 2, .ts = { SLX_TIME_MIN, SLX_TIME_MAX }, .bits = { (uint64_t)INT64_MIN, INT64_MAX } };
+	r = (struct run){
+		.kind = SLX_KIND_INT64, .n = 2, .ts = { SLX_TIME_MIN, SLX_TIME_MAX }, .bits = { (uint64_t)INT64_MIN, INT64_MAX }
+	};
 	check_run(&b, &choices[0], &r, true);
 	check_run(&b, &choices[0], &r, false);
 	r.n = 2000;
@@ -265,7 +279,8 @@ static void test_sizes(void **state)
 		int64_t t = INT64_C(1700000000) * SLX_SECOND;
 		double v = (double)below(100);
 		for (r.n = 0; r.n < SLX_CHUNK_MAX; r.n++) {
-			double z = sqrt(-2 * log(((double)below(1 << 30) + 1) / (1 << 30))) * cos(2 * M_PI * (double)below(1 << 30) / (1 << 30));
+			double z = sqrt(-2 * log(((double)below(1 << 30) + 1) / (1 << 30))) *
+				cos(2 * M_PI * (double)below(1 << 30) / (1 << 30));
 			v = fmin(100, fmax(0, v + z));
 			r.ts[r.n] = t += 10 * SLX_SECOND;
 			r.bits[r.n] = slx_f64_bits(floor(v));
@@ -332,12 +347,13 @@ static void test_header_lies(void **state)
 	begin(&b);
 	fill(&r, SLX_KIND_FLOAT64, STEP_10S, INTS, 200);
 	slx_chunk_encode_cold(b.work, &choices[0], r.kind, r.ts, r.bits, r.n, &b.out, &m, NULL);
-#define LIE(change, status, words)                                                                                    \
-	do {                                                                                                              \
-		lie = m;                                                                                                      \
-		change;                                                                                                       \
-		assert_int_equal(slx_chunk_decode(b.work, &choices[0], &lie, b.out.p, SLX_TIME_ALL, ts, bits, &n, &err), status); \
-		assert_non_null(strstr(err.message, words));                                                                  \
+#define LIE(change, status, words)                                                                           \
+	do {                                                                                                     \
+		lie = m;                                                                                             \
+		change;                                                                                              \
+		assert_int_equal(                                                                                    \
+			slx_chunk_decode(b.work, &choices[0], &lie, b.out.p, SLX_TIME_ALL, ts, bits, &n, &err), status); \
+		assert_non_null(strstr(err.message, words));                                                         \
 	} while (0)
 	LIE(lie.n = 0, SILEX_CORRUPT, "0 samples");
 	LIE(lie.n = SLX_CHUNK_MAX + 1, SILEX_CORRUPT, "8193 samples");
@@ -383,9 +399,14 @@ static void test_custom_codec(void **state)
 }
 
 /* Fails the at-th allocation and all after it. */
-struct countdown { long left; };
+struct countdown {
+	long left;
+};
 static void *count_alloc(void *ctx, size_t n) { return ((struct countdown *)ctx)->left-- > 0 ? malloc(n) : NULL; }
-static void *count_realloc(void *ctx, void *p, size_t old, size_t n) { return ((struct countdown *)ctx)->left-- > 0 ? realloc(p, n) : NULL; }
+static void *count_realloc(void *ctx, void *p, size_t old, size_t n)
+{
+	return ((struct countdown *)ctx)->left-- > 0 ? realloc(p, n) : NULL;
+}
 static void count_free(void *ctx, void *p, size_t n) { free(p); }
 
 static void test_out_of_memory(void **state)
@@ -417,9 +438,14 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trips),  cmocka_unit_test(test_every_codec_on_every_shape), cmocka_unit_test(test_ends_of_time),
-		cmocka_unit_test(test_sizes),        cmocka_unit_test(test_foreign_bytes),              cmocka_unit_test(test_header_lies),
-		cmocka_unit_test(test_custom_codec), cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_every_codec_on_every_shape),
+		cmocka_unit_test(test_ends_of_time),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_foreign_bytes),
+		cmocka_unit_test(test_header_lies),
+		cmocka_unit_test(test_custom_codec),
+		cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

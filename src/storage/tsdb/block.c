@@ -10,7 +10,8 @@
 
 /* ---- pages and streams ---- */
 
-static silex_status check_page(struct slx_block *b, uint64_t offset, enum slx_page_kind kind, size_t size, const uint8_t *p, silex_error *err)
+static silex_status check_page(
+	struct slx_block *b, uint64_t offset, enum slx_page_kind kind, size_t size, const uint8_t *p, silex_error *err)
 {
 	static const char *const names[] = { "", "header", "payload", "index", "directory", "footer" };
 	struct slx_envelope e;
@@ -23,24 +24,28 @@ static silex_status check_page(struct slx_block *b, uint64_t offset, enum slx_pa
 	else if (e.seq != offset || (b->id && e.version != b->id))
 		wrong = "it is a page of another place or block";
 	if (wrong)
-		return slx_err(err, SILEX_CORRUPT, "block %s: %s page of %zu bytes at offset %" PRIu64 " is damaged: %s", b->info.name,
-			names[kind], size, offset, wrong);
+		return slx_err(err, SILEX_CORRUPT, "block %s: %s page of %zu bytes at offset %" PRIu64 " is damaged: %s",
+			b->info.name, names[kind], size, offset, wrong);
 	if (e.format > SLX_BLOCK_FORMAT)
-		return slx_err(err, SILEX_UNSUPPORTED, "block %s: page of format %u at offset %" PRIu64 "; this version reads up to %d",
-			b->info.name, e.format, offset, SLX_BLOCK_FORMAT);
+		return slx_err(err, SILEX_UNSUPPORTED,
+			"block %s: page of format %u at offset %" PRIu64 "; this version reads up to %d", b->info.name, e.format,
+			offset, SLX_BLOCK_FORMAT);
 	if (e.key_id)
-		return slx_err(err, SILEX_UNSUPPORTED, "block %s: page at offset %" PRIu64 " is encrypted with key %u, which this version cannot read",
+		return slx_err(err, SILEX_UNSUPPORTED,
+			"block %s: page at offset %" PRIu64 " is encrypted with key %u, which this version cannot read",
 			b->info.name, offset, e.key_id);
 	return SILEX_OK;
 }
 
-silex_status slx_block_read_page(struct slx_block *b, uint64_t offset, enum slx_page_kind kind, size_t size, uint8_t *buf, silex_error *err)
+silex_status slx_block_read_page(
+	struct slx_block *b, uint64_t offset, enum slx_page_kind kind, size_t size, uint8_t *buf, silex_error *err)
 {
 	SLX_TRY(slx_store_get_range(b->store, b->info.name, offset, SLX_ENVELOPE_SIZE + size, buf, err));
 	return check_page(b, offset, kind, size, buf, err);
 }
 
-silex_status slx_block_join_stream(struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t *buf, silex_error *err)
+silex_status slx_block_join_stream(
+	struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t *buf, silex_error *err)
 {
 	const uint8_t *page = buf;
 	for (uint64_t at = 0; at < size; at += SLX_PAGE_DATA) {
@@ -52,7 +57,8 @@ silex_status slx_block_join_stream(struct slx_block *b, uint64_t offset, enum sl
 	return SILEX_OK;
 }
 
-silex_status slx_block_read_stream(struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t **ret, silex_error *err)
+silex_status slx_block_read_stream(
+	struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t **ret, silex_error *err)
 {
 	size_t stored = slx_stream_file_size(size);
 	uint8_t *buf = slx_alloc(b->mem, SLX_MEM_CACHE, stored);
@@ -85,7 +91,8 @@ bool slx_part_next(struct slx_rd *rd, uint64_t *ret_tag, struct slx_rd *ret_part
 
 static silex_status damaged_directory(struct slx_block *b, const char *what, silex_error *err)
 {
-	return slx_err(err, SILEX_CORRUPT, "block %s: directory at offset %" PRIu64 ": %s", b->info.name, b->directory, what);
+	return slx_err(
+		err, SILEX_CORRUPT, "block %s: directory at offset %" PRIu64 ": %s", b->info.name, b->directory, what);
 }
 
 static silex_status parse_info(struct slx_block *b, struct slx_rd rd, silex_error *err)
@@ -99,7 +106,8 @@ static silex_status parse_info(struct slx_block *b, struct slx_rd rd, silex_erro
 	uint64_t *const fields[] = { &f->vmin, &f->vmax, &f->floor, &f->points, &f->chunks, &f->series, &f->sections };
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		*fields[i] = slx_rd_varint(&rd);
-	if (rd.bad || rd.p != rd.end || level > UINT32_MAX || f->tmin > f->tmax || !slx_time_legal(f->tmin) || !slx_time_legal(f->tmax))
+	if (rd.bad || rd.p != rd.end || level > UINT32_MAX || f->tmin > f->tmax || !slx_time_legal(f->tmin) ||
+		!slx_time_legal(f->tmax))
 		return damaged_directory(b, "the block's description is not well formed", err);
 	return SILEX_OK;
 }
@@ -121,7 +129,9 @@ static bool parse_tenant(struct slx_rd *rd, char tenant[SLX_TENANT_SIZE_MAX], ui
 	return *ret_same || (slx_tenant_check(is, NULL) == SILEX_OK && slx_str_cmp(was, is) < 0);
 }
 
-struct sums { uint64_t points, chunks, series; };
+struct sums {
+	uint64_t points, chunks, series;
+};
 
 /* One line into *e; e holds the line before. */
 static bool parse_line(struct slx_rd *rd, struct slx_block_entry *e, struct sums *sums)
@@ -132,8 +142,8 @@ static bool parse_line(struct slx_rd *rd, struct slx_block_entry *e, struct sums
 	uint64_t series = slx_rd_varint(rd), chunks = slx_rd_varint(rd), points = slx_rd_varint(rd);
 	if (rd->bad || key > UINT32_MAX || index < 1 || index > SLX_BLOCK_STREAM_MAX)
 		return false;
-	if (series < 1 || series > SLX_SECTION_SERIES_MAX || chunks < series || chunks > SLX_SECTION_CHUNKS_MAX || points < chunks ||
-		points / SLX_CHUNK_MAX > chunks)
+	if (series < 1 || series > SLX_SECTION_SERIES_MAX || chunks < series || chunks > SLX_SECTION_CHUNKS_MAX ||
+		points < chunks || points / SLX_CHUNK_MAX > chunks)
 		return false;
 	e->offset += e->payload_size + slx_stream_file_size(e->index_size);
 	e->key_id = (uint32_t)key;
@@ -192,8 +202,9 @@ silex_status slx_block_parse_directory(struct slx_block *b, const uint8_t *p, si
 		else if (tag == SLX_DIRECTORY_SECTIONS)
 			sections = part;
 		else if (tag % 2)
-			return slx_err(err, SILEX_UNSUPPORTED, "block %s: directory part %" PRIu64 " is of a newer version than format %d", b->info.name,
-				tag, SLX_BLOCK_FORMAT);
+			return slx_err(err, SILEX_UNSUPPORTED,
+				"block %s: directory part %" PRIu64 " is of a newer version than format %d", b->info.name, tag,
+				SLX_BLOCK_FORMAT);
 	}
 	if (rd.bad || !info.p || !sections.p)
 		return damaged_directory(b, "a part is cut short or missing", err);
@@ -204,7 +215,8 @@ silex_status slx_block_parse_directory(struct slx_block *b, const uint8_t *p, si
 /* ---- open and close ---- */
 
 /* Reads the footer out of the last `n` bytes of the file; *ret_stream is the size of the directory's stream. */
-static silex_status read_footer(struct slx_block *b, const uint8_t *tail, size_t n, uint64_t *ret_stream, silex_error *err)
+static silex_status read_footer(
+	struct slx_block *b, const uint8_t *tail, size_t n, uint64_t *ret_stream, silex_error *err)
 {
 	uint64_t offset = b->info.size - SLX_BLOCK_FOOTER_SIZE;
 	const uint8_t *p = tail + n - SLX_BLOCK_FOOTER_SIZE;
@@ -212,14 +224,16 @@ static silex_status read_footer(struct slx_block *b, const uint8_t *tail, size_t
 	b->id = slx_envelope_peek(p).version;
 	p += SLX_ENVELOPE_SIZE;
 	if (memcmp(p, SLX_BLOCK_MAGIC, 8) != 0)
-		return slx_err(err, SILEX_CORRUPT, "block %s: not a block: no magic at offset %" PRIu64, b->info.name, offset + SLX_ENVELOPE_SIZE);
+		return slx_err(err, SILEX_CORRUPT, "block %s: not a block: no magic at offset %" PRIu64, b->info.name,
+			offset + SLX_ENVELOPE_SIZE);
 	uint32_t format = slx_load32(p + 8);
 	if (format > SLX_BLOCK_FORMAT)
-		return slx_err(err, SILEX_UNSUPPORTED, "block %s has format %u; this version reads up to %d", b->info.name, format, SLX_BLOCK_FORMAT);
+		return slx_err(err, SILEX_UNSUPPORTED, "block %s has format %u; this version reads up to %d", b->info.name,
+			format, SLX_BLOCK_FORMAT);
 	b->directory = slx_load64(p + 12);
 	*ret_stream = slx_load64(p + 20);
-	if (*ret_stream < 1 || *ret_stream > SLX_BLOCK_STREAM_MAX || b->directory < SLX_BLOCK_HEADER_SIZE || b->directory > offset ||
-		offset - b->directory != slx_stream_file_size(*ret_stream))
+	if (*ret_stream < 1 || *ret_stream > SLX_BLOCK_STREAM_MAX || b->directory < SLX_BLOCK_HEADER_SIZE ||
+		b->directory > offset || offset - b->directory != slx_stream_file_size(*ret_stream))
 		return slx_err(err, SILEX_CORRUPT, "block %s: footer places its directory outside the file", b->info.name);
 	return SILEX_OK;
 }
@@ -241,7 +255,8 @@ static silex_status read_tail(struct slx_block *b, uint8_t *tail, size_t n, sile
 	return st;
 }
 
-silex_status slx_block_open(struct slx_store *store, const char *name, struct slx_cache *cache, struct slx_mem *m, struct slx_block **ret, silex_error *err)
+silex_status slx_block_open(struct slx_store *store, const char *name, struct slx_cache *cache, struct slx_mem *m,
+	struct slx_block **ret, silex_error *err)
 {
 	struct slx_block *b = slx_calloc(m, SLX_MEM_CACHE, sizeof *b);
 	if (!b)

@@ -37,12 +37,14 @@ struct slx_block_info {
 struct slx_block_writer;
 
 /* `spec` gives level, window_start, vmin, vmax, floor; the rest is filled by finish. */
-silex_status slx_block_writer_new(struct slx_store *store, struct slx_mem *m, const silex_random *rnd, const struct slx_block_info *spec,
-	struct slx_block_writer **ret, silex_error *err);
+silex_status slx_block_writer_new(struct slx_store *store, struct slx_mem *m, const silex_random *rnd,
+	const struct slx_block_info *spec, struct slx_block_writer **ret, silex_error *err);
 /* Begins a series. Order: tenants ascending bytewise, then slx_labels_cmp. A series without chunks is left out. */
-silex_status slx_block_writer_series(struct slx_block_writer *w, struct slx_str tenant, struct slx_labels labels, struct slx_hash128 id, silex_error *err);
+silex_status slx_block_writer_series(struct slx_block_writer *w, struct slx_str tenant, struct slx_labels labels,
+	struct slx_hash128 id, silex_error *err);
 /* Adds a chunk to the series begun, in ascending, disjoint order of time. */
-silex_status slx_block_writer_chunk(struct slx_block_writer *w, const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err);
+silex_status slx_block_writer_chunk(
+	struct slx_block_writer *w, const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err);
 /* Writes the tail and makes the file durable. NOT_FOUND "empty" when no chunk was added (nothing is written then). */
 silex_status slx_block_writer_finish(struct slx_block_writer *w, struct slx_block_info *ret, silex_error *err);
 void slx_block_writer_free(struct slx_block_writer *w); /* aborts when not finished; NULL is fine */
@@ -52,7 +54,8 @@ void slx_block_writer_free(struct slx_block_writer *w); /* aborts when not finis
 struct slx_block;   /* ref-counted; any thread */
 struct slx_section; /* a pinned, parsed section index; any thread may read it */
 
-silex_status slx_block_open(struct slx_store *store, const char *name, struct slx_cache *cache, struct slx_mem *m, struct slx_block **ret, silex_error *err);
+silex_status slx_block_open(struct slx_store *store, const char *name, struct slx_cache *cache, struct slx_mem *m,
+	struct slx_block **ret, silex_error *err);
 struct slx_block *slx_block_ref(struct slx_block *b);
 void slx_block_unref(struct slx_block *b); /* the last one closes; NULL is fine */
 const struct slx_block_info *slx_block_info(const struct slx_block *b);
@@ -97,9 +100,10 @@ void slx_payload_release(struct slx_payload *p); /* a zeroed one is fine */
 
 /* Re-reads every byte: page checksums, indexes, each chunk against its header. Each fault goes to `fault` as a line. */
 typedef bool (*slx_fault_fn)(void *arg, const char *line);
-silex_status slx_block_verify(struct slx_block *b, const struct slx_codec_choice *c, slx_fault_fn fault, void *arg, uint64_t *ret_pages,
-	uint64_t *ret_points, silex_error *err);
+silex_status slx_block_verify(struct slx_block *b, const struct slx_codec_choice *c, slx_fault_fn fault, void *arg,
+	uint64_t *ret_pages, uint64_t *ret_points, silex_error *err);
 /* Describes it line by line (silex inspect). depth 0: info; 1: sections; 2: series and chunks; 3: samples. */
-silex_status slx_block_inspect(struct slx_block *b, const struct slx_codec_choice *c, int depth, slx_fault_fn line, void *arg, silex_error *err);
+silex_status slx_block_inspect(
+	struct slx_block *b, const struct slx_codec_choice *c, int depth, slx_fault_fn line, void *arg, silex_error *err);
 
 #endif

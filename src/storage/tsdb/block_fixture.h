@@ -49,11 +49,11 @@ static inline void fixture_end(struct fixture *f)
 
 static inline uint64_t below(struct fixture *f, uint64_t n) { return slx_rng_next(&f->rng) % n; }
 
-#define OK(call)                                                  \
-	do {                                                          \
-		silex_error ok_err_ = { 0 };                              \
-		silex_error *err = &ok_err_;                              \
-		if ((call) != SILEX_OK)                                   \
+#define OK(call)                                                     \
+	do {                                                             \
+		silex_error ok_err_ = { 0 };                                 \
+		silex_error *err = &ok_err_;                                 \
+		if ((call) != SILEX_OK)                                      \
 			fail_msg("%s:%d: %s", __FILE__, __LINE__, err->message); \
 	} while (0)
 
@@ -90,7 +90,9 @@ static inline int model_cmp(const void *a, const void *b)
 {
 	const struct model_series *x = a, *y = b;
 	int c = slx_str_cmp(slx_str(x->tenant), slx_str(y->tenant));
-	return c ? c : slx_labels_cmp((struct slx_labels){ x->labels, x->labels_size }, (struct slx_labels){ y->labels, y->labels_size });
+	return c ? c
+			 : slx_labels_cmp(
+				   (struct slx_labels){ x->labels, x->labels_size }, (struct slx_labels){ y->labels, y->labels_size });
 }
 
 /* A chunk of n samples that begins at `t`; returns the time after its end. */
@@ -104,7 +106,9 @@ static inline int64_t model_chunk(struct fixture *f, struct model_chunk *c, enum
 		t += shape ? 10 * SLX_SECOND : 1 + (int64_t)below(f, SLX_MINUTE);
 		v += (double)below(f, 3) - 1;
 		double any = shape == 3 ? slx_bits_f64(slx_rng_next(&f->rng)) : v;
-		c->bits[i] = kind == SLX_KIND_FLOAT64 ? slx_f64_bits(any) : kind == SLX_KIND_BOOL ? below(f, 2) : (uint64_t)(int64_t)(v + 100);
+		c->bits[i] = kind == SLX_KIND_FLOAT64 ? slx_f64_bits(any)
+			: kind == SLX_KIND_BOOL           ? below(f, 2)
+											  : (uint64_t)(int64_t)(v + 100);
 	}
 	return t;
 }
@@ -131,7 +135,8 @@ static inline struct model_series *model_new(struct fixture *f, size_t n, size_t
 		int64_t t = INT64_C(1700000000) * SLX_SECOND - (int64_t)below(f, 2) * SLX_YEAR;
 		s[i].n = 1 + below(f, 3);
 		for (size_t k = 0; k < s[i].n; k++)
-			t = model_chunk(f, &s[i].chunks[k], (enum slx_kind)below(f, 4), 1 + below(f, samples_max), t) + (int64_t)below(f, 2) * SLX_HOUR;
+			t = model_chunk(f, &s[i].chunks[k], (enum slx_kind)below(f, 4), 1 + below(f, samples_max), t) +
+				(int64_t)below(f, 2) * SLX_HOUR;
 	}
 	qsort(s, n, sizeof *s, model_cmp);
 	return s;
@@ -140,8 +145,8 @@ static inline struct model_series *model_new(struct fixture *f, size_t n, size_t
 /* ---- writing and reading ---- */
 
 /* The status of the first call that fails, or of finish. */
-static inline silex_status model_try_write(struct fixture *f, struct slx_mem *mem, struct slx_chunk_work *work, const struct model_series *s, size_t n,
-	struct slx_block_info *ret, silex_error *err)
+static inline silex_status model_try_write(struct fixture *f, struct slx_mem *mem, struct slx_chunk_work *work,
+	const struct model_series *s, size_t n, struct slx_block_info *ret, silex_error *err)
 {
 	struct slx_block_writer *w;
 	struct slx_block_info spec = { .level = 2, .window_start = -7, .vmin = 3, .vmax = 99, .floor = 42 };
@@ -176,7 +181,8 @@ static inline struct slx_block_info model_write(struct fixture *f, const struct 
 	return info;
 }
 
-static inline silex_status model_check_chunk(struct fixture *f, const struct slx_section *s, uint32_t chunk, const struct model_chunk *want, silex_error *err)
+static inline silex_status model_check_chunk(
+	struct fixture *f, const struct slx_section *s, uint32_t chunk, const struct model_chunk *want, silex_error *err)
 {
 	static int64_t ts[SLX_CHUNK_MAX];
 	static uint64_t bits[SLX_CHUNK_MAX];
@@ -203,7 +209,8 @@ static inline silex_status model_check_chunk(struct fixture *f, const struct slx
 }
 
 /* Compares the whole block with the model; stops at the first error. */
-static inline silex_status model_try_check(struct fixture *f, struct slx_block *b, const struct model_series *s, size_t n, silex_error *err)
+static inline silex_status model_try_check(
+	struct fixture *f, struct slx_block *b, const struct model_series *s, size_t n, silex_error *err)
 {
 	size_t i = 0;
 	struct slx_buf labels;

@@ -27,7 +27,7 @@ enum {
 	SLX_BLOCK_FORMAT = 0,
 	/* Room for nonce and tag is left, so that an encrypted page has the size of a plain one at most. */
 	SLX_PAGE_DATA = 65536 - SLX_ENVELOPE_SIZE - SLX_ENVELOPE_NONCE - SLX_ENVELOPE_TAG,
-	SLX_BLOCK_HEADER_SIZE = SLX_ENVELOPE_SIZE + 8 + 4 + 16, /* magic, format, id */
+	SLX_BLOCK_HEADER_SIZE = SLX_ENVELOPE_SIZE + 8 + 4 + 16,    /* magic, format, id */
 	SLX_BLOCK_FOOTER_SIZE = SLX_ENVELOPE_SIZE + 8 + 4 + 8 + 8, /* magic, format, offset and size of the directory */
 	SLX_BLOCK_TAIL_READ = 65536,
 	SLX_BLOCK_STREAM_MAX = 1 << 30,
@@ -40,15 +40,15 @@ enum slx_directory_part { SLX_DIRECTORY_INFO = 1, SLX_DIRECTORY_SECTIONS = 3 };
 enum slx_index_part { SLX_INDEX_LABELS = 1, SLX_INDEX_SERIES = 3, SLX_INDEX_CHUNKS = 5 };
 
 /* Columns of SLX_INDEX_CHUNKS, in this order, each varint size, bytes (block_column.h). */
-#define SLX_CHUNK_INT_COLUMNS(X)                                                                  \
-	X(SAMPLES) /* n */                                                                            \
-	X(SIZE)    /* bytes */                                                                        \
+#define SLX_CHUNK_INT_COLUMNS(X)                                                                           \
+	X(SAMPLES) /* n */                                                                                     \
+	X(SIZE)    /* bytes */                                                                                 \
 	X(GAP)     /* tmin less the tmax of the series' chunk before; of its first: less the section's tmin */ \
-	X(SPAN)    /* tmax - tmin */                                                                  \
-	X(KIND)                                                                                       \
-	X(CODEC)                                                                                      \
-	X(FLAGS)                                                                                      \
-	X(NANS)    /* n - stats.count */                                                              \
+	X(SPAN)    /* tmax - tmin */                                                                           \
+	X(KIND)                                                                                                \
+	X(CODEC)                                                                                               \
+	X(FLAGS)                                                                                               \
+	X(NANS) /* n - stats.count */                                                                          \
 	X(RESETS)
 #define SLX_CHUNK_DOUBLE_COLUMNS(X) X(FIRST) X(LAST) X(MIN) X(MAX) X(SUM) X(COMP) X(INCREASE)
 
@@ -56,7 +56,7 @@ enum slx_chunk_column {
 #define SLX_COLUMN_ENUM(name) SLX_COLUMN_##name,
 	SLX_CHUNK_INT_COLUMNS(SLX_COLUMN_ENUM) SLX_CHUNK_DOUBLE_COLUMNS(SLX_COLUMN_ENUM)
 #undef SLX_COLUMN_ENUM
-	SLX_COLUMNS
+		SLX_COLUMNS
 };
 
 /* Bytes in the file of a stream of so many bytes. */
@@ -88,9 +88,9 @@ struct slx_block_entry {
 	uint64_t offset;       /* of its first payload page */
 	uint64_t payload_size; /* bytes in the file, envelopes included; its index follows */
 	int64_t tmin, tmax;
-	uint32_t index_size;   /* bytes of the index stream */
+	uint32_t index_size; /* bytes of the index stream */
 	uint32_t series, chunks;
-	uint32_t name;         /* tenant: offset in names */
+	uint32_t name; /* tenant: offset in names */
 	uint32_t key_id;
 	uint8_t name_size;
 };
@@ -100,8 +100,8 @@ struct slx_block {
 	struct slx_store *store;
 	struct slx_cache *cache;
 	struct slx_mem *mem;
-	uint64_t object; /* in the cache */
-	uint64_t id;     /* first 8 bytes of the random id */
+	uint64_t object;    /* in the cache */
+	uint64_t id;        /* first 8 bytes of the random id */
 	uint64_t directory; /* offset */
 	struct slx_block_info info;
 	struct slx_block_entry *entries; /* info.sections */
@@ -109,7 +109,7 @@ struct slx_block {
 };
 
 struct slx_section {
-	struct slx_block *block; /* each slx_section_open holds a reference */
+	struct slx_block *block;               /* each slx_section_open holds a reference */
 	_Atomic(struct slx_cache_entry *) pin; /* every opener stores the same */
 	uint32_t number, series;
 	struct slx_labelindex *labels;
@@ -124,19 +124,22 @@ struct slx_section {
 	const uint64_t *place; /* of a chunk: page << 16 | offset in it */
 	void *columns_memory;
 	size_t columns_size;
-	uint64_t *page_at;     /* offset in the file; one more than pages */
+	uint64_t *page_at; /* offset in the file; one more than pages */
 	uint32_t pages;
 };
 
 /* One page of exactly `size` data bytes at `offset`, envelope included, into buf. Checks everything. */
-silex_status slx_block_read_page(struct slx_block *b, uint64_t offset, enum slx_page_kind kind, size_t size, uint8_t *buf, silex_error *err);
+silex_status slx_block_read_page(
+	struct slx_block *b, uint64_t offset, enum slx_page_kind kind, size_t size, uint8_t *buf, silex_error *err);
 
 /* A stream of `size` bytes whose first page lies at `offset`: *ret, of slx_stream_file_size(size) bytes allocated as
  * SLX_MEM_CACHE, begins with it. */
-silex_status slx_block_read_stream(struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t **ret, silex_error *err);
+silex_status slx_block_read_stream(
+	struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t **ret, silex_error *err);
 
 /* The same from pages already read: checks them and moves the data together to the front of buf. */
-silex_status slx_block_join_stream(struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t *buf, silex_error *err);
+silex_status slx_block_join_stream(
+	struct slx_block *b, uint64_t offset, enum slx_page_kind kind, uint64_t size, uint8_t *buf, silex_error *err);
 
 /* The next part of a stream; false at its end or when it is cut short (rd->bad). */
 bool slx_part_next(struct slx_rd *rd, uint64_t *ret_tag, struct slx_rd *ret_part);
@@ -146,7 +149,8 @@ silex_status slx_block_parse_directory(struct slx_block *b, const uint8_t *p, si
 
 /* Builds a section from its index stream, which lies in a buffer of `cap` bytes (SLX_MEM_CACHE) that the section takes
  * over, also when it fails. For slx_section_open and its fuzzer. */
-silex_status slx_section_parse(struct slx_block *b, size_t number, uint8_t *stream, size_t cap, struct slx_section **ret, silex_error *err);
+silex_status slx_section_parse(
+	struct slx_block *b, size_t number, uint8_t *stream, size_t cap, struct slx_section **ret, silex_error *err);
 void slx_section_free(struct slx_section *s);
 
 #endif

@@ -13,13 +13,15 @@
 #include <inttypes.h>
 
 struct page {
-	size_t size; /* bytes of data */
+	size_t size;     /* bytes of data */
 	uint8_t bytes[]; /* envelope, data */
 };
 
 /* ---- parsing ---- */
 
-struct parts { struct slx_rd labels, series, chunks; };
+struct parts {
+	struct slx_rd labels, series, chunks;
+};
 
 struct parser {
 	struct slx_block *b;
@@ -29,7 +31,8 @@ struct parser {
 	int64_t *scratch; /* one column */
 };
 
-static silex_status split_stream(const struct slx_block *b, size_t number, const uint8_t *stream, struct parts *ret, silex_error *err)
+static silex_status split_stream(
+	const struct slx_block *b, size_t number, const uint8_t *stream, struct parts *ret, silex_error *err)
 {
 	struct slx_rd rd = slx_rd_init(stream, b->entries[number].index_size), part;
 	uint64_t tag;
@@ -42,8 +45,9 @@ static silex_status split_stream(const struct slx_block *b, size_t number, const
 		else if (tag == SLX_INDEX_CHUNKS)
 			ret->chunks = part;
 		else if (tag % 2)
-			return slx_err(err, SILEX_UNSUPPORTED, "block %s: index part %" PRIu64 " of section %zu is of a newer version than format %d",
-				b->info.name, tag, number, SLX_BLOCK_FORMAT);
+			return slx_err(err, SILEX_UNSUPPORTED,
+				"block %s: index part %" PRIu64 " of section %zu is of a newer version than format %d", b->info.name,
+				tag, number, SLX_BLOCK_FORMAT);
 	}
 	if (rd.bad || !ret->labels.p || !ret->series.p || !ret->chunks.p)
 		return slx_err(err, SILEX_CORRUPT, "a part is cut short or missing");
@@ -114,7 +118,8 @@ static silex_status parse_series(struct parser *q, struct slx_rd rd, silex_error
 }
 
 /* Decodes an integer column into `to`, whose elements have `width` bytes, with each value in [min, max]. */
-static silex_status get_ints(struct parser *q, enum slx_chunk_column column, int64_t min, int64_t max, const void *to, size_t width, silex_error *err)
+static silex_status get_ints(struct parser *q, enum slx_chunk_column column, int64_t min, int64_t max, const void *to,
+	size_t width, silex_error *err)
 {
 	const struct slx_rd *rd = &q->columns[column];
 	size_t n = q->s->columns.n;
@@ -214,7 +219,7 @@ static silex_status place_chunks(struct parser *q, silex_error *err)
 		uint32_t used = k.used;
 		if (slx_packing_begin(&k, s->size[i]))
 			s->page_at[k.page] = at += SLX_ENVELOPE_SIZE + used;
-		for (uint64_t end = (uint64_t)k.used + s->size[i]; ; end -= SLX_PAGE_DATA) {
+		for (uint64_t end = (uint64_t)k.used + s->size[i];; end -= SLX_PAGE_DATA) {
 			k.used = (uint32_t)end;
 			if (end <= SLX_PAGE_DATA)
 				break;
@@ -268,7 +273,8 @@ static silex_status parse_labels(struct parser *q, const struct parts *parts, si
 	return SILEX_OK;
 }
 
-silex_status slx_section_parse(struct slx_block *b, size_t number, uint8_t *stream, size_t cap, struct slx_section **ret, silex_error *err)
+silex_status slx_section_parse(
+	struct slx_block *b, size_t number, uint8_t *stream, size_t cap, struct slx_section **ret, silex_error *err)
 {
 	const struct slx_block_entry *e = &b->entries[number];
 	struct slx_section *s = slx_calloc(b->mem, SLX_MEM_CACHE, sizeof *s);
@@ -297,7 +303,8 @@ silex_status slx_section_parse(struct slx_block *b, size_t number, uint8_t *stre
 	if (st != SILEX_OK) {
 		slx_section_free(s);
 		if (st == SILEX_CORRUPT)
-			slx_err_wrap(err, "block %s: index of section %zu at offset %" PRIu64, b->info.name, number, e->offset + e->payload_size);
+			slx_err_wrap(err, "block %s: index of section %zu at offset %" PRIu64, b->info.name, number,
+				e->offset + e->payload_size);
 		return st;
 	}
 	*ret = s;
@@ -316,17 +323,15 @@ void slx_section_free(struct slx_section *s)
 
 /* ---- open and close ---- */
 
-static void destroy_section(void *value, struct slx_mem *m)
-{
-	slx_section_free(value);
-}
+static void destroy_section(void *value, struct slx_mem *m) { slx_section_free(value); }
 
 static silex_status read_section(struct slx_block *b, size_t number, struct slx_section **ret, silex_error *err)
 {
 	const struct slx_block_entry *e = &b->entries[number];
 	if (e->key_id)
-		return slx_err(err, SILEX_UNSUPPORTED, "block %s: section %zu is encrypted with key %u, which this version cannot read", b->info.name,
-			number, e->key_id);
+		return slx_err(err, SILEX_UNSUPPORTED,
+			"block %s: section %zu is encrypted with key %u, which this version cannot read", b->info.name, number,
+			e->key_id);
 	uint8_t *stream;
 	SLX_TRY(slx_block_read_stream(b, e->offset + e->payload_size, SLX_PAGE_INDEX, e->index_size, &stream, err));
 	return slx_section_parse(b, number, stream, slx_stream_file_size(e->index_size), ret, err);
@@ -397,14 +402,16 @@ static void destroy_page(void *value, struct slx_mem *m)
 }
 
 /* A payload page of the section, pinned. */
-static silex_status get_page(const struct slx_section *s, uint32_t number, struct slx_cache_entry **ret, silex_error *err)
+static silex_status get_page(
+	const struct slx_section *s, uint32_t number, struct slx_cache_entry **ret, silex_error *err)
 {
 	struct slx_block *b = s->block;
 	uint64_t offset = s->page_at[number];
 	struct slx_cache_key key = { b->object, 2 * offset };
 	struct slx_cache_entry *pin = slx_cache_get(b->cache, key);
 	if (!pin) {
-		size_t size = (size_t)(s->page_at[number + 1] - offset - SLX_ENVELOPE_SIZE), total = sizeof(struct page) + SLX_ENVELOPE_SIZE + size;
+		size_t size = (size_t)(s->page_at[number + 1] - offset - SLX_ENVELOPE_SIZE),
+			   total = sizeof(struct page) + SLX_ENVELOPE_SIZE + size;
 		struct page *p = slx_alloc(b->mem, SLX_MEM_CACHE, total);
 		if (!p)
 			return slx_err_oom(err);
@@ -423,7 +430,8 @@ static silex_status get_page(const struct slx_section *s, uint32_t number, struc
 }
 
 /* A chunk that spans pages, put together. */
-static silex_status copy_chunk(const struct slx_section *s, uint32_t page, size_t offset, struct slx_payload *to, silex_error *err)
+static silex_status copy_chunk(
+	const struct slx_section *s, uint32_t page, size_t offset, struct slx_payload *to, silex_error *err)
 {
 	for (size_t done = 0; done < to->copy_size; page++, offset = 0) {
 		struct slx_cache_entry *pin;

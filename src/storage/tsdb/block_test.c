@@ -190,8 +190,8 @@ static void test_many_tenants_are_small(void **state)
 	int64_t before = slx_mem_total(&f.mem);
 	struct slx_block *b = open_block(&f, info.name);
 	int64_t held = slx_mem_total(&f.mem) - before;
-	print_message("10,000 tenants x 10 series: %.1f MB, of it %.0f bytes a section beside samples; open: %.0f KB\n", (double)info.size / 1e6,
-		(double)(info.size - payload) / TENANTS, (double)held / 1e3);
+	print_message("10,000 tenants x 10 series: %.1f MB, of it %.0f bytes a section beside samples; open: %.0f KB\n",
+		(double)info.size / 1e6, (double)(info.size - payload) / TENANTS, (double)held / 1e3);
 	assert_true(info.size - payload < 20 * 1000 * 1000);
 	assert_true(held < 1500000);
 	slx_block_unref(b);
@@ -243,7 +243,8 @@ static void test_overhead_of_a_day(void **state)
 	OK(slx_block_writer_finish(w, &info, err));
 	slx_block_writer_free(w);
 	double overhead = (double)(info.size - payload) / (double)info.points;
-	print_message("1,000 series x 8,640 points: payload %.4f, the rest %.4f bytes/point\n", (double)payload / (double)info.points, overhead);
+	print_message("1,000 series x 8,640 points: payload %.4f, the rest %.4f bytes/point\n",
+		(double)payload / (double)info.points, overhead);
 	assert_true(overhead < 0.03);
 	free(s);
 	slx_buf_free(&out);
@@ -404,7 +405,8 @@ static void test_unknown_parts(void **state)
 	uint64_t size = b->entries[0].index_size;
 	for (uint8_t tag = 8; tag <= 9; tag++) { /* even: skipped; odd: refused */
 		uint8_t *stream;
-		OK(slx_block_read_stream(b, b->entries[0].offset + b->entries[0].payload_size, SLX_PAGE_INDEX, size, &stream, err));
+		OK(slx_block_read_stream(
+			b, b->entries[0].offset + b->entries[0].payload_size, SLX_PAGE_INDEX, size, &stream, err));
 		size_t cap = slx_stream_file_size(size);
 		assert_true(cap >= size + 5);
 		memcpy(stream + size, (uint8_t[]){ tag, 3, 'a', 'b', 'c' }, 5);
@@ -434,7 +436,8 @@ static void test_writer_refuses(void **state)
 	struct slx_buf out;
 	int objects = 0;
 	slx_buf_init(&out, &f.mem, SLX_MEM_OTHER, 1 << 20);
-	OK(slx_chunk_encode_cold(f.work, &f.codecs, SLX_KIND_INT64, (int64_t[]){ 5 }, (uint64_t[]){ 5 }, 1, &out, &meta, err));
+	OK(slx_chunk_encode_cold(
+		f.work, &f.codecs, SLX_KIND_INT64, (int64_t[]){ 5 }, (uint64_t[]){ 5 }, 1, &out, &meta, err));
 	model_labels(&s, &f.mem, "m{a=\"b\"}");
 	struct slx_labels l = { s.labels, s.labels_size };
 	struct slx_hash128 id = { 1, 2 };
@@ -463,9 +466,14 @@ static void test_writer_refuses(void **state)
 
 /* ---- memory ---- */
 
-struct countdown { long left; };
+struct countdown {
+	long left;
+};
 static void *count_alloc(void *ctx, size_t n) { return ((struct countdown *)ctx)->left-- > 0 ? malloc(n) : NULL; }
-static void *count_realloc(void *ctx, void *p, size_t old, size_t n) { return ((struct countdown *)ctx)->left-- > 0 ? realloc(p, n) : NULL; }
+static void *count_realloc(void *ctx, void *p, size_t old, size_t n)
+{
+	return ((struct countdown *)ctx)->left-- > 0 ? realloc(p, n) : NULL;
+}
 static void count_free(void *ctx, void *p, size_t n) { free(p); }
 
 static void test_out_of_memory_while_writing(void **state)
@@ -525,7 +533,10 @@ static void test_out_of_memory_while_reading(void **state)
 
 /* ---- inspect ---- */
 
-struct found { const char *words; int lines, hits; };
+struct found {
+	const char *words;
+	int lines, hits;
+};
 
 static bool look(void *arg, const char *line)
 {
@@ -542,7 +553,11 @@ static void test_inspect(void **state)
 	struct model_series *s = small_model(&f);
 	struct slx_block_info info = model_write(&f, s, 3);
 	struct slx_block *b = open_block(&f, info.name);
-	static const struct { int depth; const char *words; int lines, hits; } cases[] = {
+	static const struct {
+		int depth;
+		const char *words;
+		int lines, hits;
+	} cases[] = {
 		{ 0, "130 points", 4, 1 },
 		{ 1, "section 1: tenant two", 6, 1 },
 		{ 2, "m{host=\"a\"}", 6 + 3 + 2 * 4, 2 },

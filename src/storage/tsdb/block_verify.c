@@ -30,7 +30,9 @@ __attribute__((format(printf, 2, 3))) static void say(struct lines *l, const cha
 		l->stopped = !l->fn(l->arg, line);
 }
 
-struct span_text { char from[SLX_TIME_TEXT_SIZE], to[SLX_TIME_TEXT_SIZE]; };
+struct span_text {
+	char from[SLX_TIME_TEXT_SIZE], to[SLX_TIME_TEXT_SIZE];
+};
 
 static struct span_text span_text(int64_t from, int64_t to)
 {
@@ -53,7 +55,8 @@ struct walk {
 	uint64_t *bits;
 };
 
-static silex_status walk_begin(struct walk *w, struct slx_block *b, const struct slx_codec_choice *c, slx_fault_fn fn, void *arg, silex_error *err)
+static silex_status walk_begin(
+	struct walk *w, struct slx_block *b, const struct slx_codec_choice *c, slx_fault_fn fn, void *arg, silex_error *err)
 {
 	*w = (struct walk){ .b = b, .codecs = c, .lines = { .fn = fn, .arg = arg } };
 	slx_buf_init(&w->labels, b->mem, SLX_MEM_QUERY, SIZE_MAX);
@@ -105,16 +108,18 @@ static silex_status verify_series(struct walk *w, const struct slx_section *s, u
 	const char *block = w->b->info.name;
 	SLX_TRY(name_series(w, s, ordinal, err));
 	struct slx_str tenant = slx_block_section_tenant(w->b, s->number);
-	if (!slx_hash128_eq(slx_series_id(tenant, (struct slx_labels){ w->labels.p, w->labels.n }), slx_section_id(s, ordinal)))
-		say(&w->lines, "block %s: section %u: series %u %s: its identity is not that of its labels", block, s->number, ordinal,
-			(const char *)w->text.p);
+	if (!slx_hash128_eq(
+			slx_series_id(tenant, (struct slx_labels){ w->labels.p, w->labels.n }), slx_section_id(s, ordinal)))
+		say(&w->lines, "block %s: section %u: series %u %s: its identity is not that of its labels", block, s->number,
+			ordinal, (const char *)w->text.p);
 	uint32_t first, n;
 	slx_section_chunks(s, ordinal, &first, &n);
 	for (uint32_t k = first; k < first + n && !w->lines.stopped; k++) {
 		silex_error why;
 		silex_status st = verify_chunk(w, s, k, &why);
 		if (is_fault(st))
-			say(&w->lines, "block %s: section %u: chunk %u of %s: %s", block, s->number, k, (const char *)w->text.p, why.message);
+			say(&w->lines, "block %s: section %u: chunk %u of %s: %s", block, s->number, k, (const char *)w->text.p,
+				why.message);
 		else if (st != SILEX_OK)
 			return slx_err(err, st, "%s", why.message);
 	}
@@ -128,8 +133,8 @@ static silex_status verify_section(struct walk *w, size_t number, uint64_t *page
 	silex_status st = slx_section_open(w->b, number, &s, &why);
 	if (is_fault(st)) {
 		struct slx_str tenant = slx_block_section_tenant(w->b, number);
-		say(&w->lines, "%s (section %zu of tenant %.*s, %u series, cannot be read)", why.message, number, (int)tenant.n, tenant.p,
-			w->b->entries[number].series);
+		say(&w->lines, "%s (section %zu of tenant %.*s, %u series, cannot be read)", why.message, number, (int)tenant.n,
+			tenant.p, w->b->entries[number].series);
 		return SILEX_OK;
 	}
 	if (st != SILEX_OK)
@@ -153,10 +158,12 @@ static silex_status verify_frame(struct walk *w, silex_error *err)
 	struct slx_block *b = w->b, *again;
 	uint8_t header[SLX_BLOCK_HEADER_SIZE];
 	silex_error why;
-	silex_status st = slx_block_read_page(b, 0, SLX_PAGE_HEADER, SLX_BLOCK_HEADER_SIZE - SLX_ENVELOPE_SIZE, header, &why);
+	silex_status st =
+		slx_block_read_page(b, 0, SLX_PAGE_HEADER, SLX_BLOCK_HEADER_SIZE - SLX_ENVELOPE_SIZE, header, &why);
 	if (st == SILEX_OK) {
 		const uint8_t *data = header + SLX_ENVELOPE_SIZE;
-		if (memcmp(data, SLX_BLOCK_MAGIC, 8) != 0 || slx_load32(data + 8) != SLX_BLOCK_FORMAT || slx_load64(data + 12) != b->id)
+		if (memcmp(data, SLX_BLOCK_MAGIC, 8) != 0 || slx_load32(data + 8) != SLX_BLOCK_FORMAT ||
+			slx_load64(data + 12) != b->id)
 			say(&w->lines, "block %s: its header page is that of another file", b->info.name);
 		st = slx_block_open(b->store, b->info.name, b->cache, b->mem, &again, &why);
 	}
@@ -169,8 +176,8 @@ static silex_status verify_frame(struct walk *w, silex_error *err)
 	return SILEX_OK;
 }
 
-silex_status slx_block_verify(struct slx_block *b, const struct slx_codec_choice *c, slx_fault_fn fault, void *arg, uint64_t *ret_pages,
-	uint64_t *ret_points, silex_error *err)
+silex_status slx_block_verify(struct slx_block *b, const struct slx_codec_choice *c, slx_fault_fn fault, void *arg,
+	uint64_t *ret_pages, uint64_t *ret_points, silex_error *err)
 {
 	struct walk w;
 	uint64_t pages = 2 + stream_pages(b->info.size - SLX_BLOCK_FOOTER_SIZE - b->directory);
@@ -183,7 +190,8 @@ silex_status slx_block_verify(struct slx_block *b, const struct slx_codec_choice
 		st = verify_section(&w, i, &pages, err);
 	}
 	if (st == SILEX_OK && !w.lines.n && w.points != b->info.points)
-		say(&w.lines, "block %s: its directory says %" PRIu64 " points, its chunks hold %" PRIu64, b->info.name, b->info.points, w.points);
+		say(&w.lines, "block %s: its directory says %" PRIu64 " points, its chunks hold %" PRIu64, b->info.name,
+			b->info.points, w.points);
 	walk_end(&w);
 	if (st != SILEX_OK)
 		return st;
@@ -202,11 +210,12 @@ static void inspect_info(struct walk *w)
 	slx_time_format(f->window_start, start);
 	say(&w->lines, "block %s: format %d, %" PRIu64 " bytes, %.3f bytes/point", f->name, SLX_BLOCK_FORMAT, f->size,
 		(double)f->size / (double)f->points);
-	say(&w->lines, "  level %u, window from %s, samples from %s to %s", f->level, f->window_start == SLX_TIME_MIN ? "the beginning" : start,
-		t.from, t.to);
-	say(&w->lines, "  %" PRIu64 " points, %" PRIu64 " chunks, %" PRIu64 " series, %" PRIu64 " sections", f->points, f->chunks, f->series,
-		f->sections);
-	say(&w->lines, "  versions %" PRIu64 " to %" PRIu64 ", tombstones applied up to %" PRIu64, f->vmin, f->vmax, f->floor);
+	say(&w->lines, "  level %u, window from %s, samples from %s to %s", f->level,
+		f->window_start == SLX_TIME_MIN ? "the beginning" : start, t.from, t.to);
+	say(&w->lines, "  %" PRIu64 " points, %" PRIu64 " chunks, %" PRIu64 " series, %" PRIu64 " sections", f->points,
+		f->chunks, f->series, f->sections);
+	say(&w->lines, "  versions %" PRIu64 " to %" PRIu64 ", tombstones applied up to %" PRIu64, f->vmin, f->vmax,
+		f->floor);
 }
 
 static void inspect_entry(struct walk *w, size_t number)
@@ -214,7 +223,9 @@ static void inspect_entry(struct walk *w, size_t number)
 	const struct slx_block_entry *e = &w->b->entries[number];
 	struct slx_str tenant = slx_block_section_tenant(w->b, number);
 	struct span_text t = span_text(e->tmin, e->tmax);
-	say(&w->lines, "section %zu: tenant %.*s, %u series, %u chunks, %s to %s, at offset %" PRIu64 ": %" PRIu64 " bytes of pages, index %u bytes",
+	say(&w->lines,
+		"section %zu: tenant %.*s, %u series, %u chunks, %s to %s, at offset %" PRIu64 ": %" PRIu64
+		" bytes of pages, index %u bytes",
 		number, (int)tenant.n, tenant.p, e->series, e->chunks, t.from, t.to, e->offset, e->payload_size, e->index_size);
 }
 
@@ -247,8 +258,9 @@ static void inspect_stats(struct walk *w, const struct slx_chunk_meta *m)
 	format_double(s->max, max);
 	format_double(s->sum + s->comp, sum);
 	format_double(s->increase, increase);
-	say(&w->lines, "    count %u, first %s, last %s, min %s, max %s, sum %s, increase %s, resets %u%s%s", s->count, first, last, min, max, sum,
-		increase, s->resets, m->flags & SLX_CHUNK_HAS_NAN ? ", has NaN" : "", m->flags & SLX_CHUNK_INEXACT ? ", inexact" : "");
+	say(&w->lines, "    count %u, first %s, last %s, min %s, max %s, sum %s, increase %s, resets %u%s%s", s->count,
+		first, last, min, max, sum, increase, s->resets, m->flags & SLX_CHUNK_HAS_NAN ? ", has NaN" : "",
+		m->flags & SLX_CHUNK_INEXACT ? ", inexact" : "");
 }
 
 static void inspect_samples(struct walk *w, const struct slx_chunk_meta *m, size_t n)
@@ -261,7 +273,8 @@ static void inspect_samples(struct walk *w, const struct slx_chunk_meta *m, size
 	}
 }
 
-static silex_status inspect_chunk(struct walk *w, const struct slx_section *s, uint32_t chunk, int depth, silex_error *err)
+static silex_status inspect_chunk(
+	struct walk *w, const struct slx_section *s, uint32_t chunk, int depth, silex_error *err)
 {
 	struct slx_chunk_meta m;
 	struct slx_payload payload;
@@ -275,7 +288,8 @@ static silex_status inspect_chunk(struct walk *w, const struct slx_section *s, u
 		st = slx_chunk_decode(w->work, w->codecs, &m, payload.bytes, SLX_TIME_ALL, w->ts, w->bits, &n, err);
 	slx_payload_release(&payload);
 	struct span_text t = span_text(m.tmin, m.tmax);
-	say(&w->lines, "  chunk %u: %s, %s, %u samples, %s to %s, %u bytes", chunk, slx_kind_name(m.kind), codec, m.n, t.from, t.to, m.size);
+	say(&w->lines, "  chunk %u: %s, %s, %u samples, %s to %s, %u bytes", chunk, slx_kind_name(m.kind), codec, m.n,
+		t.from, t.to, m.size);
 	inspect_stats(w, &m);
 	if (st == SILEX_OK)
 		inspect_samples(w, &m, n);
@@ -311,7 +325,8 @@ static silex_status inspect_section(struct walk *w, size_t number, int depth, si
 	return st;
 }
 
-silex_status slx_block_inspect(struct slx_block *b, const struct slx_codec_choice *c, int depth, slx_fault_fn line, void *arg, silex_error *err)
+silex_status slx_block_inspect(
+	struct slx_block *b, const struct slx_codec_choice *c, int depth, slx_fault_fn line, void *arg, silex_error *err)
 {
 	struct walk w;
 	silex_status st = walk_begin(&w, b, c, line, arg, err);

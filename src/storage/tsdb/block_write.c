@@ -34,10 +34,10 @@ struct slx_block_writer {
 	struct slx_block_info info;
 	uint8_t id[16];
 
-	struct series_name *series;  /* begun by the caller; NULL before the first */
-	struct series_name *before;  /* the last one that has chunks; NULL before the first */
+	struct series_name *series; /* begun by the caller; NULL before the first */
+	struct series_name *before; /* the last one that has chunks; NULL before the first */
 	struct series_name names[2];
-	bool series_open;            /* `series` has chunks */
+	bool series_open; /* `series` has chunks */
 
 	/* The section under way; empty between sections. */
 	struct slx_labelindex_builder *labels;
@@ -51,25 +51,31 @@ struct slx_block_writer {
 	struct slx_packing packing;
 	uint8_t page[SLX_PAGE_DATA];
 
-	struct slx_buf index;     /* stream of a section, then of the directory */
-	struct slx_buf part;      /* scratch: one part of it */
-	struct slx_buf column;    /* scratch: one column of it */
-	struct slx_buf directory; /* the SECTIONS part so far */
+	struct slx_buf index;        /* stream of a section, then of the directory */
+	struct slx_buf part;         /* scratch: one part of it */
+	struct slx_buf column;       /* scratch: one column of it */
+	struct slx_buf directory;    /* the SECTIONS part so far */
 	struct slx_block_entry last; /* directory line before; its name is in last_tenant */
 	char last_tenant[SLX_TENANT_SIZE_MAX];
 };
 
-silex_status slx_block_writer_new(struct slx_store *store, struct slx_mem *m, const silex_random *rnd, const struct slx_block_info *spec,
-	struct slx_block_writer **ret, silex_error *err)
+silex_status slx_block_writer_new(struct slx_store *store, struct slx_mem *m, const silex_random *rnd,
+	const struct slx_block_info *spec, struct slx_block_writer **ret, silex_error *err)
 {
 	struct slx_block_writer *w = slx_calloc(m, SLX_MEM_OTHER, sizeof *w);
 	if (!w)
 		return slx_err_oom(err);
 	w->store = store;
 	w->mem = m;
-	w->info = (struct slx_block_info){ .level = spec->level, .window_start = spec->window_start, .vmin = spec->vmin, .vmax = spec->vmax,
-		.floor = spec->floor, .tmin = INT64_MAX, .tmax = INT64_MIN };
-	struct slx_buf *bufs[] = { &w->names[0].labels, &w->names[1].labels, &w->ids, &w->counts, &w->metas, &w->index, &w->part, &w->column, &w->directory };
+	w->info = (struct slx_block_info){ .level = spec->level,
+		.window_start = spec->window_start,
+		.vmin = spec->vmin,
+		.vmax = spec->vmax,
+		.floor = spec->floor,
+		.tmin = INT64_MAX,
+		.tmax = INT64_MIN };
+	struct slx_buf *bufs[] = { &w->names[0].labels, &w->names[1].labels, &w->ids, &w->counts, &w->metas, &w->index,
+		&w->part, &w->column, &w->directory };
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
 		slx_buf_init(bufs[i], m, SLX_MEM_OTHER, BUF_MAX);
 	silex_status st = slx_labelindex_builder_new(m, &w->labels, err);
@@ -92,7 +98,8 @@ void slx_block_writer_free(struct slx_block_writer *w)
 		return;
 	slx_store_abort(w->out);
 	slx_labelindex_builder_free(w->labels);
-	struct slx_buf *bufs[] = { &w->names[0].labels, &w->names[1].labels, &w->ids, &w->counts, &w->metas, &w->index, &w->part, &w->column, &w->directory };
+	struct slx_buf *bufs[] = { &w->names[0].labels, &w->names[1].labels, &w->ids, &w->counts, &w->metas, &w->index,
+		&w->part, &w->column, &w->directory };
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
 		slx_buf_free(bufs[i]);
 	slx_free(w->mem, SLX_MEM_OTHER, w, sizeof *w);
@@ -100,16 +107,22 @@ void slx_block_writer_free(struct slx_block_writer *w)
 
 /* ---- pages ---- */
 
-static silex_status put_page(struct slx_block_writer *w, enum slx_page_kind kind, const uint8_t *data, size_t n, silex_error *err)
+static silex_status put_page(
+	struct slx_block_writer *w, enum slx_page_kind kind, const uint8_t *data, size_t n, silex_error *err)
 {
-	struct slx_envelope e = { .length = (uint32_t)n, .kind = (uint8_t)kind, .format = SLX_BLOCK_FORMAT, .seq = w->out->size, .version = slx_load64(w->id) };
+	struct slx_envelope e = { .length = (uint32_t)n,
+		.kind = (uint8_t)kind,
+		.format = SLX_BLOCK_FORMAT,
+		.seq = w->out->size,
+		.version = slx_load64(w->id) };
 	uint8_t header[SLX_ENVELOPE_SIZE];
 	slx_envelope_encode(&e, slx_crc32c(0, data, n), header);
 	SLX_TRY(slx_store_append(w->out, header, sizeof header, err));
 	return slx_store_append(w->out, data, n, err);
 }
 
-static silex_status put_stream(struct slx_block_writer *w, enum slx_page_kind kind, const struct slx_buf *stream, silex_error *err)
+static silex_status put_stream(
+	struct slx_block_writer *w, enum slx_page_kind kind, const struct slx_buf *stream, silex_error *err)
 {
 	for (size_t at = 0; at < stream->n; at += SLX_PAGE_DATA) {
 		size_t n = stream->n - at < SLX_PAGE_DATA ? stream->n - at : SLX_PAGE_DATA;
@@ -156,7 +169,8 @@ static silex_status put_chunk(struct slx_block_writer *w, const uint8_t *bytes, 
 
 /* ---- a section's index ---- */
 
-static int64_t int_column(enum slx_chunk_column column, const struct slx_chunk_meta *m, const struct slx_chunk_meta *before, int64_t section_tmin)
+static int64_t int_column(enum slx_chunk_column column, const struct slx_chunk_meta *m,
+	const struct slx_chunk_meta *before, int64_t section_tmin)
 {
 	switch (column) {
 	case SLX_COLUMN_SAMPLES:
@@ -211,7 +225,8 @@ static void put_chunk_columns(struct slx_block_writer *w, uint64_t *scratch)
 		for (size_t s = 0; s < series; s++) {
 			for (int64_t k = 0; k < counts[s]; k++, n++) {
 				const struct slx_chunk_meta *before = k ? &metas[n - 1] : NULL;
-				scratch[n] = column < SLX_COLUMN_FIRST ? (uint64_t)int_column(column, &metas[n], before, w->section_tmin)
+				scratch[n] = column < SLX_COLUMN_FIRST
+					? (uint64_t)int_column(column, &metas[n], before, w->section_tmin)
 					: slx_f64_bits(double_column(column, &metas[n]));
 			}
 		}
@@ -276,8 +291,11 @@ static silex_status end_section(struct slx_block_writer *w, silex_error *err)
 		return SILEX_OK;
 	SLX_TRY(close_payload_page(w, w->packing.used, err));
 	struct slx_block_entry e = {
-		.payload_size = w->out->size - w->section_offset, .tmin = w->section_tmin, .tmax = w->section_tmax,
-		.series = (uint32_t)(w->counts.n / sizeof(int64_t)), .chunks = (uint32_t)(w->metas.n / sizeof(struct slx_chunk_meta)),
+		.payload_size = w->out->size - w->section_offset,
+		.tmin = w->section_tmin,
+		.tmax = w->section_tmax,
+		.series = (uint32_t)(w->counts.n / sizeof(int64_t)),
+		.chunks = (uint32_t)(w->metas.n / sizeof(struct slx_chunk_meta)),
 	};
 	SLX_TRY(build_index(w, err));
 	e.index_size = (uint32_t)w->index.n;
@@ -307,7 +325,8 @@ static int compare_names(const struct series_name *a, struct slx_str tenant, str
 	return c ? c : slx_labels_cmp((struct slx_labels){ a->labels.p, a->labels.n }, labels);
 }
 
-silex_status slx_block_writer_series(struct slx_block_writer *w, struct slx_str tenant, struct slx_labels labels, struct slx_hash128 id, silex_error *err)
+silex_status slx_block_writer_series(struct slx_block_writer *w, struct slx_str tenant, struct slx_labels labels,
+	struct slx_hash128 id, silex_error *err)
 {
 	SLX_TRY(slx_tenant_check(tenant, err));
 	if (w->series_open) {
@@ -341,7 +360,9 @@ static silex_status begin_series(struct slx_block_writer *w, silex_error *err)
 	struct series_name *s = w->series;
 	if (!w->out)
 		SLX_TRY(begin_block(w, err));
-	bool other = w->before && !slx_str_eq((struct slx_str){ s->tenant, s->tenant_size }, (struct slx_str){ w->before->tenant, w->before->tenant_size });
+	bool other = w->before &&
+		!slx_str_eq((struct slx_str){ s->tenant, s->tenant_size },
+			(struct slx_str){ w->before->tenant, w->before->tenant_size });
 	if (other || w->counts.n / sizeof(int64_t) >= SLX_SECTION_SERIES_MAX || w->index_estimate >= INDEX_BYTES)
 		SLX_TRY(end_section(w, err));
 	if (!w->metas.n) {
@@ -360,12 +381,15 @@ static silex_status begin_series(struct slx_block_writer *w, silex_error *err)
 	return w->ids.failed || w->counts.failed ? slx_err_oom(err) : SILEX_OK;
 }
 
-silex_status slx_block_writer_chunk(struct slx_block_writer *w, const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err)
+silex_status slx_block_writer_chunk(
+	struct slx_block_writer *w, const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err)
 {
 	if (!w->series)
 		return slx_err(err, SILEX_INVALID, "a chunk before the first series");
-	if (meta->n < 1 || meta->n > SLX_CHUNK_MAX || !meta->size || meta->size > SLX_CHUNK_SIZE_MAX || meta->tmin > meta->tmax)
-		return slx_err(err, SILEX_INVALID, "a chunk of %u samples in %u bytes cannot go into a block", meta->n, meta->size);
+	if (meta->n < 1 || meta->n > SLX_CHUNK_MAX || !meta->size || meta->size > SLX_CHUNK_SIZE_MAX ||
+		meta->tmin > meta->tmax)
+		return slx_err(
+			err, SILEX_INVALID, "a chunk of %u samples in %u bytes cannot go into a block", meta->n, meta->size);
 	if (!w->series_open)
 		SLX_TRY(begin_series(w, err));
 	int64_t *count = (int64_t *)(void *)(w->counts.p + w->counts.n) - 1; /* of this series' chunks */
@@ -373,7 +397,8 @@ silex_status slx_block_writer_chunk(struct slx_block_writer *w, const struct slx
 	if (*count && meta->tmin <= metas[w->metas.n / sizeof *meta - 1].tmax)
 		return slx_err(err, SILEX_INVALID, "chunks of a series must ascend without overlap");
 	if (w->metas.n / sizeof *meta >= SLX_SECTION_CHUNKS_MAX)
-		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "a series of more than %d chunks in one block", SLX_SECTION_CHUNKS_MAX);
+		return slx_err(
+			err, SILEX_RESOURCE_EXHAUSTED, "a series of more than %d chunks in one block", SLX_SECTION_CHUNKS_MAX);
 	SLX_TRY(put_chunk(w, bytes, meta->size, err));
 	slx_buf_put(&w->metas, meta, sizeof *meta);
 	if (w->metas.failed)
@@ -393,8 +418,8 @@ static silex_status build_directory(struct slx_block_writer *w, silex_error *err
 	const struct slx_block_info *f = &w->info;
 	slx_buf_reset(&w->index);
 	slx_buf_reset(&w->part);
-	const uint64_t fields[] = { f->level, slx_zigzag(f->window_start), slx_zigzag(f->tmin), slx_zigzag(f->tmax), f->vmin, f->vmax, f->floor,
-		f->points, f->chunks, f->series, f->sections };
+	const uint64_t fields[] = { f->level, slx_zigzag(f->window_start), slx_zigzag(f->tmin), slx_zigzag(f->tmax),
+		f->vmin, f->vmax, f->floor, f->points, f->chunks, f->series, f->sections };
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		slx_buf_varint(&w->part, fields[i]);
 	SLX_TRY(put_part(w, SLX_DIRECTORY_INFO, err));

@@ -33,8 +33,8 @@ static void expect_series(FILE *from, const struct model_series *s)
 	struct slx_label label;
 	struct slx_labels_iter it = slx_labels_iter((struct slx_labels){ s->labels, s->labels_size });
 	for (bool first = true; slx_labels_next(&it, &label); first = false)
-		n += snprintf(name + n, sizeof name - (size_t)n, "%s%.*s=\"%.*s\"", first ? "" : ",", (int)label.name.n, label.name.p,
-			(int)label.value.n, label.value.p);
+		n += snprintf(name + n, sizeof name - (size_t)n, "%s%.*s=\"%.*s\"", first ? "" : ",", (int)label.name.n,
+			label.name.p, (int)label.value.n, label.value.p);
 	snprintf(name + n, sizeof name - (size_t)n, "}");
 	for (size_t k = 0; k < s->n; k++) {
 		const struct model_chunk *c = &s->chunks[k];
@@ -71,11 +71,12 @@ static void check_block(struct fixture *f, const struct model_series *s, size_t 
 /* Random series under each codec that the reader knows. */
 static void test_random_blocks(void **state)
 {
-	static const int codecs[] = { -1, SLX_CODEC_SX, SLX_CODEC_RAW };
-	for (size_t i = 0; i < 3; i++) {
+	static const struct slx_codec_choice codecs[] = { { .codec = -1 }, { .codec = SLX_CODEC_SX },
+		{ .codec = SLX_CODEC_RAW }, { .codec = -1, .wrap = SLX_WRAP_LZ4 } };
+	for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++) {
 		struct fixture f;
 		fixture_begin(&f, 40 + i);
-		f.codecs.codec = codecs[i];
+		f.codecs = codecs[i];
 		struct model_series *s = model_new(&f, 60, 4, 400);
 		check_block(&f, s, 60);
 		model_free(s, 60);
@@ -100,7 +101,8 @@ static void test_long_chunks(void **state)
 		model_chunk(&f, c, i == 1 ? SLX_KIND_INT64 : SLX_KIND_FLOAT64, 3000 + 100 * i, 0);
 		double v = 50;
 		for (size_t k = 0; k < c->n; k++) {
-			c->ts[k] = INT64_C(1700000000) * SLX_SECOND - 20 * SLX_YEAR * (i == 2) * 3 + (int64_t)k * steps[i] + (i == 4 ? (int64_t)below(&f, 9) * SLX_MS : 0);
+			c->ts[k] = INT64_C(1700000000) * SLX_SECOND - 20 * SLX_YEAR * (i == 2) * 3 + (int64_t)k * steps[i] +
+				(i == 4 ? (int64_t)below(&f, 9) * SLX_MS : 0);
 			v += (double)below(&f, 3) - 1;
 			double odd = k % 3 ? 0.1 * (double)(k % 7) + 1e-17 : 98.6; /* few distinct values: a dictionary */
 			c->bits[k] = i == 1 ? (uint64_t)(int64_t)(v * 1e6) : slx_f64_bits(i == 0 ? v : i == 3 ? odd : v / 100);

@@ -52,7 +52,10 @@ static uint64_t hash_key(struct slx_cache_key key)
 }
 
 static struct shard *shard_of(struct slx_cache *c, uint64_t hash) { return &c->shards[hash % SHARDS]; }
-static struct slx_cache_entry **bucket_of(struct shard *s, uint64_t hash) { return &s->buckets[hash / SHARDS % s->n_buckets]; }
+static struct slx_cache_entry **bucket_of(struct shard *s, uint64_t hash)
+{
+	return &s->buckets[hash / SHARDS % s->n_buckets];
+}
 static bool key_eq(struct slx_cache_key a, struct slx_cache_key b) { return a.object == b.object && a.item == b.item; }
 
 silex_status slx_cache_new(struct slx_mem *m, size_t limit_bytes, struct slx_cache **ret, silex_error *err)
@@ -230,7 +233,8 @@ struct slx_cache_entry *slx_cache_get(struct slx_cache *c, struct slx_cache_key 
 	return e;
 }
 
-struct slx_cache_entry *slx_cache_put(struct slx_cache *c, struct slx_cache_key key, void *value, size_t bytes, void (*destroy)(void *value, struct slx_mem *m))
+struct slx_cache_entry *slx_cache_put(struct slx_cache *c, struct slx_cache_key key, void *value, size_t bytes,
+	void (*destroy)(void *value, struct slx_mem *m))
 {
 	struct slx_cache_entry *mine = slx_alloc(c->mem, SLX_MEM_CACHE, sizeof *mine);
 	if (!mine) {

@@ -25,7 +25,8 @@ struct slx_cache_entry *slx_cache_get(struct slx_cache *c, struct slx_cache_key 
 /* Puts `value` (bytes of memory it holds, `destroy` frees it) and returns it pinned. When another thread was faster,
  * destroys this one and returns the other's. Evicts; pinned entries may take it beyond the limit for a while.
  * NULL when out of memory: value is destroyed then. */
-struct slx_cache_entry *slx_cache_put(struct slx_cache *c, struct slx_cache_key key, void *value, size_t bytes, void (*destroy)(void *value, struct slx_mem *m));
+struct slx_cache_entry *slx_cache_put(struct slx_cache *c, struct slx_cache_key key, void *value, size_t bytes,
+	void (*destroy)(void *value, struct slx_mem *m));
 void *slx_cache_value(struct slx_cache_entry *e);
 void slx_cache_unpin(struct slx_cache *c, struct slx_cache_entry *e);
 void slx_cache_drop_object(struct slx_cache *c, uint64_t object); /* evicts what is unpinned, the rest when unpinned */

@@ -36,7 +36,9 @@ static struct slx_cache *new_cache(struct slx_mem *m, size_t limit)
 
 static void put(struct slx_cache *c, struct slx_mem *m, uint64_t object, uint64_t item, size_t bytes)
 {
-	slx_cache_unpin(c, slx_cache_put(c, (struct slx_cache_key){ object, item }, value_new(m, object * 1000000 + item), bytes, value_destroy));
+	slx_cache_unpin(c,
+		slx_cache_put(
+			c, (struct slx_cache_key){ object, item }, value_new(m, object * 1000000 + item), bytes, value_destroy));
 }
 
 static bool has(struct slx_cache *c, uint64_t object, uint64_t item)
@@ -80,7 +82,8 @@ static void test_eviction(void **state)
 {
 	struct slx_mem m;
 	struct slx_cache *c = new_cache(&m, 100000);
-	struct slx_cache_entry *pinned = slx_cache_put(c, (struct slx_cache_key){ 9, 9 }, value_new(&m, 9000009), 50000, value_destroy);
+	struct slx_cache_entry *pinned =
+		slx_cache_put(c, (struct slx_cache_key){ 9, 9 }, value_new(&m, 9000009), 50000, value_destroy);
 	for (uint64_t i = 0; i < 1000; i++) {
 		put(c, &m, 1, i, 1000);
 		assert_true(has(c, 9, 9)); /* used ones and pinned ones stay */
@@ -94,7 +97,8 @@ static void test_eviction(void **state)
 	assert_int_equal(alive, 0);
 	assert_int_equal(slx_cache_bytes(c), 0);
 	/* Larger than the limit: its maker may still use it. */
-	struct slx_cache_entry *e = slx_cache_put(c, (struct slx_cache_key){ 1, 1 }, value_new(&m, 1000001), 1 << 20, value_destroy);
+	struct slx_cache_entry *e =
+		slx_cache_put(c, (struct slx_cache_key){ 1, 1 }, value_new(&m, 1000001), 1 << 20, value_destroy);
 	assert_int_equal(*(uint64_t *)slx_cache_value(e), 1000001);
 	slx_cache_unpin(c, e);
 	finish(c, &m);
@@ -135,7 +139,11 @@ static void test_drop_object(void **state)
 	finish(c, &m);
 }
 
-struct shared { struct slx_cache *c; struct slx_mem *m; uint64_t seed; };
+struct shared {
+	struct slx_cache *c;
+	struct slx_mem *m;
+	uint64_t seed;
+};
 
 static void *hammer(void *arg)
 {
@@ -145,7 +153,8 @@ static void *hammer(void *arg)
 		struct slx_cache_key key = { 1 + slx_rng_next(&rng) % 3, slx_rng_next(&rng) % 200 };
 		struct slx_cache_entry *e = slx_cache_get(s->c, key);
 		if (!e)
-			e = slx_cache_put(s->c, key, value_new(s->m, key.object * 1000000 + key.item), 100 + key.item, value_destroy);
+			e = slx_cache_put(
+				s->c, key, value_new(s->m, key.object * 1000000 + key.item), 100 + key.item, value_destroy);
 		if (*(uint64_t *)slx_cache_value(e) != key.object * 1000000 + key.item)
 			abort();
 		slx_cache_unpin(s->c, e);
@@ -174,8 +183,11 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_get_and_put), cmocka_unit_test(test_eviction), cmocka_unit_test(test_a_used_entry_outlives_unused_ones),
-		cmocka_unit_test(test_drop_object), cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_get_and_put),
+		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_a_used_entry_outlives_unused_ones),
+		cmocka_unit_test(test_drop_object),
+		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

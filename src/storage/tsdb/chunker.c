@@ -9,7 +9,7 @@
 enum {
 	CHUNK_MIN = SLX_CHUNK_MAX / 2,
 	GATHER_MAX = SLX_CHUNK_MAX + CHUNK_MIN, /* from here on a full chunk is cut off */
-	CRUMB = 1024, /* fewer gathered samples than this are not closed for a chunk to copy */
+	CRUMB = 1024,                           /* fewer gathered samples than this are not closed for a chunk to copy */
 	ROOM = GATHER_MAX + SLX_CHUNK_MAX,
 };
 
@@ -30,7 +30,8 @@ struct slx_chunker {
 	uint64_t bits[ROOM];
 };
 
-silex_status slx_chunker_new(struct slx_mem *m, const struct slx_codec_choice *c, struct slx_chunker **ret, silex_error *err)
+silex_status slx_chunker_new(
+	struct slx_mem *m, const struct slx_codec_choice *c, struct slx_chunker **ret, silex_error *err)
 {
 	struct slx_chunker *k = slx_alloc(m, SLX_MEM_OTHER, sizeof *k);
 	if (!k)
@@ -94,7 +95,8 @@ static silex_status put_all(struct slx_chunker *k, struct slx_block_writer *w, s
 }
 
 /* Adds a decoded run to what is gathered. */
-static silex_status gather(struct slx_chunker *k, const struct slx_run *run, struct slx_block_writer *w, silex_error *err)
+static silex_status gather(
+	struct slx_chunker *k, const struct slx_run *run, struct slx_block_writer *w, silex_error *err)
 {
 	if (k->n && k->kind != run->kind)
 		SLX_TRY(put_all(k, w, err));
@@ -107,7 +109,8 @@ static silex_status gather(struct slx_chunker *k, const struct slx_run *run, str
 	return SILEX_OK;
 }
 
-static silex_status copy_run(struct slx_chunker *k, struct slx_scan *scan, const struct slx_run *run, struct slx_block_writer *w, silex_error *err)
+static silex_status copy_run(struct slx_chunker *k, struct slx_scan *scan, const struct slx_run *run,
+	struct slx_block_writer *w, silex_error *err)
 {
 	const uint8_t *bytes;
 	k->only_valid = false;
@@ -128,8 +131,8 @@ static silex_status keep_only(struct slx_chunker *k, struct slx_scan *scan, cons
 	return SILEX_OK;
 }
 
-static silex_status put_run(struct slx_chunker *k, struct slx_scan *scan, struct slx_run *run, struct slx_block_writer *w, bool first, bool recode,
-	silex_error *err)
+static silex_status put_run(struct slx_chunker *k, struct slx_scan *scan, struct slx_run *run,
+	struct slx_block_writer *w, bool first, bool recode, silex_error *err)
 {
 	bool may_copy = run->whole && !recode && slx_chunk_is_wanted(&k->codecs, &run->meta);
 	if (may_copy && run->n >= CHUNK_MIN && (k->n == 0 || k->n >= CRUMB || k->kind != run->kind))
@@ -143,7 +146,8 @@ static silex_status put_run(struct slx_chunker *k, struct slx_scan *scan, struct
 	return gather(k, run, w, err);
 }
 
-silex_status slx_chunker_series(struct slx_chunker *k, struct slx_scan *scan, struct slx_block_writer *w, bool recode, uint64_t *ret_points, silex_error *err)
+silex_status slx_chunker_series(struct slx_chunker *k, struct slx_scan *scan, struct slx_block_writer *w, bool recode,
+	uint64_t *ret_points, silex_error *err)
 {
 	uint64_t points = 0;
 	k->n = 0;

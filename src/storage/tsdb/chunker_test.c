@@ -117,15 +117,23 @@ static void samples_free(struct samples *s)
 
 static void test_gathers(void **state)
 {
-	static const struct { size_t n, chunks, first; } cases[] = {
-		{ 1, 1, 1 }, { 8192, 1, 8192 }, { 8640, 2, 4320 }, { 12287, 2, 6120 }, { 12288, 2, 7920 }, { 50000, 7, 7920 },
+	static const struct {
+		size_t n, chunks, first;
+	} cases[] = {
+		{ 1, 1, 1 },
+		{ 8192, 1, 8192 },
+		{ 8640, 2, 4320 },
+		{ 12287, 2, 6120 },
+		{ 12288, 2, 7920 },
+		{ 50000, 7, 7920 },
 	};
 	struct rig r;
 	rig_begin(&r, 3);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint32_t sizes[64];
 		struct slx_part parts[64];
-		struct samples s = samples_new(&r, SLX_KIND_FLOAT64, cases[i].n, INT64_C(1700006400) * SLX_SECOND, 10 * SLX_SECOND);
+		struct samples s =
+			samples_new(&r, SLX_KIND_FLOAT64, cases[i].n, INT64_C(1700006400) * SLX_SECOND, 10 * SLX_SECOND);
 		size_t n_parts = 0;
 		for (size_t at = 0, n; at < s.n; at += n) { /* in runs of odd sizes */
 			n = s.n - at < 1777 ? s.n - at : 1777;
@@ -253,7 +261,9 @@ static void test_copies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gathers), cmocka_unit_test(test_kinds_part_chunks), cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_gathers),
+		cmocka_unit_test(test_kinds_part_chunks),
+		cmocka_unit_test(test_copies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
