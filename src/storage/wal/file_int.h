@@ -68,6 +68,9 @@ struct slx_wal_file {
 	struct slx_wal_chunk *free_chunks;
 	unsigned free_count;
 	size_t retained; /* bytes of chunks */
+	unsigned batch;            /* waits that the last write was for */
+	_Atomic unsigned arrived;  /* waits since; also read by a leader that gathers */
+	_Atomic unsigned expected; /* to arrive before the next write */
 	uint64_t next_number;
 	uint64_t last_seq, last_version, marked_seq, written_seq, durable_seq;
 	uint64_t appended_lsn, durable_lsn;
