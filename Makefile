@@ -60,7 +60,7 @@ test-arm64: ## the engine's rooms and their unit tests as arm64 under qemu (root
 
 test-asan: ## unit tests under AddressSanitizer and UBSan
 	@scripts/setup.sh test
-	@scripts/cmake.sh asan -DSILEX_TESTS=ON --tests unit
+	@scripts/cmake.sh asan -DSILEX_TESTS=ON
 	@scripts/sanitized.sh build-asan -L unit $(if $(T),-R '$(T)') $(CTEST_ARGS)
 
 test-tsan: ## concurrent tests under ThreadSanitizer
