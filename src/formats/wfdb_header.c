@@ -341,6 +341,8 @@ silex_status slx_wfdb_header_parse(struct slx_mem *m, const char *p, size_t n, c
 	struct slx_wfdb_header h = { 0 };
 	if (n > HEADER_SIZE_MAX)
 		return slx_err(err, SILEX_INVALID, "the header is longer than %d bytes", HEADER_SIZE_MAX);
+	if (memchr(p, 0, n))
+		return slx_err(err, SILEX_INVALID, "the header holds a zero byte: it is not a text");
 	slx_arena_init(&h.arena, m, SLX_MEM_OTHER, 64 * 1024);
 	silex_status st = parse(&r, o, signals_max, &h);
 	if (st == SILEX_OK)
