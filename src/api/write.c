@@ -316,14 +316,24 @@ void silex_columns_close(silex_columns *c)
 		slx_free(c->db->mem, SLX_MEM_OTHER, c, sizeof *c + c->k * sizeof c->handles[0]);
 }
 
-/* Rows are written as points, some thousands at a time; "no value" cells are left out. */
-silex_status silex_columns_append(silex_columns *c, const int64_t *times, const double *values, size_t n, silex_error *err)
+static silex_status write_columns(silex_columns *c, const struct slx_write *w, uint64_t *lsn, silex_error *err)
 {
-	enum { POINTS = 4096 };
+	struct slx_write_result r;
+	uint64_t one;
+	SLX_TRY(slx_engine_write(c->db->engine, w, &r, &one, err));
+	if (r.refused)
+		return slx_err(err, r.error.code, "columns: %s (%zu values refused)", r.error.message, r.refused);
+	*lsn = one ? one : *lsn;
+	return SILEX_OK;
+}
+
+/* Few rows: as points, some thousands at a time; "no value" cells are left out. */
+static silex_status append_points(silex_columns *c, const int64_t *ts_of_row, const double *values, size_t n, uint64_t *lsn, silex_error *err)
+{
+	enum { POINTS = 2048 };
 	struct slx_handle *handles[POINTS];
 	int64_t ts[POINTS];
 	uint64_t bits[POINTS];
-	uint64_t lsn = 0;
 	size_t k = 0;
 	struct slx_write w = {
 		.tenant = slx_handle_tenant(c->handles[0]),
@@ -335,27 +345,58 @@ silex_status silex_columns_append(silex_columns *c, const int64_t *times, const 
 		.bits = bits,
 		.bits_stride = sizeof bits[0],
 	};
-	for (size_t r = 0; r < n; r++) {
-		int64_t t;
-		SLX_TRY(slx_api_time(c->db, times[r], &t, err));
-		for (size_t j = 0; j < c->k; j++) {
-			uint64_t b = slx_f64_bits(values[r * c->k + j]);
-			if (b != SILEX_NO_VALUE_BITS) {
-				handles[k] = c->handles[j];
-				ts[k] = t;
-				bits[k++] = b;
-			}
-			if (k < POINTS && (r + 1 < n || j + 1 < c->k))
-				continue;
-			struct slx_write_result res;
-			uint64_t one;
-			w.n = k;
-			k = 0;
-			SLX_TRY(slx_engine_write(c->db->engine, &w, &res, &one, err));
-			if (res.refused)
-				return slx_err(err, res.error.code, "columns: %s (%zu values refused)", res.error.message, res.refused);
-			lsn = one ? one : lsn;
+	for (size_t i = 0, all = n * c->k; i < all; i++) {
+		uint64_t b = slx_f64_bits(values[i]);
+		if (b != SILEX_NO_VALUE_BITS) {
+			handles[k] = c->handles[i % c->k];
+			ts[k] = ts_of_row[i / c->k];
+			bits[k++] = b;
 		}
+		if (k < POINTS && i + 1 < all)
+			continue;
+		w.n = k;
+		k = 0;
+		SLX_TRY(write_columns(c, &w, lsn, err));
+	}
+	return SILEX_OK;
+}
+
+/* Many rows: series after series, each a run. */
+static silex_status append_runs(silex_columns *c, const int64_t *ts, const double *values, size_t n, uint64_t *lsn, silex_error *err)
+{
+	for (size_t j = 0; j < c->k; j++)
+		for (size_t from = 0, to; from < n; from = to + 1) {
+			for (to = from; to < n && slx_f64_bits(values[to * c->k + j]) != SILEX_NO_VALUE_BITS; to++)
+				;
+			if (to == from)
+				continue;
+			struct slx_write w = {
+				.tenant = slx_handle_tenant(c->handles[0]),
+				.kind = SLX_KIND_FLOAT64,
+				.n = to - from,
+				.handles = &c->handles[j],
+				.ts = ts + from,
+				.ts_stride = sizeof *ts,
+				.bits = values + from * c->k + j,
+				.bits_stride = c->k * sizeof *values,
+			};
+			SLX_TRY(write_columns(c, &w, lsn, err));
+		}
+	return SILEX_OK;
+}
+
+silex_status silex_columns_append(silex_columns *c, const int64_t *times, const double *values, size_t n, silex_error *err)
+{
+	enum { ROWS = 1024, RUN_MIN = 16 };
+	int64_t ts[ROWS];
+	uint64_t lsn = 0;
+	for (size_t done = 0; done < n;) {
+		size_t k = n - done < ROWS ? n - done : ROWS;
+		const double *from = values + done * c->k;
+		for (size_t i = 0; i < k; i++)
+			SLX_TRY(slx_api_time(c->db, times[done + i], &ts[i], err));
+		SLX_TRY(k < RUN_MIN ? append_points(c, ts, from, k, &lsn, err) : append_runs(c, ts, from, k, &lsn, err));
+		done += k;
 	}
 	return slx_engine_wait(c->db->engine, lsn, err);
 }

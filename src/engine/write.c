@@ -126,8 +126,12 @@ static size_t resolve(struct slx_engine *e, struct slx_stripe *st, struct slx_he
 		uint32_t row = rows[i];
 		if (w->handles && i + AHEAD < n)
 			__builtin_prefetch(row_handle(w, rows[i + AHEAD]));
-		silex_status status = w->handles ? resolve_handle(e, head, row_handle(w, row), &s, &why) :
-						   find_or_create(e, head, w->tenant, w->labels[row], w->ids[row], &s, &why);
+		silex_status status = SILEX_OK;
+		if (kept > 0 && w->handles && w->handle_stride == 0)
+			s = st->series[kept - 1]; /* a run of one series */
+		else
+			status = w->handles ? resolve_handle(e, head, row_handle(w, row), &s, &why) :
+					      find_or_create(e, head, w->tenant, w->labels[row], w->ids[row], &s, &why);
 		if (status == SILEX_OK && w->kind == SLX_KIND_ENUM)
 			status = check_kind(s, w->kind, &why);
 		if (status != SILEX_OK) {
@@ -252,6 +256,21 @@ static silex_status write_group(struct slx_engine *e, unsigned stripe, const str
 	return status;
 }
 
+/* Rows of one series: nothing to sort. */
+static silex_status write_run(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, struct slx_write_result *r, uint64_t *lsn,
+	silex_error *err)
+{
+	uint32_t rows[SLX_GROUP_MAX];
+	unsigned stripe = slx_head_stripe(row_handle(w, 0)->id);
+	for (size_t done = 0; done < n; done += SLX_GROUP_MAX) {
+		size_t k = n - done < SLX_GROUP_MAX ? n - done : SLX_GROUP_MAX;
+		for (size_t i = 0; i < k; i++)
+			rows[i] = (uint32_t)(first + done + i);
+		SLX_TRY(write_group(e, stripe, w, rows, k, logged, r, lsn, err));
+	}
+	return SILEX_OK;
+}
+
 /* Rows first .. first + n of w (n <= PIECE_MAX), sorted by stripe; order within a stripe is kept. */
 static silex_status write_piece(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, struct slx_write_result *r,
 	uint64_t *lsn, silex_error *err)
@@ -259,6 +278,8 @@ static silex_status write_piece(struct slx_engine *e, const struct slx_write *w,
 	uint8_t stripe[PIECE_MAX];
 	uint32_t order[PIECE_MAX];
 	uint32_t end[SLX_STRIPES] = { 0 };
+	if (w->handles && w->handle_stride == 0)
+		return write_run(e, w, first, n, logged, r, lsn, err);
 	for (size_t i = 0; i < n; i++) {
 		if (w->handles && i + AHEAD < n)
 			__builtin_prefetch(row_handle(w, first + i + AHEAD));
