@@ -15,6 +15,7 @@ struct slx_wal_segment {
 	struct slx_walseg_header header;
 	bool header_found; /* false: the file is there, its header is not readable */
 	bool damaged;      /* replay found damage in it: cut sets it aside */
+	uint64_t frames;       /* replay: handed over */
 	uint64_t frames_ahead; /* replay: intact frames seen when looking ahead */
 	uint64_t last_seq; /* of its frames; first_seq - 1 when it has none */
 	uint64_t size;     /* bytes, header included, those not yet written too */

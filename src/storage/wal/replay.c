@@ -164,6 +164,7 @@ static silex_status deliver(struct replay *x, struct slx_wal_segment *s, const s
 	r->last_seq = frame.seq;
 	r->clean = false;
 	s->last_seq = frame.seq;
+	s->frames++;
 	x->version = frame.version > x->version ? frame.version : x->version;
 	x->next = frame.seq + 1;
 	x->at_damage = false;
@@ -294,8 +295,8 @@ static silex_status clear_torn(struct replay *x, silex_error *err)
 	bool behind = false;
 	for (struct slx_wal_segment **at = &w->segments; *at;) {
 		struct slx_wal_segment *s = *at;
-		bool starts_late = s == x->torn && (!s->header_found || s->header.first_seq > x->next);
-		bool remove = behind || starts_late;
+		bool empty = !s->header_found || s->header.first_seq > x->next;
+		bool remove = behind || (s == x->torn && s->frames == 0 && empty);
 		behind |= s == x->torn;
 		if (!remove) {
 			at = &s->next;
