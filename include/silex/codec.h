@@ -3,18 +3,13 @@
 #ifndef SILEX_CODEC_H
 #define SILEX_CODEC_H
 
+#include <silex/export.h>
 #include <silex/status.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#if defined(__GNUC__)
-#define SILEX_CODEC_API __attribute__((visibility("default")))
-#else
-#define SILEX_CODEC_API
 #endif
 
 /* Ids 0..127 belong to Silex, 128..255 to applications. */
@@ -47,7 +42,7 @@ typedef struct silex_compress_options {
 	size_t codecs_n;
 } silex_compress_options;
 
-SILEX_CODEC_API void silex_compress_options_init(silex_compress_options *options);
+SILEX_API void silex_compress_options_init(silex_compress_options *options);
 
 /* What a compressed buffer holds. Sizes in bytes, headers included. */
 typedef struct silex_compressed_info {
@@ -62,23 +57,23 @@ typedef struct silex_compressed_info {
  * Timestamps and values come back bit for bit, in any order, NaN payloads and -0.0 included. n may be 0.
  * INVALID: unknown codec. RESOURCE_EXHAUSTED: cap too small, or no memory for about 1 MiB of work space.
  * Any thread; nothing is kept. */
-SILEX_CODEC_API size_t silex_compress_bound(size_t n);
-SILEX_CODEC_API silex_status silex_compress(const int64_t *timestamps, const double *values, size_t n,
+SILEX_API size_t silex_compress_bound(size_t n);
+SILEX_API silex_status silex_compress(const int64_t *timestamps, const double *values, size_t n,
 	const silex_compress_options *options, void *out, size_t cap, size_t *ret_size, silex_error *err);
 
 /* Reads the header: how many samples there are. CORRUPT when the bytes are not a whole, undamaged buffer. */
-SILEX_CODEC_API silex_status silex_compressed_info_read(const void *bytes, size_t size, silex_compressed_info *ret,
+SILEX_API silex_status silex_compressed_info_read(const void *bytes, size_t size, silex_compressed_info *ret,
 	silex_error *err);
 
 /* Decompresses into arrays of cap elements each (either may be NULL when not wanted) and sets *ret_n. CORRUPT:
  * damaged or foreign bytes, named by offset. RESOURCE_EXHAUSTED: cap is smaller than the samples. UNSUPPORTED: an
  * application's codec that options does not list, named by id. On failure the arrays' contents are undefined. */
-SILEX_CODEC_API silex_status silex_decompress(const void *bytes, size_t size, const silex_compress_options *options,
+SILEX_API silex_status silex_decompress(const void *bytes, size_t size, const silex_compress_options *options,
 	int64_t *timestamps, double *values, size_t cap, size_t *ret_n, silex_error *err);
 
 /* Name of a built-in codec, NULL when there is none with this id; and back: -1 when unknown ("auto" included). */
-SILEX_CODEC_API const char *silex_codec_name(int id);
-SILEX_CODEC_API int silex_codec_by_name(const char *name);
+SILEX_API const char *silex_codec_name(int id);
+SILEX_API int silex_codec_by_name(const char *name);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@
 
 #include <silex/codec.h>
 #include <silex/env.h>
+#include <silex/export.h>
 #include <silex/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,14 +31,6 @@
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#ifndef SILEX_API
-#if defined(__GNUC__)
-#define SILEX_API __attribute__((visibility("default")))
-#else
-#define SILEX_API
-#endif
 #endif
 
 #define SILEX_TIME_MIN (INT64_MIN + 1) /* nanoseconds */
