@@ -74,29 +74,42 @@ silex_status slx_copy_labels(struct slx_arena *a, const struct slx_label *labels
 
 /* ---- byte strings -> dense numbers 1, 2, 3... (keymap.c) ---- */
 
-struct slx_keymap_entry {
-	uint64_t hash;
+struct slx_keymap_slot {
+	uint32_t id; /* 0: free */
+	uint32_t tag; /* high half of the hash */
+};
+
+struct slx_keymap_string {
 	const char *p;
-	uint32_t n, id; /* id 0: free slot */
+	uint64_t hash;
+	uint32_t n;
 };
 
 struct slx_keymap {
 	struct slx_mem *mem;
 	struct slx_arena arena; /* the strings */
-	struct slx_keymap_entry *slots;
-	size_t cap;      /* a power of two */
-	uint32_t n, n_max;
-	size_t size_max; /* bytes, slots and strings */
+	struct slx_keymap_slot *slots;
+	struct slx_keymap_string *strings; /* of id 1, 2... */
+	size_t slots_cap; /* a power of two */
+	uint32_t n, n_max, strings_cap;
+	size_t size_max; /* bytes in all */
 };
 
 void slx_keymap_init(struct slx_keymap *k, struct slx_mem *m, uint32_t n_max, size_t size_max);
 void slx_keymap_free(struct slx_keymap *k);
 
 /* The number of [p, p + n), 0 when it has none. */
-uint32_t slx_keymap_find(struct slx_keymap *k, const char *p, size_t n);
+uint32_t slx_keymap_find(const struct slx_keymap *k, const char *p, size_t n);
 
-/* The number of [p, p + n), given now if need be; *ret_new says that it was given just now. 0 when it is new and the table is full. */
+/* The number of [p, p + n), given now if need be; *ret_new says that it was given just now. 0 when it is new and the table
+ * is full. */
 uint32_t slx_keymap_get(struct slx_keymap *k, const char *p, size_t n, bool *ret_new);
+
+/* The string of a number; {NULL, 0} for one that was not given. */
+static inline struct slx_str slx_keymap_string(const struct slx_keymap *k, uint32_t id)
+{
+	return id - 1 < k->n ? (struct slx_str){ k->strings[id - 1].p, k->strings[id - 1].n } : (struct slx_str){ NULL, 0 };
+}
 
 /* ---- numbers (number.c): exact, and deaf to the locale ---- */
 

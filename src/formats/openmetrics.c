@@ -254,9 +254,9 @@ static const char *check_member(const struct slx_om *om, enum slx_om_suffix suff
 		return member.p ? NULL : "a label with the name of the stateset";
 	if (suffix != SLX_OM_BUCKET && !(om->type == SLX_OM_SUMMARY && suffix == SLX_OM_NONE))
 		return NULL;
-	enum slx_number_form form = slx_number_parse_special(member.p, member.n, &number);
+	enum slx_number_form form = member.p ? slx_number_parse_special(member.p, member.n, &number) : SLX_NUMBER_NONE;
 	bool ok = (form == SLX_NUMBER_INT || form == SLX_NUMBER_FLOAT) && !isnan(number.f64);
-	*ret = number.f64;
+	*ret = ok ? number.f64 : 0;
 	if (suffix == SLX_OM_BUCKET)
 		return ok ? NULL : "a label le with a number";
 	return ok && number.f64 >= 0 && number.f64 <= 1 ? NULL : "a label quantile from 0 to 1";
