@@ -2,7 +2,9 @@
  * is, decoded samples are summed up first by the same kernels. Only spread, keys and states want the samples. */
 #include "query/query_int.h"
 
-enum { ONE_BY_ONE_MAX = 3 }; /* runs so short that a kernel does not pay */
+#include <math.h>
+
+enum { SHORT_MAX = 12 }; /* runs up to here are summed up in place: setting up a kernel costs more */
 
 static double rise(double from, double to)
 {
@@ -58,22 +60,45 @@ void slx_query_acc_header(struct slx_query_acc *a, unsigned needs, const struct 
 
 /* ---- samples ---- */
 
-static void add_one(struct slx_query_acc *a, unsigned needs, int64_t t, double v)
+/* Adds x to sum + comp (Neumaier 1974): comp gathers what rounding took from sum. */
+static void add_exactly(double x, double *sum, double *comp)
 {
-	struct slx_stats s = { .count = 1, .first = v, .last = v, .min = v + 0.0, .max = v + 0.0, .sum = v };
-	if (v == v)
-		add_stats(a, needs, &s, t, t);
+	double t = *sum + x;
+	*comp += __builtin_fabs(*sum) >= __builtin_fabs(x) ? (*sum - t) + x : (x - t) + *sum;
+	*sum = t;
+}
+
+/* What slx_chunk_stats says of a run, for a few samples. */
+static void short_stats(enum slx_kind kind, const uint64_t *bits, size_t n, struct slx_stats *ret)
+{
+	struct slx_stats s = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		double v = slx_bits_number(kind, bits[i]), zeroed = v + 0.0;
+		if (v != v)
+			continue;
+		if (s.count++ == 0) {
+			s.first = v;
+			s.min = s.max = zeroed;
+		} else {
+			s.increase += rise(s.last, v);
+			s.min = zeroed < s.min ? zeroed : s.min;
+			s.max = zeroed > s.max ? zeroed : s.max;
+		}
+		s.last = v;
+		add_exactly(v, &s.sum, &s.comp);
+	}
+	if (!isfinite(s.sum) || !isfinite(s.comp))
+		s.comp = 0;
+	*ret = s;
 }
 
 static void add_run(struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n)
 {
-	if (n <= ONE_BY_ONE_MAX) {
-		for (size_t i = 0; i < n; i++)
-			add_one(a, needs, ts[i], slx_bits_number(kind, bits[i]));
-		return;
-	}
 	struct slx_chunk_meta m;
-	slx_chunk_stats(kind, ts, bits, n, &m);
+	if (n <= SHORT_MAX)
+		short_stats(kind, bits, n, &m.stats);
+	else
+		slx_chunk_stats(kind, ts, bits, n, &m);
 	if (m.stats.count == 0)
 		return;
 	size_t first = 0, last = n - 1;

@@ -12,7 +12,10 @@
 
 #include <math.h>
 
-enum { PARTS_SORTED_MAX = 16 }; /* more parts than this go to the merge straight away */
+enum {
+	PARTS_SORTED_MAX = 16, /* more parts than this go to the merge straight away */
+	FUSED_MIN = 24,        /* samples a window on average that are worth aggregating inside the codec */
+};
 
 struct feed {
 	struct slx_query_cursor *c;
@@ -103,12 +106,16 @@ static size_t end_of_window(const int64_t *ts, size_t lo, size_t n, int64_t last
 
 static silex_status feed_samples(struct feed *f, const struct slx_run *run, silex_error *err)
 {
+	const struct slx_query_windows *w = f->windows;
+	uint64_t k = slx_query_window(w, run->ts[0]);
 	for (size_t at = 0, end; at < run->n; at = end) {
-		uint64_t k = slx_query_window(f->windows, run->ts[at]);
 		struct slx_query_acc *a;
-		end = end_of_window(run->ts, at + 1, run->n, slx_query_window_to(f->windows, k));
+		end = end_of_window(run->ts, at + 1, run->n, slx_query_window_to(w, k));
 		SLX_TRY(window_at(f, k, &a, err));
 		SLX_TRY(slx_query_acc_samples(a, f->needs, run->kind, run->ts + at, run->bits + at, end - at, &f->c->memory, err));
+		/* Mostly the next window has the next sample: that saves a division. */
+		if (end < run->n)
+			k = run->ts[end] <= slx_query_window_to(w, k + 1) ? k + 1 : slx_query_window(w, run->ts[end]);
 	}
 	return SILEX_OK;
 }
@@ -118,6 +125,24 @@ static bool header_suffices(const struct feed *f, const struct slx_chunk_meta *m
 	if (f->needs & SLX_NEED_SAMPLES || (f->needs & SLX_NEED_TIMES && m->stats.count != m->n))
 		return false;
 	return slx_query_window(f->windows, m->tmin) == slx_query_window(f->windows, m->tmax);
+}
+
+static silex_status add_fused(void *arg, uint64_t k, const struct slx_agg *agg, uint64_t n, silex_error *err)
+{
+	struct feed *f = arg;
+	struct slx_query_acc *a;
+	SLX_TRY(window_at(f, k, &a, err));
+	slx_agg_merge(&a->agg, agg);
+	return SILEX_OK;
+}
+
+/* Does the codec aggregate the chunk's windows faster than we would, decoded? */
+static bool fused_pays(const struct feed *f, const struct slx_run *run)
+{
+	if (f->needs != SLX_NEED_FOLD || !run->whole || run->kind == SLX_KIND_ENUM)
+		return false;
+	uint64_t windows = slx_query_window(f->windows, run->meta.tmax) - slx_query_window(f->windows, run->meta.tmin) + 1;
+	return run->n / FUSED_MIN >= windows;
 }
 
 static silex_status feed_run(struct feed *f, struct slx_run *run, silex_error *err)
@@ -132,7 +157,12 @@ static silex_status feed_run(struct feed *f, struct slx_run *run, silex_error *e
 		return SILEX_OK;
 	}
 	silex_error e;
-	silex_status st = slx_scan_decode(f->work->scan, run, &e);
+	silex_status st;
+	if (fused_pays(f, run)) {
+		st = slx_scan_fold(f->work->scan, run, f->windows->range.from, f->windows->step, add_fused, f, &e);
+		return st == SILEX_OK ? st : damaged(f, st, &e, err);
+	}
+	st = slx_scan_decode(f->work->scan, run, &e);
 	return st == SILEX_OK ? feed_samples(f, run, err) : damaged(f, st, &e, err);
 }
 

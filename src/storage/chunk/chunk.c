@@ -634,31 +634,64 @@ silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_c
 	return SILEX_OK;
 }
 
+/* Where an aggregation stands: in part k, whose first sample is `at`. */
+struct folding {
+	struct slx_chunk_work *w;
+	const struct slx_codec_choice *c;
+	const struct opened *o;
+	size_t k, at;
+	bool decoded; /* part k lies in w->bits */
+};
+
+/* Samples lo..hi-1, not before those of the last call. Parts that are cut are decoded once. */
+static silex_status fold_span(struct folding *f, size_t lo, size_t hi, struct slx_agg *to, silex_error *err)
+{
+	struct slx_chunk_work *w = f->w;
+	while (lo < hi) {
+		for (; f->at + w->lens[f->k] <= lo; f->decoded = false)
+			f->at += w->lens[f->k++];
+		size_t end = f->at + w->lens[f->k], until = hi < end ? hi : end;
+		struct slx_agg part;
+		if (lo == f->at && until == end) {
+			SLX_TRY(aggregate_part(w, f->c, f->o, f->k, &part, err));
+		} else {
+			if (!f->decoded)
+				SLX_TRY(decode_part(w, f->c, f->o, f->k, w->bits, err));
+			f->decoded = true;
+			part = aggregate_run(f->o->kind, w->bits + (lo - f->at), until - lo);
+		}
+		slx_agg_merge(to, &part);
+		lo = until;
+	}
+	return SILEX_OK;
+}
+
+/* The last nanosecond of window k. */
+static int64_t window_last(int64_t origin, uint64_t step, uint64_t k)
+{
+	uint64_t end, room = (uint64_t)SLX_TIME_MAX - (uint64_t)origin;
+	if (step == 0 || __builtin_mul_overflow(k + 1, step, &end) || end > room)
+		return SLX_TIME_MAX;
+	return (int64_t)((uint64_t)origin + end - 1);
+}
+
 silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_codec_choice *c,
-	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, struct slx_agg *to,
-	uint64_t *ret_n, silex_error *err)
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t origin,
+	uint64_t step, slx_chunk_window_fn each, void *arg, silex_error *err)
 {
 	struct opened o;
 	SLX_TRY(open_chunk(w, meta, bytes, &o, err));
-	struct slx_agg sum = slx_agg_none();
-	size_t lo, hi, at = 0;
+	struct folding f = { .w = w, .c = c, .o = &o };
+	size_t lo, hi;
 	find_range(&o.times, range, &lo, &hi);
-	for (size_t k = 0; k < o.parts && at < hi; at += w->lens[k++]) {
-		size_t end = at + w->lens[k];
-		if (end <= lo)
-			continue;
-		struct slx_agg part;
-		if (lo <= at && end <= hi) {
-			SLX_TRY(aggregate_part(w, c, &o, k, &part, err));
-		} else {
-			size_t from = lo > at ? lo : at, until = hi < end ? hi : end;
-			SLX_TRY(decode_part(w, c, &o, k, w->bits, err));
-			part = aggregate_run(o.kind, w->bits + (from - at), until - from);
-		}
-		slx_agg_merge(&sum, &part);
+	for (size_t end; lo < hi; lo = end) {
+		struct slx_agg sum = slx_agg_none();
+		uint64_t k = step ? ((uint64_t)time_at(&o.times, lo) - (uint64_t)origin) / step : 0;
+		end = time_find(&o.times, window_last(origin, step, k) + 1);
+		end = end < hi ? end : hi;
+		SLX_TRY(fold_span(&f, lo, end, &sum, err));
+		SLX_TRY(each(arg, k, &sum, end - lo, err));
 	}
-	slx_agg_merge(to, &sum);
-	*ret_n += hi - lo;
 	return SILEX_OK;
 }
 

@@ -59,11 +59,15 @@ silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_c
 	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t *ts, uint64_t *bits,
 	size_t *ret_n, silex_error *err);
 
-/* count, sum, min, max over the non-NaN numbers of `range` without materialising them where the codec can; adds to
- * *to (slx_agg_merge), and *ret_n to all samples seen, NaN too. Numeric kinds. */
+/* count, sum, min, max over the non-NaN numbers of `range`, without materialising them where the codec can, window by
+ * window: `each` is called in order for every window [origin + k * step, origin + (k + 1) * step) that has samples (n of
+ * them, NaN too). origin <= range.from; step 0: all in window 0. Ends with what `each` returns when that is not OK.
+ * Numeric kinds. */
+typedef silex_status (*slx_chunk_window_fn)(void *arg, uint64_t k, const struct slx_agg *agg, uint64_t n,
+	silex_error *err);
 silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_codec_choice *c,
-	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, struct slx_agg *to,
-	uint64_t *ret_n, silex_error *err);
+	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t origin,
+	uint64_t step, slx_chunk_window_fn each, void *arg, silex_error *err);
 
 /* Full check of foreign chunk bytes against their header: decodes all and recomputes the statistics (verify). */
 silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c,

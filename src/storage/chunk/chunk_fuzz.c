@@ -3,6 +3,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static silex_status ignore(void *arg, uint64_t k, const struct slx_agg *agg, uint64_t n, silex_error *err)
+{
+	return SILEX_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int64_t ts[SLX_CHUNK_MAX];
@@ -19,14 +24,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (slx_chunk_work_new(&mem, SLX_MEM_OTHER, &work, NULL) != SILEX_OK)
 		return 0;
 	size_t n;
-	uint64_t seen = 0;
-	struct slx_agg agg = slx_agg_none();
 	char text[64];
 	struct slx_time_range middle = { meta.tmin / 2 + meta.tmax / 4, meta.tmax };
 	if (slx_chunk_decode(work, &choice, &meta, rd.p, SLX_TIME_ALL, ts, bits, &n, NULL) == SILEX_OK)
 		slx_chunk_check(work, &choice, &meta, rd.p, NULL);
 	slx_chunk_decode(work, &choice, &meta, rd.p, middle, ts, bits, &n, NULL);
-	slx_chunk_aggregate(work, &choice, &meta, rd.p, middle, &agg, &seen, NULL);
+	uint64_t step = slx_time_legal(meta.tmin) && meta.tmax > meta.tmin ? ((uint64_t)meta.tmax - (uint64_t)meta.tmin) / 7 + 1 : 0;
+	slx_chunk_aggregate(work, &choice, &meta, rd.p, SLX_TIME_ALL, meta.tmin, step, ignore, NULL, NULL);
+	slx_chunk_aggregate(work, &choice, &meta, rd.p, middle, SLX_TIME_MIN, 0, ignore, NULL, NULL);
 	slx_chunk_describe(work, &choice, &meta, rd.p, text, sizeof text);
 	slx_chunk_work_free(work);
 	return 0;

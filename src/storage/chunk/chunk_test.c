@@ -140,6 +140,62 @@ static void end(struct bench *b)
 	assert_int_equal(slx_mem_total(&b->mem), 0);
 }
 
+static silex_status ignore_window(void *arg, uint64_t k, const struct slx_agg *agg, uint64_t n, silex_error *err)
+{
+	return SILEX_OK;
+}
+
+/* What slx_chunk_aggregate should give: the samples at..n-1 of the run, window after window. */
+struct windows {
+	const struct run *r;
+	size_t at, n;
+	int64_t origin;
+	uint64_t step;
+};
+
+static silex_status check_window(void *arg, uint64_t k, const struct slx_agg *agg, uint64_t n, silex_error *err)
+{
+	struct windows *w = arg;
+	const struct run *r = w->r;
+	struct slx_chunk_meta want;
+	size_t count = 0, at = w->at;
+	while (at + count < w->n && (!w->step || ((uint64_t)r->ts[at + count] - (uint64_t)w->origin) / w->step == k))
+		count++;
+	assert_true(count > 0);
+	assert_int_equal(n, count);
+	slx_chunk_stats(r->kind, r->ts + at, r->bits + at, count, &want);
+	w->at += count;
+	if (r->kind == SLX_KIND_ENUM)
+		return SILEX_OK;
+	assert_int_equal(agg->count, want.stats.count);
+	assert_true(agg->min == want.stats.min || isnan(want.stats.min));
+	assert_true(agg->max == want.stats.max || isnan(want.stats.max));
+	double sum = agg->sum + agg->comp, exact = want.stats.sum + want.stats.comp;
+	double scale = fmax(fabs(want.stats.min), fabs(want.stats.max)) * (double)n;
+	assert_true(sum == exact || isnan(exact) || !isfinite(scale) || fabs(sum - exact) <= scale * 1e-12);
+	return SILEX_OK;
+}
+
+/* Samples lo..lo+n-1 are those of the range. */
+static void check_windows(struct bench *b, const struct slx_codec_choice *c, const struct run *r,
+	const struct slx_chunk_meta *m, size_t lo, size_t n, struct slx_time_range range)
+{
+	uint64_t span = (uint64_t)m->tmax - (uint64_t)m->tmin;
+	const uint64_t steps[] = { 0, SLX_HOUR, span / 5 + 1, span / (m->n * 2 / 3 + 1) + 1 };
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		int64_t origin = range.from < m->tmin ? m->tmin : range.from;
+		origin = slx_time_sub(origin, (int64_t)below(3) * SLX_MINUTE);
+		if (origin > range.from)
+			range.from = origin;
+		struct windows w = { r, lo, lo + n, origin, steps[i] };
+		silex_error err;
+		silex_status st = slx_chunk_aggregate(b->work, c, m, b->out.p, range, origin, steps[i], check_window, &w, &err);
+		if (st != SILEX_OK)
+			fail_msg("%s", err.message);
+		assert_int_equal(w.at, lo + n);
+	}
+}
+
 static void check_ranges(
 	struct bench *b, const struct slx_codec_choice *c, const struct run *r, const struct slx_chunk_meta *m)
 {
@@ -171,20 +227,7 @@ static void check_ranges(
 		if (n < r->n)
 			assert_true(bits[n] == UINT64_C(0x5a5a5a5a5a5a5a5a)); /* nothing beyond what was told */
 
-		struct slx_agg agg = slx_agg_none();
-		uint64_t seen = 5;
-		assert_int_equal(slx_chunk_aggregate(b->work, c, m, b->out.p, range, &agg, &seen, &err), SILEX_OK);
-		assert_int_equal(seen, 5 + n);
-		if (r->kind == SLX_KIND_ENUM || !n)
-			continue;
-		struct slx_chunk_meta want;
-		slx_chunk_stats(r->kind, r->ts + lo, r->bits + lo, n, &want);
-		assert_int_equal(agg.count, want.stats.count);
-		assert_true(agg.min == want.stats.min || isnan(want.stats.min));
-		assert_true(agg.max == want.stats.max || isnan(want.stats.max));
-		double sum = agg.sum + agg.comp, exact = want.stats.sum + want.stats.comp;
-		double scale = fmax(fabs(want.stats.min), fabs(want.stats.max)) * (double)n;
-		assert_true(sum == exact || isnan(exact) || !isfinite(scale) || fabs(sum - exact) <= scale * 1e-12);
+		check_windows(b, c, r, m, lo, n, range);
 	}
 }
 
@@ -324,9 +367,8 @@ static void test_foreign_bytes(void **state)
 			silex_status st = slx_chunk_decode(b.work, c, &m, copy, SLX_TIME_ALL, ts, bits, &n, &err);
 			assert_true(st == SILEX_OK || st == SILEX_CORRUPT || st == SILEX_UNSUPPORTED);
 			assert_true(st == SILEX_OK || strncmp(err.message, "chunk", 5) == 0);
-			struct slx_agg agg = slx_agg_none();
-			uint64_t seen = 0;
-			slx_chunk_aggregate(b.work, c, &m, copy, SLX_TIME_ALL, &agg, &seen, NULL);
+			if (slx_time_legal(m.tmin))
+				slx_chunk_aggregate(b.work, c, &m, copy, SLX_TIME_ALL, SLX_TIME_MIN, SLX_HOUR, ignore_window, NULL, NULL);
 			told += st != SILEX_OK;
 			free(copy);
 		}

@@ -626,38 +626,13 @@ silex_status slx_scan_bytes(struct slx_scan *s, const struct slx_run *run, const
 	return SILEX_OK;
 }
 
-static struct slx_agg agg_of(const struct slx_stats *s)
+silex_status slx_scan_fold(struct slx_scan *s, const struct slx_run *run, int64_t origin, uint64_t step,
+	slx_chunk_window_fn each, void *arg, silex_error *err)
 {
-	return (struct slx_agg){ s->count, s->sum, s->comp, s->min, s->max };
-}
-
-silex_status slx_scan_fold(struct slx_scan *s, struct slx_run *run, struct slx_time_range range, struct slx_agg *to, uint64_t *to_n, silex_error *err)
-{
-	if (run->ts) {
-		size_t from = lower_bound(run->ts, 0, run->n, range.from), end = upper_bound(run->ts, from, run->n, range.to);
-		struct slx_chunk_meta m;
-		if (from == end)
-			return SILEX_OK;
-		slx_chunk_stats(run->kind, run->ts + from, run->bits + from, end - from, &m);
-		struct slx_agg a = agg_of(&m.stats);
-		slx_agg_merge(to, &a);
-		*to_n += end - from;
-		return SILEX_OK;
-	}
-	const struct slx_chunk_meta *m = &run->meta;
-	if (slx_range_covers(range, (struct slx_time_range){ m->tmin, m->tmax })) {
-		struct slx_agg a = agg_of(&m->stats);
-		slx_agg_merge(to, &a);
-		*to_n += m->n;
-		return SILEX_OK;
-	}
+	assert(run->whole);
 	SLX_TRY(whole_bytes(s, err));
-	uint64_t n = 0;
-	silex_status st = slx_chunk_aggregate(s->work, s->codecs, m, s->bytes, range, to, &n, err);
-	if (st != SILEX_OK)
-		return at_chunk(s->heap[0], st, err);
-	*to_n += n;
-	return SILEX_OK;
+	silex_status st = slx_chunk_aggregate(s->work, s->codecs, &run->meta, s->bytes, SLX_TIME_ALL, origin, step, each, arg, err);
+	return st == SILEX_OK ? st : at_chunk(s->heap[0], st, err);
 }
 
 /* ---- life ---- */

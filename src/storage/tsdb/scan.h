@@ -58,9 +58,9 @@ void slx_scan_start(struct slx_scan *s, const struct slx_part *parts, size_t n_p
 silex_status slx_scan_next(struct slx_scan *s, struct slx_run *ret, bool *ret_more, silex_error *err);
 /* Decodes a whole run: fills ts and bits. */
 silex_status slx_scan_decode(struct slx_scan *s, struct slx_run *run, silex_error *err);
-/* count, sum, min, max of the samples of a whole or decoded run that lie in `range`, from the header where it covers the
- * chunk, fused otherwise; merged into *to, samples added to *to_n. Numeric kinds. */
-silex_status slx_scan_fold(struct slx_scan *s, struct slx_run *run, struct slx_time_range range, struct slx_agg *to, uint64_t *to_n, silex_error *err);
+/* count, sum, min, max of a whole run, window by window, as slx_chunk_aggregate gives them. Numeric kinds. */
+silex_status slx_scan_fold(struct slx_scan *s, const struct slx_run *run, int64_t origin, uint64_t step,
+	slx_chunk_window_fn each, void *arg, silex_error *err);
 /* The encoded bytes of a whole run, for copying into a block without recoding; until the next call. */
 silex_status slx_scan_bytes(struct slx_scan *s, const struct slx_run *run, const uint8_t **ret, silex_error *err);
 
