@@ -278,14 +278,14 @@ static void test_every_flipped_bit_is_told(void **state)
 	uint8_t *p = take_bytes(&f, info.name, info.size);
 	for (size_t bit = 0; bit < info.size * 8; bit++) {
 		struct slx_block *b;
-		silex_error err = { 0 };
+		silex_error why = { 0 };
 		p[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		put_bytes(&f, "damaged", p, info.size);
 		p[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		silex_status st = slx_block_open(f.store, "damaged", f.cache, &f.mem, &b, &err);
+		silex_status st = slx_block_open(f.store, "damaged", f.cache, &f.mem, &b, &why);
 		if (st != SILEX_OK) {
 			assert_int_equal(st, SILEX_CORRUPT);
-			assert_non_null(strstr(err.message, "block damaged"));
+			assert_non_null(strstr(why.message, "block damaged"));
 			continue;
 		}
 		int faults = 0;
@@ -309,10 +309,10 @@ static void test_every_truncation_is_told(void **state)
 	uint8_t *p = take_bytes(&f, info.name, info.size);
 	for (size_t n = 0; n < info.size; n++) {
 		struct slx_block *b;
-		silex_error err = { 0 };
+		silex_error why = { 0 };
 		put_bytes(&f, "short", p, n);
-		assert_int_equal(slx_block_open(f.store, "short", f.cache, &f.mem, &b, &err), SILEX_CORRUPT);
-		assert_non_null(strstr(err.message, "block short"));
+		assert_int_equal(slx_block_open(f.store, "short", f.cache, &f.mem, &b, &why), SILEX_CORRUPT);
+		assert_non_null(strstr(why.message, "block short"));
 	}
 	free(p);
 	model_free(s, 3);
@@ -336,19 +336,19 @@ static void test_damage_stays_where_it_is(void **state)
 		b = open_block(&f, "damaged");
 		struct slx_section *x;
 		struct slx_payload payload;
-		silex_error err = { 0 };
-		silex_status st = slx_section_open(b, 0, &x, &err);
+		silex_error why = { 0 };
+		silex_status st = slx_section_open(b, 0, &x, &why);
 		if (!round) {
 			assert_int_equal(st, SILEX_OK);
-			st = slx_section_load(x, 0, &payload, &err);
+			st = slx_section_load(x, 0, &payload, &why);
 			slx_section_close(x);
 		}
 		assert_int_equal(st, SILEX_CORRUPT);
 		char place[100];
 		snprintf(place, sizeof place, "block damaged: %s page", round ? "index" : "payload");
-		assert_non_null(strstr(err.message, place));
+		assert_non_null(strstr(why.message, place));
 		snprintf(place, sizeof place, "at offset %zu", (size_t)(round ? index : SLX_BLOCK_HEADER_SIZE));
-		assert_non_null(strstr(err.message, place));
+		assert_non_null(strstr(why.message, place));
 		OK(slx_section_open(b, 1, &x, err));
 		OK(model_check_chunk(&f, x, 0, &s[2].chunks[0], err));
 		slx_section_close(x);
@@ -379,17 +379,17 @@ static void test_newer_versions_are_refused(void **state)
 	struct slx_block_info info = model_write(&f, s, 3);
 	uint8_t *p = take_bytes(&f, info.name, info.size), *footer = p + info.size - SLX_BLOCK_FOOTER_SIZE;
 	struct slx_block *b;
-	silex_error err = { 0 };
+	silex_error why = { 0 };
 	slx_store32(footer + SLX_ENVELOPE_SIZE + 8, 7);
 	reseal(footer);
 	put_bytes(&f, "newer", p, info.size);
-	assert_int_equal(slx_block_open(f.store, "newer", f.cache, &f.mem, &b, &err), SILEX_UNSUPPORTED);
-	assert_non_null(strstr(err.message, "format 7; this version reads up to 0"));
+	assert_int_equal(slx_block_open(f.store, "newer", f.cache, &f.mem, &b, &why), SILEX_UNSUPPORTED);
+	assert_non_null(strstr(why.message, "format 7; this version reads up to 0"));
 	slx_store32(footer + SLX_ENVELOPE_SIZE + 8, 0);
 	footer[5] = 2; /* format of the page */
 	reseal(footer);
 	put_bytes(&f, "newer", p, info.size);
-	assert_int_equal(slx_block_open(f.store, "newer", f.cache, &f.mem, &b, &err), SILEX_UNSUPPORTED);
+	assert_int_equal(slx_block_open(f.store, "newer", f.cache, &f.mem, &b, &why), SILEX_UNSUPPORTED);
 	free(p);
 	model_free(s, 3);
 	fixture_end(&f);
@@ -412,13 +412,13 @@ static void test_unknown_parts(void **state)
 		memcpy(stream + size, (uint8_t[]){ tag, 3, 'a', 'b', 'c' }, 5);
 		b->entries[0].index_size = (uint32_t)size + 5;
 		struct slx_section *x;
-		silex_error err = { 0 };
-		silex_status st = slx_section_parse(b, 0, stream, cap, &x, &err);
+		silex_error why = { 0 };
+		silex_status st = slx_section_parse(b, 0, stream, cap, &x, &why);
 		assert_int_equal(st, tag == 8 ? SILEX_OK : SILEX_UNSUPPORTED);
 		if (tag == 8)
 			slx_section_free(x);
 		else
-			assert_non_null(strstr(err.message, "index part 9"));
+			assert_non_null(strstr(why.message, "index part 9"));
 	}
 	slx_block_unref(b);
 	model_free(s, 3);
