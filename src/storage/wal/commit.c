@@ -205,7 +205,8 @@ static silex_status write_pending(struct slx_wal_file *w, silex_error *err)
 		w->condition = SLX_WAL_RUNNING;
 	if (w->sync == SLX_WAL_NEVER) {
 		drop_chunks(w);
-		close_retired(w);
+		if (!w->syncing) /* a sync under way uses those files */
+			close_retired(w);
 	}
 	return SILEX_OK;
 }
