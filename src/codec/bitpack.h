@@ -10,6 +10,7 @@
 uint64_t slx_unpack_one(const uint8_t *in, size_t n, unsigned width, size_t i);
 
 void slx_unpack_scalar(const uint8_t *in, size_t n, unsigned width, uint64_t *out); /* see kernels.h */
+void slx_unpack_avx512(const uint8_t *in, size_t n, unsigned width, uint64_t *out);
 
 /* Packs x[i] - base (wrapping, cut to width); returns the end: slx_packed_size(n, width) bytes further. */
 uint8_t *slx_pack(const int64_t *x, size_t n, int64_t base, unsigned width, uint8_t *out);

@@ -28,6 +28,7 @@ struct slx_codec_kernels {
 	void (*prefix)(int64_t *d, size_t n, int64_t first, int64_t step);
 	/* out[i] = d[i] / 10^exp. |d| < 2^51. */
 	void (*ints_f64)(const int64_t *d, size_t n, unsigned exp, double *out);
+	/* |d| < 2^51, as in the other aggregates. */
 	void (*ints_agg)(const int64_t *d, size_t n, struct slx_int_agg *ret);
 	/* unpack, add base, ints_f64 in one pass; and unpack, prefix, ints_f64: the n values that follow `first`. */
 	void (*for_f64)(const uint8_t *in, size_t n, unsigned width, int64_t base, unsigned exp, double *out);
@@ -51,6 +52,9 @@ const struct slx_codec_kernels *slx_codec_kernels(void);                        
 const struct slx_codec_kernels *slx_codec_kernels_for(enum slx_codec_level level);     /* NULL when it cannot run here */
 
 extern const struct slx_codec_kernels slx_codec_scalar;
+#if defined(__x86_64__)
+extern const struct slx_codec_kernels slx_codec_avx2, slx_codec_avx512;
+#endif
 
 extern const double slx_pow10[SLX_SCALE_MAX + 1];     /* exact */
 extern const double slx_pow10_inv[SLX_SCALE_MAX + 1]; /* nearest */
