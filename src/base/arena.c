@@ -24,7 +24,7 @@ void slx_arena_init(struct slx_arena *a, struct slx_mem *m, enum slx_mem_use use
 void *slx_arena_alloc_slow(struct slx_arena *a, size_t n, size_t align)
 {
 	size_t want = n + align + SLAB_HEADER;
-	if (want < n)
+	if (want < n || want > SIZE_MAX / 2)
 		return NULL;
 	size_t size = a->slab_size;
 	bool own = want > size; /* a large object gets a slab of its own and the current one stays open */

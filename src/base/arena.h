@@ -25,7 +25,7 @@ void slx_arena_clear(struct slx_arena *a);
 static inline void *slx_arena_alloc(struct slx_arena *a, size_t n, size_t align)
 {
 	uintptr_t q = ((uintptr_t)a->p + align - 1) & ~(uintptr_t)(align - 1);
-	if (a->p && q + n <= (uintptr_t)a->end) {
+	if (a->p && q <= (uintptr_t)a->end && n <= (uintptr_t)a->end - q) {
 		a->p = (uint8_t *)q + n;
 		return (void *)q;
 	}
