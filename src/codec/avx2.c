@@ -99,6 +99,16 @@ INLINE void feed(const uint8_t *in, size_t n, unsigned width, struct sink *s, si
 	}
 }
 
+/* The same from integers that are unpacked already. */
+INLINE void feed_ints(const int64_t *d, size_t n, struct sink *s, sink_fn *emit)
+{
+	size_t i = 0;
+	for (; i + 4 <= n; i += 4)
+		emit(s, i, _mm256_loadu_si256((const __m256i *)(d + i)), 4);
+	if (i < n)
+		emit(s, i, _mm256_maskload_epi64((const long long *)d + i, first_lanes((unsigned)(n - i))), (unsigned)(n - i));
+}
+
 INLINE void emit_ints(struct sink *s, size_t i, __m256i u, unsigned count)
 {
 	long long *to = (long long *)s->out + i;
@@ -169,20 +179,6 @@ INLINE struct sink double_sink(double *out, int64_t base, unsigned exp)
 		.inv = _mm256_set1_pd(slx_pow10_inv[exp]) };
 }
 
-static void ints_f64(const int64_t *d, size_t n, unsigned exp, double *out)
-{
-	struct sink s = double_sink(out, SLX_MAGIC_BITS, exp);
-	size_t i = 0;
-	if (exp == 0)
-		for (; i + 4 <= n; i += 4)
-			store_double(&s, i, _mm256_add_epi64(_mm256_loadu_si256((const __m256i *)(d + i)), s.base), 4);
-	s.scaled = true;
-	for (; i + 4 <= n; i += 4)
-		store_double(&s, i, _mm256_add_epi64(_mm256_loadu_si256((const __m256i *)(d + i)), s.base), 4);
-	for (; i < n; i++)
-		out[i] = slx_decimal((double)d[i], exp);
-}
-
 INLINE void emit_for(struct sink *s, size_t i, __m256i u, unsigned count)
 {
 	store_double(s, i, _mm256_add_epi64(u, s->base), count);
@@ -203,6 +199,30 @@ INLINE void feed_doubles(const uint8_t *in, size_t n, unsigned width, unsigned e
 		s->scaled = true;
 		feed(in, n, width, s, emit);
 	}
+}
+
+INLINE void feed_int_doubles(const int64_t *d, size_t n, unsigned exp, struct sink *s, sink_fn *emit)
+{
+	if (exp == 0) {
+		s->scaled = false;
+		feed_ints(d, n, s, emit);
+	} else {
+		s->scaled = true;
+		feed_ints(d, n, s, emit);
+	}
+}
+
+static void ints_f64(const int64_t *d, size_t n, int64_t base, unsigned exp, double *out)
+{
+	struct sink s = double_sink(out, (int64_t)(U(base) + SLX_MAGIC_BITS), exp);
+	feed_int_doubles(d, n, exp, &s, emit_for);
+}
+
+static void steps_f64(const int64_t *d, size_t n, int64_t first, int64_t step, unsigned exp, double *out)
+{
+	struct sink s = double_sink(out, step, exp);
+	s.carry = _mm256_set1_epi64x((int64_t)(U(first) + SLX_MAGIC_BITS));
+	feed_int_doubles(d, n, exp, &s, emit_delta);
 }
 
 static void for_f64(const uint8_t *in, size_t n, unsigned width, int64_t base, unsigned exp, double *out)
@@ -274,14 +294,18 @@ INLINE void emit_delta_agg(struct sink *s, size_t i, __m256i u, unsigned count)
 	agg_add(s, prefix4(_mm256_add_epi64(u, s->base), &s->carry), count);
 }
 
-static void ints_agg(const int64_t *d, size_t n, struct slx_int_agg *ret)
+static void ints_agg(const int64_t *d, size_t n, int64_t base, struct slx_int_agg *ret)
 {
-	struct sink s = agg_sink(SLX_MAGIC_BITS);
-	size_t i = 0;
-	for (; i + 4 <= n; i += 4)
-		emit_for_agg(&s, i, _mm256_loadu_si256((const __m256i *)(d + i)), 4);
-	if (i < n)
-		emit_for_agg(&s, i, _mm256_maskload_epi64((const long long *)d + i, first_lanes((unsigned)(n - i))), (unsigned)(n - i));
+	struct sink s = agg_sink((int64_t)(U(base) + SLX_MAGIC_BITS));
+	feed_ints(d, n, &s, emit_for_agg);
+	agg_finish(&s, n, ret);
+}
+
+static void steps_agg(const int64_t *d, size_t n, int64_t first, int64_t step, struct slx_int_agg *ret)
+{
+	struct sink s = agg_sink(step);
+	s.carry = _mm256_set1_epi64x((int64_t)(U(first) + SLX_MAGIC_BITS));
+	feed_ints(d, n, &s, emit_delta_agg);
 	agg_finish(&s, n, ret);
 }
 
@@ -406,6 +430,23 @@ static void delta_range(const int64_t *d, size_t n, int64_t *ret_min, int64_t *r
 	}
 }
 
+static size_t outside(const int64_t *x, size_t n, int64_t base, unsigned width)
+{
+	__m256i bases = _mm256_set1_epi64x(base), inside = _mm256_setzero_si256();
+	__m128i shift = _mm_cvtsi32_si128((int)width); /* 64 shifts everything out: all fit */
+	size_t i = 0;
+	for (; i + 4 <= n; i += 4) {
+		__m256i u = _mm256_sub_epi64(_mm256_loadu_si256((const __m256i *)(x + i)), bases);
+		inside = _mm256_sub_epi64(inside, _mm256_cmpeq_epi64(_mm256_srl_epi64(u, shift), _mm256_setzero_si256()));
+	}
+	int64_t in[4];
+	_mm256_storeu_si256((__m256i *)in, inside);
+	size_t count = i - (size_t)(in[0] + in[1] + in[2] + in[3]);
+	for (; i < n && width < 64; i++)
+		count += (U(x[i]) - U(base)) >> width != 0;
+	return count;
+}
+
 static void stats(const double *v, size_t n, struct slx_stats *ret)
 {
 	__m256d sum = _mm256_setzero_pd(), comp = sum, rise = sum, nan = sum;
@@ -465,9 +506,10 @@ static void stats(const double *v, size_t n, struct slx_stats *ret)
 
 #define KERNELS(level, unpack_fn)                                                                                  \
 	{                                                                                                              \
-		.name = level, .unpack = unpack_fn, .prefix = prefix, .ints_f64 = ints_f64, .ints_agg = ints_agg,          \
+		.name = level, .unpack = unpack_fn, .prefix = prefix, \
+		.ints_f64 = ints_f64, .steps_f64 = steps_f64, .ints_agg = ints_agg, .steps_agg = steps_agg,                \
 		.for_f64 = for_f64, .delta_f64 = delta_f64, .for_agg = for_agg, .delta_agg = delta_agg,                    \
-		.to_ints = to_ints, .range = range, .delta_range = delta_range, .stats = stats,                            \
+		.to_ints = to_ints, .range = range, .delta_range = delta_range, .outside = outside, .stats = stats,                            \
 	}
 
 const struct slx_codec_kernels slx_codec_avx2 = KERNELS("avx2", unpack);

@@ -339,7 +339,7 @@ silex_status slx_cold_decode(struct slx_cold_reader *r, size_t k, double *v, sil
 			v[i] = slx_bits_f64(r->dict[d[i]]);
 		return SILEX_OK;
 	}
-	slx_codec_kernels()->ints_f64(d, p.n, r->exp, v);
+	slx_codec_kernels()->ints_f64(d, p.n, 0, r->exp, v);
 	if (r->flags & SLX_COLD_F32)
 		for (size_t i = 0; i < p.n; i++)
 			v[i] = (double)(float)v[i];
@@ -363,7 +363,7 @@ silex_status slx_cold_aggregate(struct slx_cold_reader *r, size_t k, struct slx_
 	struct part p;
 	struct slx_int_agg ints;
 	SLX_TRY(read_ints(r, k, d, &p, err));
-	slx_codec_kernels()->ints_agg(d, p.n, &ints);
+	slx_codec_kernels()->ints_agg(d, p.n, 0, &ints);
 	slx_agg_decimals(&ints, d, p.n, r->exp, &p.exceptions, ret);
 	return SILEX_OK;
 }

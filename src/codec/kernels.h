@@ -26,10 +26,11 @@ struct slx_codec_kernels {
 	void (*unpack)(const uint8_t *in, size_t n, unsigned width, uint64_t *out);
 	/* d[i] = first + sum over j <= i of (d[j] + step), in place. */
 	void (*prefix)(int64_t *d, size_t n, int64_t first, int64_t step);
-	/* out[i] = d[i] / 10^exp. |d| < 2^51. */
-	void (*ints_f64)(const int64_t *d, size_t n, unsigned exp, double *out);
-	/* |d| < 2^51, as in the other aggregates. */
-	void (*ints_agg)(const int64_t *d, size_t n, struct slx_int_agg *ret);
+	/* out[i] = (d[i] + base) / 10^exp, magnitudes below 2^51; and the same after prefix(d, n, first, step). */
+	void (*ints_f64)(const int64_t *d, size_t n, int64_t base, unsigned exp, double *out);
+	void (*steps_f64)(const int64_t *d, size_t n, int64_t first, int64_t step, unsigned exp, double *out);
+	void (*ints_agg)(const int64_t *d, size_t n, int64_t base, struct slx_int_agg *ret);
+	void (*steps_agg)(const int64_t *d, size_t n, int64_t first, int64_t step, struct slx_int_agg *ret);
 	/* unpack, add base, ints_f64 in one pass; and unpack, prefix, ints_f64: the n values that follow `first`. */
 	void (*for_f64)(const uint8_t *in, size_t n, unsigned width, int64_t base, unsigned exp, double *out);
 	void (*delta_f64)(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step, unsigned exp,
@@ -45,6 +46,8 @@ struct slx_codec_kernels {
 	/* Least and greatest of d, and of d[i] - d[i - 1] (n >= 2; wrapping). */
 	void (*range)(const int64_t *d, size_t n, int64_t *ret_min, int64_t *ret_max);
 	void (*delta_range)(const int64_t *d, size_t n, int64_t *ret_min, int64_t *ret_max);
+	/* How many x[i] - base do not fit `width` bits. */
+	size_t (*outside)(const int64_t *x, size_t n, int64_t base, unsigned width);
 	void (*stats)(const double *v, size_t n, struct slx_stats *ret);
 };
 

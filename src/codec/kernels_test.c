@@ -117,12 +117,22 @@ static void integers(void **state)
 			assert_memory_equal(a, b, n * 8);
 			for (size_t i = 0; i < n; i++)
 				x[i] %= SLX_INT_LIMIT;
-			s->ints_f64(x, n, exp, va);
-			k->ints_f64(x, n, exp, vb);
+			s->ints_f64(x, n, 3, exp, va);
+			k->ints_f64(x, n, 3, exp, vb);
 			assert_memory_equal(va, vb, n * 8);
-			s->ints_agg(x, n, &ga);
-			k->ints_agg(x, n, &gb);
+			s->ints_agg(x, n, 3, &ga);
+			k->ints_agg(x, n, 3, &gb);
 			assert_memory_equal(&ga, &gb, sizeof ga);
+			for (size_t i = 0; i < n; i++)
+				x[i] /= 1000;
+			s->steps_f64(x, n, 100, 5, exp, va);
+			k->steps_f64(x, n, 100, 5, exp, vb);
+			assert_memory_equal(va, vb, n * 8);
+			s->steps_agg(x, n, 100, 5, &ga);
+			k->steps_agg(x, n, 100, 5, &gb);
+			assert_memory_equal(&ga, &gb, sizeof ga);
+			for (unsigned width = 0; width <= 64; width += 1 + shift % 7)
+				assert_int_equal(s->outside(x, n, mins[0] / 3, width), k->outside(x, n, mins[0] / 3, width));
 		}
 	}
 }

@@ -1,52 +1,50 @@
 #include "codec/bitpack.h"
 
-/* Two shapes are tried: base at the minimum, with patches above; and a window around a middle value, with patches on
- * both sides (a counter's reset, a spike down). Both from one histogram each of the bits that a value needs. */
+/* Two shapes are tried for each width below the full one: base at the minimum, with patches above; and a window around
+ * a middle value, with patches on both sides (a counter's reset, a spike down). */
+
+static int64_t middle_of_three(int64_t a, int64_t b, int64_t c)
+{
+	int64_t low = a < b ? a : b, high = a < b ? b : a;
+	int64_t top = high < c ? high : c;
+	return low > top ? low : top;
+}
+
+/* The middle of three middles of three: no branches, and near enough to the median. */
+static int64_t middle(const int64_t *x, size_t n)
+{
+	const int64_t *y = x + n / 3, *z = x + n / 3 * 2;
+	size_t step = n / 9;
+	return middle_of_three(middle_of_three(x[0], x[step], x[2 * step]), middle_of_three(y[0], y[step], y[2 * step]),
+		middle_of_three(z[0], z[step], z[2 * step]));
+}
 
 static size_t bits_of(size_t n, unsigned width, size_t patches) { return n * width + patches * SLX_PFOR_PATCH_BITS; }
 
-/* Width that makes the fewest bits, given how many values need exactly b bits. At most a quarter is patched. */
-static void best_width(const uint32_t hist[65], size_t n, struct slx_pfor_plan *best, int64_t base, bool centred)
+static size_t try_base(const int64_t *x, size_t n, int64_t base, unsigned width, struct slx_pfor_plan *best)
 {
-	size_t above = 0;
-	for (unsigned w = 65; w-- > 0 && above <= n / 4; above += hist[w]) {
-		size_t bits = bits_of(n, w, above);
-		if (bits < best->bits) {
-			int64_t half = centred && w ? (int64_t)(UINT64_C(1) << (w - 1)) : 0;
-			*best = (struct slx_pfor_plan){ .base = (int64_t)((uint64_t)base - (uint64_t)half), .width = w,
-				.patches = above, .bits = bits };
-		}
-	}
-}
-
-/* A middle value: the median of nine. */
-static int64_t middle(const int64_t *x, size_t n)
-{
-	int64_t s[9];
-	for (size_t i = 0; i < 9; i++) {
-		int64_t v = x[(2 * i + 1) * n / 18];
-		size_t j = i;
-		for (; j > 0 && s[j - 1] > v; j--)
-			s[j] = s[j - 1];
-		s[j] = v;
-	}
-	return s[4];
+	size_t patches = slx_codec_kernels()->outside(x, n, base, width), bits = bits_of(n, width, patches);
+	if (bits < best->bits && patches <= n / 4)
+		*best = (struct slx_pfor_plan){ .base = base, .width = width, .patches = patches, .bits = bits };
+	return patches;
 }
 
 struct slx_pfor_plan slx_pfor_plan(const int64_t *x, size_t n, int64_t min, int64_t max)
 {
-	unsigned width = slx_bits((uint64_t)max - (uint64_t)min);
-	struct slx_pfor_plan best = { .base = min, .width = width, .bits = n * width };
-	if (width < 2 || n < 8)
+	unsigned full = slx_bits((uint64_t)max - (uint64_t)min);
+	struct slx_pfor_plan best = { .base = min, .width = full, .bits = n * full };
+	if (full < 2 || n < 8)
 		return best;
 	int64_t mid = middle(x, n);
-	uint32_t up[65] = { 0 }, both[65] = { 0 };
-	for (size_t i = 0; i < n; i++) {
-		up[slx_bits((uint64_t)x[i] - (uint64_t)min)]++;
-		both[slx_bits(slx_zigzag((int64_t)((uint64_t)x[i] - (uint64_t)mid)))]++;
+	/* A narrower window has no fewer patches, so the search ends when those alone cost more than the best. */
+	for (unsigned w = full; w-- > 0;) {
+		int64_t half = w ? (int64_t)(UINT64_C(1) << (w - 1)) : 0;
+		size_t above = try_base(x, n, min, w, &best);
+		size_t both = try_base(x, n, (int64_t)((uint64_t)mid - (uint64_t)half), w, &best);
+		size_t least = above < both ? above : both;
+		if (least > n / 4 || least * SLX_PFOR_PATCH_BITS >= best.bits)
+			break;
 	}
-	best_width(up, n, &best, min, false);
-	best_width(both, n, &best, mid, true);
 	return best;
 }
 

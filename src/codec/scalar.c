@@ -11,60 +11,27 @@ static void prefix(int64_t *d, size_t n, int64_t first, int64_t step)
 		d[i] = (int64_t)(at += U(d[i]) + U(step));
 }
 
-static void ints_f64(const int64_t *d, size_t n, unsigned exp, double *out)
+static void ints_f64(const int64_t *d, size_t n, int64_t base, unsigned exp, double *out)
 {
 	if (exp == 0)
 		for (size_t i = 0; i < n; i++)
-			out[i] = (double)d[i];
+			out[i] = (double)(int64_t)(U(d[i]) + U(base));
 	else
 		for (size_t i = 0; i < n; i++)
-			out[i] = slx_decimal((double)d[i], exp);
+			out[i] = slx_decimal((double)(int64_t)(U(d[i]) + U(base)), exp);
 }
 
-static void ints_agg(const int64_t *d, size_t n, struct slx_int_agg *ret)
+static void ints_agg(const int64_t *d, size_t n, int64_t base, struct slx_int_agg *ret)
 {
 	uint64_t sum = 0;
 	int64_t min = INT64_MAX, max = INT64_MIN;
 	for (size_t i = 0; i < n; i++) {
-		sum += U(d[i]);
-		min = d[i] < min ? d[i] : min;
-		max = d[i] > max ? d[i] : max;
+		int64_t x = (int64_t)(U(d[i]) + U(base));
+		sum += U(x);
+		min = x < min ? x : min;
+		max = x > max ? x : max;
 	}
 	*ret = (struct slx_int_agg){ (int64_t)sum, min, max };
-}
-
-/* The integers go through this many on the stack. */
-enum { BLOCK = 64 };
-
-static void unpack_block(const uint8_t *in, unsigned width, size_t i, size_t m, int64_t *d)
-{
-	size_t skip = i * width / 8; /* i is a multiple of 8 */
-	slx_unpack_scalar(in + skip, m, width, (uint64_t *)d);
-}
-
-static void for_f64(const uint8_t *in, size_t n, unsigned width, int64_t base, unsigned exp, double *out)
-{
-	int64_t d[BLOCK];
-	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
-		unpack_block(in, width, i, m, d);
-		for (size_t j = 0; j < m; j++)
-			d[j] = (int64_t)(U(d[j]) + U(base));
-		ints_f64(d, m, exp, out + i);
-	}
-}
-
-static void delta_f64(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step, unsigned exp,
-	double *out)
-{
-	int64_t d[BLOCK];
-	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
-		unpack_block(in, width, i, m, d);
-		prefix(d, m, first, step);
-		first = d[m - 1];
-		ints_f64(d, m, exp, out + i);
-	}
 }
 
 static void agg_add(struct slx_int_agg *to, const struct slx_int_agg *from)
@@ -74,17 +41,73 @@ static void agg_add(struct slx_int_agg *to, const struct slx_int_agg *from)
 	to->max = from->max > to->max ? from->max : to->max;
 }
 
+/* The other forms go through blocks of this many integers on the stack. */
+enum { BLOCK = 64 };
+
+static size_t block_size(size_t n, size_t i) { return n - i < BLOCK ? n - i : BLOCK; }
+
+static void unpack_block(const uint8_t *in, size_t n, unsigned width, size_t i, int64_t *d)
+{
+	slx_unpack_scalar(in + i * width / 8, block_size(n, i), width, (uint64_t *)d); /* i is a multiple of 8 */
+}
+
+static void steps_f64(const int64_t *d, size_t n, int64_t first, int64_t step, unsigned exp, double *out)
+{
+	int64_t x[BLOCK];
+	for (size_t i = 0; i < n; i += BLOCK) {
+		size_t m = block_size(n, i);
+		memcpy(x, d + i, m * sizeof *x);
+		prefix(x, m, first, step);
+		first = x[m - 1];
+		ints_f64(x, m, 0, exp, out + i);
+	}
+}
+
+static void steps_agg(const int64_t *d, size_t n, int64_t first, int64_t step, struct slx_int_agg *ret)
+{
+	int64_t x[BLOCK];
+	*ret = (struct slx_int_agg){ 0, INT64_MAX, INT64_MIN };
+	for (size_t i = 0; i < n; i += BLOCK) {
+		size_t m = block_size(n, i);
+		struct slx_int_agg part;
+		memcpy(x, d + i, m * sizeof *x);
+		prefix(x, m, first, step);
+		first = x[m - 1];
+		ints_agg(x, m, 0, &part);
+		agg_add(ret, &part);
+	}
+}
+
+static void for_f64(const uint8_t *in, size_t n, unsigned width, int64_t base, unsigned exp, double *out)
+{
+	int64_t d[BLOCK];
+	for (size_t i = 0; i < n; i += BLOCK) {
+		unpack_block(in, n, width, i, d);
+		ints_f64(d, block_size(n, i), base, exp, out + i);
+	}
+}
+
+static void delta_f64(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step, unsigned exp,
+	double *out)
+{
+	int64_t d[BLOCK];
+	for (size_t i = 0; i < n; i += BLOCK) {
+		size_t m = block_size(n, i);
+		unpack_block(in, n, width, i, d);
+		prefix(d, m, first, step);
+		first = d[m - 1];
+		ints_f64(d, m, 0, exp, out + i);
+	}
+}
+
 static void for_agg(const uint8_t *in, size_t n, unsigned width, int64_t base, struct slx_int_agg *ret)
 {
 	int64_t d[BLOCK];
 	*ret = (struct slx_int_agg){ 0, INT64_MAX, INT64_MIN };
 	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
 		struct slx_int_agg part;
-		unpack_block(in, width, i, m, d);
-		for (size_t j = 0; j < m; j++)
-			d[j] = (int64_t)(U(d[j]) + U(base));
-		ints_agg(d, m, &part);
+		unpack_block(in, n, width, i, d);
+		ints_agg(d, block_size(n, i), base, &part);
 		agg_add(ret, &part);
 	}
 }
@@ -95,14 +118,23 @@ static void delta_agg(const uint8_t *in, size_t n, unsigned width, int64_t first
 	int64_t d[BLOCK];
 	*ret = (struct slx_int_agg){ 0, INT64_MAX, INT64_MIN };
 	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
+		size_t m = block_size(n, i);
 		struct slx_int_agg part;
-		unpack_block(in, width, i, m, d);
+		unpack_block(in, n, width, i, d);
 		prefix(d, m, first, step);
 		first = d[m - 1];
-		ints_agg(d, m, &part);
+		ints_agg(d, m, 0, &part);
 		agg_add(ret, &part);
 	}
+}
+
+static size_t outside(const int64_t *x, size_t n, int64_t base, unsigned width)
+{
+	size_t count = 0;
+	if (width < 64)
+		for (size_t i = 0; i < n; i++)
+			count += (U(x[i]) - U(base)) >> width != 0;
+	return count;
 }
 
 static size_t to_ints(const double *v, size_t n, unsigned exp, bool f32, int64_t *d, uint64_t *fails)
@@ -152,7 +184,9 @@ const struct slx_codec_kernels slx_codec_scalar = {
 	.unpack = slx_unpack_scalar,
 	.prefix = prefix,
 	.ints_f64 = ints_f64,
+	.steps_f64 = steps_f64,
 	.ints_agg = ints_agg,
+	.steps_agg = steps_agg,
 	.for_f64 = for_f64,
 	.delta_f64 = delta_f64,
 	.for_agg = for_agg,
@@ -160,5 +194,6 @@ const struct slx_codec_kernels slx_codec_scalar = {
 	.to_ints = to_ints,
 	.range = range,
 	.delta_range = delta_range,
+	.outside = outside,
 	.stats = slx_stats_scalar,
 };

@@ -43,23 +43,30 @@ static uint8_t *write_ints(const int64_t *d, size_t n, struct slx_decimals *x, i
 {
 	const struct slx_codec_kernels *k = slx_codec_kernels();
 	unsigned head = (x->f32 ? F32 : 0) | (x->failed ? EXCEPTIONS : 0);
-	int64_t min, max;
+	int64_t min, max, step_min = 0, step_max = 0, step[SLX_VECTOR_MAX];
 	k->range(d, n, &min, &max);
-	struct slx_pfor_plan ffor = slx_pfor_plan(d, n, min, max);
-	if (n > 2 && ffor.bits) {
-		int64_t step[SLX_VECTOR_MAX];
-		k->delta_range(d, n, &min, &max);
+	unsigned width = slx_bits(U(max) - U(min)), step_width = 64;
+	if (n > 2 && width) {
+		k->delta_range(d, n, &step_min, &step_max);
+		step_width = slx_bits(U(step_max) - U(step_min));
+	}
+	/* Patches seldom save more than two bits a value: what is behind by more is not planned. */
+	struct slx_pfor_plan ints = { .bits = SIZE_MAX }, steps = { .bits = SIZE_MAX };
+	if (width <= step_width + 3)
+		ints = slx_pfor_plan(d, n, min, max);
+	if (step_width <= width + 2) {
 		for (size_t i = 1; i < n; i++)
 			step[i - 1] = d[i] - d[i - 1];
-		struct slx_pfor_plan delta = slx_pfor_plan(step, n - 1, min, max);
-		if (delta.bits + n / 2 + 8 < ffor.bits) { /* differences decode at half the speed */
-			out = put_head(out, head | DELTA, (int)x->exp, scale);
-			out = slx_put_varint(out, slx_zigzag(d[0]));
-			return slx_pfor_write(&delta, step, n - 1, out);
-		}
+		steps = slx_pfor_plan(step, n - 1, step_min, step_max);
+		steps.bits += n / 2 + 8; /* differences decode at half the speed */
+	}
+	if (steps.bits < ints.bits) {
+		out = put_head(out, head | DELTA, (int)x->exp, scale);
+		out = slx_put_varint(out, slx_zigzag(d[0]));
+		return slx_pfor_write(&steps, step, n - 1, out);
 	}
 	out = put_head(out, head | FOR, (int)x->exp, scale);
-	return slx_pfor_write(&ffor, d, n, out);
+	return slx_pfor_write(&ints, d, n, out);
 }
 
 struct left_dict {
@@ -271,11 +278,10 @@ static silex_status decode_rd(const struct vector *x, double *v, size_t n, size_
 /* The integers of a FOR or DELTA vector, patches applied. */
 static void ints_of(const struct vector *x, size_t n, int64_t *d)
 {
-	const struct slx_codec_kernels *k = slx_codec_kernels();
 	if (x->mode == DELTA) {
 		d[0] = x->first;
 		slx_pfor_unpack(&x->ints, d + 1);
-		k->prefix(d + 1, n - 1, x->first, x->ints.base);
+		slx_codec_kernels()->prefix(d + 1, n - 1, x->first, x->ints.base);
 		return;
 	}
 	slx_pfor_unpack(&x->ints, d);
@@ -283,18 +289,24 @@ static void ints_of(const struct vector *x, size_t n, int64_t *d)
 		d[i] = (int64_t)(U(d[i]) + U(x->ints.base));
 }
 
+/* In one pass over the bits, or, with patches, in two. */
 static void decode_ints(const struct vector *x, double *v, size_t n)
 {
 	const struct slx_codec_kernels *k = slx_codec_kernels();
-	if (x->ints.patches) {
-		int64_t d[SLX_VECTOR_MAX];
-		ints_of(x, n, d);
-		k->ints_f64(d, n, x->exp, v);
-	} else if (x->mode == FOR) {
-		k->for_f64(x->ints.fields, n, x->ints.width, x->ints.base, x->exp, v);
+	const struct slx_pfor *p = &x->ints;
+	int64_t d[SLX_VECTOR_MAX];
+	if (p->patches)
+		slx_pfor_unpack(p, d);
+	if (x->mode == DELTA) {
+		v[0] = slx_decimal((double)x->first, x->exp);
+		if (p->patches)
+			k->steps_f64(d, n - 1, x->first, p->base, x->exp, v + 1);
+		else
+			k->delta_f64(p->fields, n - 1, p->width, x->first, p->base, x->exp, v + 1);
+	} else if (p->patches) {
+		k->ints_f64(d, n, p->base, x->exp, v);
 	} else {
-		k->ints_f64(&x->first, 1, x->exp, v);
-		k->delta_f64(x->ints.fields, n - 1, x->ints.width, x->first, x->ints.base, x->exp, v + 1);
+		k->for_f64(p->fields, n, p->width, p->base, x->exp, v);
 	}
 	if (x->f32)
 		for (size_t i = 0; i < n; i++)
@@ -354,15 +366,26 @@ void slx_agg_decimals(struct slx_int_agg *ints, const int64_t *d, size_t n, unsi
 static void aggregate_ints(const struct vector *x, size_t n, struct slx_agg *ret)
 {
 	const struct slx_codec_kernels *k = slx_codec_kernels();
+	const struct slx_pfor *p = &x->ints;
+	bool delta = x->mode == DELTA;
 	struct slx_int_agg ints;
 	int64_t d[SLX_VECTOR_MAX];
-	if (x->ints.patches || x->exceptions.count) {
+	if (x->exceptions.count) {
 		ints_of(x, n, d);
-		k->ints_agg(d, n, &ints);
-	} else if (x->mode == FOR) {
-		k->for_agg(x->ints.fields, n, x->ints.width, x->ints.base, &ints);
+		k->ints_agg(d, n, 0, &ints);
+		delta = false;
+	} else if (p->patches) {
+		slx_pfor_unpack(p, d);
+		if (delta)
+			k->steps_agg(d, n - 1, x->first, p->base, &ints);
+		else
+			k->ints_agg(d, n, p->base, &ints);
+	} else if (delta) {
+		k->delta_agg(p->fields, n - 1, p->width, x->first, p->base, &ints);
 	} else {
-		k->delta_agg(x->ints.fields, n - 1, x->ints.width, x->first, x->ints.base, &ints);
+		k->for_agg(p->fields, n, p->width, p->base, &ints);
+	}
+	if (delta) { /* the first value is not among the differences */
 		ints.sum = (int64_t)(U(ints.sum) + U(x->first));
 		ints.min = x->first < ints.min ? x->first : ints.min;
 		ints.max = x->first > ints.max ? x->first : ints.max;
