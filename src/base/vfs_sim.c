@@ -79,7 +79,7 @@ struct slx_vfs_sim {
 	struct slx_vfs vfs;
 	pthread_mutex_t lock;
 	struct node *nodes, *root;
-	uint64_t rng, calls, armed_at, generation; /* generation: grows with each reboot */
+	uint64_t rng, calls, armed_at, fired_call, generation; /* generation: grows with each reboot */
 	enum slx_sim_fault armed;
 	bool full, dead, fired;
 	char fired_at[512], lie[128];
@@ -333,6 +333,7 @@ static silex_status begin(struct slx_vfs_sim *s, const char *what, const char *p
 	s->full |= *ret == SLX_SIM_ENOSPC;
 	s->dead = *ret == SLX_SIM_POWER_CUT || *ret == SLX_SIM_KILL;
 	s->fired = true;
+	s->fired_call = s->calls;
 	snprintf(s->fired_at, sizeof s->fired_at, "%s %s", what, path);
 	return SILEX_OK;
 }
@@ -914,6 +915,11 @@ bool slx_vfs_sim_fired(struct slx_vfs_sim *s)
 	bool fired = s->fired;
 	pthread_mutex_unlock(&s->lock);
 	return fired;
+}
+
+uint64_t slx_vfs_sim_fired_call(struct slx_vfs_sim *s)
+{
+	return s->fired_call;
 }
 
 const char *slx_vfs_sim_fired_at(struct slx_vfs_sim *s)

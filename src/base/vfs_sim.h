@@ -31,6 +31,7 @@ void slx_vfs_sim_arm(struct slx_vfs_sim *s, enum slx_sim_fault fault, uint64_t a
 void slx_vfs_sim_heal(struct slx_vfs_sim *s);      /* no fault armed or lasting */
 uint64_t slx_vfs_sim_calls(struct slx_vfs_sim *s); /* counted calls so far */
 bool slx_vfs_sim_fired(struct slx_vfs_sim *s);     /* the armed fault has happened */
+uint64_t slx_vfs_sim_fired_call(struct slx_vfs_sim *s);  /* at this call, as slx_vfs_sim_calls counts */
 const char *slx_vfs_sim_fired_at(struct slx_vfs_sim *s); /* "write wal/000001.log", for messages */
 
 /* After POWER_CUT or KILL (or at any time: power cut now): all open files become stale (their calls fail), locks are
