@@ -149,7 +149,7 @@ static silex_status check_exists(struct slx_engine *e, silex_error *err)
 {
 	bool need = e->opt.must_exist || e->opt.read_only;
 	if (!need)
-		return e->vfs->mkdir(e->vfs, e->path, err);
+		return slx_vfs_make_dir(e->vfs, e->path, err);
 	char *path = path_join(e, "meta/MANIFEST"), *log = path_join(e, "wal");
 	struct slx_file *f = NULL;
 	silex_error own = { 0 };
