@@ -46,7 +46,7 @@ static const struct option options[] = {
 	{ "time_unit", ENUM, AT(time_unit), "ns us ms s", 0, 0 },
 	{ "wal_sync_interval", DURATION, AT(wal_sync_interval_ms), NULL, 1, 3600000 },
 	{ "max_wal_size", SIZE, AT(max_wal_size), NULL, 1 << 20, UINT64_C(1) << 50 },
-	{ "wal_segment_size", SIZE, AT(wal_segment_size), NULL, 1 << 20, UINT64_C(1) << 30 },
+	{ "wal_segment_size", SIZE, AT(wal_segment_size), NULL, 4096, UINT64_C(1) << 30 },
 	{ "block_duration", DURATION, AT(block_duration_ms), NULL, 1000, UINT64_C(365) * 86400000 },
 	{ "checkpoint_interval", DURATION, AT(checkpoint_interval_ms), NULL, 1000, UINT64_C(365) * 86400000 },
 	{ "memory_limit", SIZE, AT(memory_limit), NULL, 8 << 20, UINT64_C(1) << 50 },
