@@ -227,6 +227,36 @@ static bool read_exemplar(struct cursor *c)
 	return chars <= EXEMPLAR_CHARS_MAX || fail(c, start, "at most 128 characters of exemplar labels");
 }
 
+/* More of the line after a part of it? A blank leads to it; OpenMetrics allows none at the end. */
+static bool has_more(struct cursor *c, bool *ret)
+{
+	*ret = false;
+	if (c->p == c->end)
+		return true;
+	if (!read_blank(c, "a blank"))
+		return false;
+	*ret = c->p < c->end;
+	return *ret || !c->strict || fail(c, c->end - 1, "the end of the line");
+}
+
+static bool read_after_value(struct cursor *c, struct slx_exposition_sample *s)
+{
+	bool more;
+	if (!has_more(c, &more))
+		return false;
+	if (more && *c->p != '#') {
+		s->has_time = true;
+		if (!read_time(c, &s->t) || !has_more(c, &more))
+			return false;
+	}
+	if (more && c->strict && *c->p == '#') {
+		s->has_exemplar = true;
+		if (!read_exemplar(c))
+			return false;
+	}
+	return c->p == c->end || fail(c, c->p, "the end of the line");
+}
+
 static bool read_sample(struct cursor *c, struct slx_exposition_sample *s)
 {
 	const char *start = c->p;
@@ -251,27 +281,7 @@ static bool read_sample(struct cursor *c, struct slx_exposition_sample *s)
 		skip_blanks(c);
 	else if (!read_blank(c, "a blank and a value"))
 		return false;
-	if (!read_value(c, &s->value))
-		return false;
-	skip_blanks(c);
-	if (c->p < c->end && !c->strict)
-		s->has_time = true;
-	if (c->p < c->end && c->strict) {
-		c->p++;
-		s->has_time = !at_char(c, '#');
-	}
-	if (s->has_time && !read_time(c, &s->t))
-		return false;
-	skip_blanks(c);
-	if (c->strict && s->has_time && c->p < c->end)
-		c->p++;
-	s->has_exemplar = c->strict && at_char(c, '#');
-	if (s->has_exemplar && !read_exemplar(c))
-		return false;
-	/* a blank at the end is an error in OpenMetrics: one was stepped over above */
-	if (c->p < c->end || (c->strict && c->end > start && is_blank(c->end[-1])))
-		return fail(c, c->p, "the end of the line");
-	return true;
+	return read_value(c, &s->value) && read_after_value(c, s);
 }
 
 static void drop_empty_labels(struct slx_decoder *d)

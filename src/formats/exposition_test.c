@@ -43,7 +43,7 @@ static void prometheus_errors(void **state)
 		{ "{b=\"c\"} 1", "8 expected a metric name" },
 		{ "a{__name__=\"b\"} 1", "1 expected no label __name__" },
 		{ "a 1e999", "3 expected a number that fits a double" },
-		{ "a 1 # {} 1", "5 expected a whole number of milliseconds, in the years 1677 to 2262" },
+		{ "a 1 # {} 1", "5 expected the end of the line" },
 	};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		char input[200], rows[300];
