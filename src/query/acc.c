@@ -60,41 +60,72 @@ void slx_query_acc_header(struct slx_query_acc *a, unsigned needs, const struct 
 
 /* ---- samples ---- */
 
-/* Adds x to sum + comp (Neumaier 1974): comp gathers what rounding took from sum. */
-static void add_exactly(double x, double *sum, double *comp)
+/* Adds x to sum + comp: comp gathers what rounding took from sum (Knuth's two-sum: no branches). */
+static inline void add_exactly(double x, double *sum, double *comp)
 {
-	double t = *sum + x;
-	*comp += __builtin_fabs(*sum) >= __builtin_fabs(x) ? (*sum - t) + x : (x - t) + *sum;
+	double t = *sum + x, z = t - *sum;
+	*comp += (*sum - (t - z)) + (x - z);
 	*sum = t;
+}
+
+/* Infinities make the compensation NaN; the plain sum is then what IEEE says. */
+static double comp_of(double sum, double comp)
+{
+	return isfinite(sum) && isfinite(comp) ? comp : 0;
+}
+
+/* A few samples of which only count, sum, min and max are wanted. */
+static inline void short_fold(struct slx_agg *to, enum slx_kind kind, const uint64_t *bits, size_t n)
+{
+	struct slx_agg a = *to;
+	if (a.count == 0)
+		a = (struct slx_agg){ .min = INFINITY, .max = -INFINITY };
+	for (size_t i = 0; i < n; i++) {
+		double v = slx_bits_number(kind, bits[i]);
+		if (v != v)
+			continue;
+		a.count++;
+		a.min = v < a.min ? v : a.min;
+		a.max = v > a.max ? v : a.max;
+		add_exactly(v, &a.sum, &a.comp);
+	}
+	a.comp = comp_of(a.sum, a.comp);
+	a.min += 0.0; /* a zero is +0.0 */
+	a.max += 0.0;
+	if (a.count)
+		*to = a;
 }
 
 /* What slx_chunk_stats says of a run, for a few samples. */
 static void short_stats(enum slx_kind kind, const uint64_t *bits, size_t n, struct slx_stats *ret)
 {
+	struct slx_agg a = slx_agg_none();
 	struct slx_stats s = { 0 };
 	for (size_t i = 0; i < n; i++) {
-		double v = slx_bits_number(kind, bits[i]), zeroed = v + 0.0;
+		double v = slx_bits_number(kind, bits[i]);
 		if (v != v)
 			continue;
-		if (s.count++ == 0) {
+		if (s.count++ == 0)
 			s.first = v;
-			s.min = s.max = zeroed;
-		} else {
+		else
 			s.increase += rise(s.last, v);
-			s.min = zeroed < s.min ? zeroed : s.min;
-			s.max = zeroed > s.max ? zeroed : s.max;
-		}
 		s.last = v;
-		add_exactly(v, &s.sum, &s.comp);
 	}
-	if (!isfinite(s.sum) || !isfinite(s.comp))
-		s.comp = 0;
+	short_fold(&a, kind, bits, n);
+	s.min = a.min, s.max = a.max, s.sum = a.sum, s.comp = a.comp;
 	*ret = s;
 }
 
 static void add_run(struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n)
 {
 	struct slx_chunk_meta m;
+	if (n <= SHORT_MAX && needs == SLX_NEED_FOLD) {
+		if (kind == SLX_KIND_FLOAT64)
+			short_fold(&a->agg, SLX_KIND_FLOAT64, bits, n);
+		else
+			short_fold(&a->agg, kind, bits, n);
+		return;
+	}
 	if (n <= SHORT_MAX)
 		short_stats(kind, bits, n, &m.stats);
 	else
