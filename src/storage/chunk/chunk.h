@@ -73,7 +73,8 @@ silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_code
 silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c,
 	const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err);
 
-/* Is the chunk coded as encode_cold would code it under this choice? Then it may be copied as it is. */
+/* Is the chunk coded as encode_cold would code it under this choice? Then it may be copied as it is. The general
+ * compressor is not looked at: what it is worth differs from chunk to chunk. */
 bool slx_chunk_is_wanted(const struct slx_codec_choice *c, const struct slx_chunk_meta *meta);
 
 /* Statistics of a run in memory, as a chunk of it would have: all of *ret but size and codec, which are 0. */

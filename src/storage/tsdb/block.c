@@ -19,17 +19,18 @@ static silex_status check_page(
 	const char *wrong = NULL;
 	if (!slx_envelope_decode(p, SLX_ENVELOPE_SIZE + size, size, &e, &data))
 		wrong = "its checksum differs";
-	else if (e.kind != kind || e.length != size || e.codec || e.flags)
+	else if (e.kind != kind || e.length != size)
 		wrong = "it is not the page that belongs here";
 	else if (e.seq != offset || (b->id && e.version != b->id))
 		wrong = "it is a page of another place or block";
 	if (wrong)
 		return slx_err(err, SILEX_CORRUPT, "block %s: %s page of %zu bytes at offset %" PRIu64 " is damaged: %s",
 			b->info.name, names[kind], size, offset, wrong);
-	if (e.format > SLX_BLOCK_FORMAT)
+	if (e.format > SLX_BLOCK_FORMAT || e.codec || e.flags)
 		return slx_err(err, SILEX_UNSUPPORTED,
-			"block %s: page of format %u at offset %" PRIu64 "; this version reads up to %d", b->info.name, e.format,
-			offset, SLX_BLOCK_FORMAT);
+			"block %s: page of format %u (codec %u, flags %u) at offset %" PRIu64
+			"; this version reads up to %d (codec 0, flags 0)",
+			b->info.name, e.format, e.codec, e.flags, offset, SLX_BLOCK_FORMAT);
 	if (e.key_id)
 		return slx_err(err, SILEX_UNSUPPORTED,
 			"block %s: page at offset %" PRIu64 " is encrypted with key %u, which this version cannot read",

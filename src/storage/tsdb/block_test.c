@@ -1,5 +1,7 @@
 #include "storage/tsdb/block_fixture.h"
 
+#include <pthread.h>
+
 static struct slx_block *open_block(struct fixture *f, const char *name)
 {
 	struct slx_block *b;
@@ -386,10 +388,13 @@ static void test_newer_versions_are_refused(void **state)
 	assert_int_equal(slx_block_open(f.store, "newer", f.cache, &f.mem, &b, &why), SILEX_UNSUPPORTED);
 	assert_non_null(strstr(why.message, "format 7; this version reads up to 0"));
 	slx_store32(footer + SLX_ENVELOPE_SIZE + 8, 0);
-	footer[5] = 2; /* format of the page */
-	reseal(footer);
-	put_bytes(&f, "newer", p, info.size);
-	assert_int_equal(slx_block_open(f.store, "newer", f.cache, &f.mem, &b, &why), SILEX_UNSUPPORTED);
+	for (int at = 5; at <= 8; at++) { /* format, codec, flags, key of the page */
+		footer[at] = 2;
+		reseal(footer);
+		put_bytes(&f, "newer", p, info.size);
+		assert_int_equal(slx_block_open(f.store, "newer", f.cache, &f.mem, &b, &why), SILEX_UNSUPPORTED);
+		footer[at] = 0;
+	}
 	free(p);
 	model_free(s, 3);
 	fixture_end(&f);
@@ -531,6 +536,57 @@ static void test_out_of_memory_while_reading(void **state)
 	fixture_end(&f);
 }
 
+/* ---- threads ---- */
+
+struct reader {
+	struct slx_block *b;
+	uint64_t rng;
+	uint64_t bytes;
+};
+
+static void *read_randomly(void *arg)
+{
+	struct reader *r = arg;
+	for (int i = 0; i < 300; i++) {
+		struct slx_section *s;
+		struct slx_payload p;
+		struct slx_section_columns c;
+		if (slx_section_open(r->b, slx_rng_next(&r->rng) % slx_block_info(r->b)->sections, &s, NULL) != SILEX_OK)
+			return NULL;
+		slx_section_columns(s, &c);
+		if (slx_section_load(s, (uint32_t)(slx_rng_next(&r->rng) % c.n), &p, NULL) == SILEX_OK) {
+			r->bytes += p.bytes[0] != 0;
+			slx_payload_release(&p);
+		}
+		slx_section_close(s);
+	}
+	return NULL;
+}
+
+static void test_many_readers(void **state)
+{
+	struct fixture f;
+	fixture_begin(&f, 17);
+	struct model_series *s = model_new(&f, 100, 7, 300);
+	struct slx_block_info info = model_write(&f, s, 100);
+	slx_cache_set_limit(f.cache, 20000); /* they evict each other's pages */
+	struct slx_block *b = open_block(&f, info.name);
+	struct reader readers[4];
+	pthread_t threads[4];
+	for (uint64_t i = 0; i < 4; i++) {
+		readers[i] = (struct reader){ .b = slx_block_ref(b), .rng = i };
+		pthread_create(&threads[i], NULL, read_randomly, &readers[i]);
+	}
+	slx_block_unref(b);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(readers[i].bytes, 300);
+		slx_block_unref(readers[i].b);
+	}
+	model_free(s, 100);
+	fixture_end(&f);
+}
+
 /* ---- inspect ---- */
 
 struct found {
@@ -592,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_writer_refuses),
 		cmocka_unit_test(test_out_of_memory_while_writing),
 		cmocka_unit_test(test_out_of_memory_while_reading),
+		cmocka_unit_test(test_many_readers),
 		cmocka_unit_test(test_inspect),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
