@@ -10,10 +10,10 @@
 
 struct collect {
 	struct slx_mem *mem;
-	struct slx_buf text;   /* "name{a="b"} value [time]" or "#key value [time]"; "! line:column message" */
-	uint32_t keys;         /* series keys seen */
-	bool strict;           /* stop at the first error */
-	const char *broken;    /* a promise of formats.h that a row broke */
+	struct slx_buf text; /* "name{a="b"} value [time]" or "#key value [time]"; "! line:column message" */
+	uint32_t keys;       /* series keys seen */
+	bool strict;         /* stop at the first error */
+	const char *broken;  /* a promise of formats.h that a row broke */
 };
 
 static inline bool collect_row(void *arg, const struct slx_row *row)
@@ -48,7 +48,7 @@ static inline bool collect_error(void *arg, uint64_t line, uint64_t column, cons
 	struct collect *c = arg;
 	char head[64];
 	slx_buf_put(&c->text, head,
-		    (size_t)snprintf(head, sizeof head, "! %llu:%llu ", (unsigned long long)line, (unsigned long long)column));
+		(size_t)snprintf(head, sizeof head, "! %llu:%llu ", (unsigned long long)line, (unsigned long long)column));
 	slx_buf_put(&c->text, message, strlen(message));
 	slx_buf_u8(&c->text, '\n');
 	return !c->strict;
@@ -60,10 +60,7 @@ static inline void collect_init(struct collect *c, struct slx_mem *m)
 	slx_buf_init(&c->text, m, SLX_MEM_OTHER, (size_t)1 << 30);
 }
 
-static inline void collect_free(struct collect *c)
-{
-	slx_buf_free(&c->text);
-}
+static inline void collect_free(struct collect *c) { slx_buf_free(&c->text); }
 
 static inline struct slx_sink collect_sink(struct collect *c)
 {

@@ -1,18 +1,15 @@
 /* CSV and TSV (RFC 4180) -> rows.
  *
  * The first records are kept until there are enough of them to say what the columns are (csv_columns.c), then they are
- * decoded like all others. In each record the time cell gives the time, the label cells the label set, each value cell a
- * sample. A label set is recognised by its cells as written, so repeated ones cost one look-up. */
+ * decoded like all others. In each record the time cell gives the time, the label cells the label set, each value cell
+ * a sample. A label set is recognised by its cells as written, so repeated ones cost one look-up. */
 #include "formats/csv.h"
 
 #include <stdio.h>
 
 enum { SAMPLE_RECORDS = 100, SAMPLE_SIZE = 256 * 1024 };
 
-static struct slx_csv_decoder *csv(struct slx_decoder *d)
-{
-	return (struct slx_csv_decoder *)d;
-}
+static struct slx_csv_decoder *csv(struct slx_decoder *d) { return (struct slx_csv_decoder *)d; }
 
 static void destroy(struct slx_decoder *d)
 {
@@ -31,8 +28,8 @@ static bool add_cell(struct slx_csv_decoder *c, struct slx_csv_cell cell)
 {
 	if (c->cells_n == c->cells_cap) {
 		uint32_t cap = c->cells_cap ? c->cells_cap * 2 : 16;
-		void *p = slx_realloc(c->base.mem, SLX_MEM_OTHER, c->cells, c->cells_cap * sizeof *c->cells,
-				      cap * sizeof *c->cells);
+		void *p =
+			slx_realloc(c->base.mem, SLX_MEM_OTHER, c->cells, c->cells_cap * sizeof *c->cells, cap * sizeof *c->cells);
 		if (!p)
 			return false;
 		c->cells = p;
@@ -79,10 +76,7 @@ static enum slx_csv_result quoted_cell(struct cut *t, struct slx_csv_cell *cell)
 	return SLX_CSV_RECORD;
 }
 
-static bool is_blank(char ch, char delimiter)
-{
-	return (ch == ' ' || ch == '\t') && ch != delimiter;
-}
+static bool is_blank(char ch, char delimiter) { return (ch == ' ' || ch == '\t') && ch != delimiter; }
 
 static enum slx_csv_result plain_cell(struct cut *t, struct slx_csv_cell *cell)
 {
@@ -121,7 +115,7 @@ static enum slx_csv_result cut_cells(struct slx_csv_decoder *c, struct cut *t)
 }
 
 enum slx_csv_result slx_csv_cut(struct slx_csv_decoder *c, const char *p, size_t n, bool final, size_t *ret_used,
-				const char **ret_bad, const char **ret_expected)
+	const char **ret_bad, const char **ret_expected)
 {
 	struct cut t = { .p = p, .end = p + n, .delimiter = c->options.delimiter, .final = final };
 	enum slx_csv_result result = cut_cells(c, &t);
@@ -251,7 +245,7 @@ static bool build_labels(struct slx_csv_decoder *c, const struct slx_csv_column 
 	if (!has_label(d, SLX_METRIC_NAME) && !slx_decoder_label(d, SLX_METRIC_NAME, value->metric))
 		return false;
 	if (c->options.field_label && !has_label(d, slx_str(c->options.field_label)) &&
-	    !slx_decoder_label(d, slx_str(c->options.field_label), value->name))
+		!slx_decoder_label(d, slx_str(c->options.field_label), value->name))
 		return false;
 	for (uint32_t i = 0; i < c->options.constant_labels_n; i++)
 		if (!has_label(d, c->constant[i].name) && !slx_decoder_label(d, c->constant[i].name, c->constant[i].value))
@@ -259,7 +253,8 @@ static bool build_labels(struct slx_csv_decoder *c, const struct slx_csv_column 
 	return true;
 }
 
-static bool give_value(struct slx_csv_decoder *c, const struct slx_csv_column *value, uint32_t *slot, struct slx_row *row)
+static bool give_value(
+	struct slx_csv_decoder *c, const struct slx_csv_column *value, uint32_t *slot, struct slx_row *row)
 {
 	struct slx_decoder *d = &c->base;
 	bool fresh = !slot || !*slot;
@@ -278,10 +273,7 @@ static bool give_value(struct slx_csv_decoder *c, const struct slx_csv_column *v
 	return slx_decoder_emit(d, row);
 }
 
-static int shown(uint32_t n)
-{
-	return (int)(n < 60 ? n : 60);
-}
+static int shown(uint32_t n) { return (int)(n < 60 ? n : 60); }
 
 static void give_record(struct slx_csv_decoder *c, const char *record, size_t size)
 {
@@ -293,8 +285,8 @@ static void give_record(struct slx_csv_decoder *c, const char *record, size_t si
 		return;
 	}
 	if (!slx_field_time(time->p, time->n, c->options.time_unit, &row.t)) {
-		slx_decoder_error(d, record, time->p, "expected a time in the years 1677 to 2262, found \"%.*s\"",
-				  shown(time->n), time->p);
+		slx_decoder_error(
+			d, record, time->p, "expected a time in the years 1677 to 2262, found \"%.*s\"", shown(time->n), time->p);
 		return;
 	}
 	if (!slx_decoder_text_reserve(d, size))
@@ -312,7 +304,7 @@ static void give_record(struct slx_csv_decoder *c, const char *record, size_t si
 		}
 		if (!slx_csv_value(cell, &row.kind, &row.bits)) {
 			slx_decoder_error(d, record, cell->p, "expected a number in column \"%.*s\", found \"%.*s\"",
-					  shown((uint32_t)col->name.n), col->name.p, shown(cell->n), cell->p);
+				shown((uint32_t)col->name.n), col->name.p, shown(cell->n), cell->p);
 			continue;
 		}
 		d->text.n = 0;
@@ -470,7 +462,7 @@ static silex_status copy_options(struct slx_csv_decoder *c, const struct slx_csv
 }
 
 silex_status slx_decoder_csv(struct slx_mem *m, const struct slx_csv_options *o, const struct slx_decode_limits *limits,
-			     const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err)
+	const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err)
 {
 	struct slx_decoder *d;
 	if (o && (o->delimiter == '\n' || o->delimiter == '\r' || o->delimiter == '"'))
@@ -489,7 +481,7 @@ silex_status slx_decoder_csv(struct slx_mem *m, const struct slx_csv_options *o,
 	}
 	/* nothing to find out beyond the names: the first record is enough */
 	bool told = c->options.header == SLX_CSV_HEADER_YES && c->options.time_column && c->options.value_columns &&
-		    c->options.label_columns;
+		c->options.label_columns;
 	c->sample_records_max = told ? 1 : SAMPLE_RECORDS;
 	*ret = d;
 	return SILEX_OK;

@@ -1,4 +1,5 @@
-/* The CSV decoder's parts: csv.c cuts records into cells and makes rows, csv_columns.c decides what the columns mean. */
+/* The CSV decoder's parts: csv.c cuts records into cells and makes rows, csv_columns.c decides what the columns mean.
+ * */
 #ifndef SLX_FORMATS_CSV_H
 #define SLX_FORMATS_CSV_H
 
@@ -28,9 +29,9 @@ struct slx_csv_decoder {
 	struct slx_arena arena;         /* copies, names, columns */
 	struct slx_label *constant;
 
-	bool decided;              /* columns are known; until then records are kept in `sample` */
-	uint64_t header_line;      /* where the columns are named; 0: nowhere */
-	struct slx_buf sample;     /* the first records: line, size (u64 each), bytes */
+	bool decided;          /* columns are known; until then records are kept in `sample` */
+	uint64_t header_line;  /* where the columns are named; 0: nowhere */
+	struct slx_buf sample; /* the first records: line, size (u64 each), bytes */
 	uint32_t sample_records, sample_records_max;
 
 	struct slx_csv_column *columns;
@@ -42,9 +43,9 @@ struct slx_csv_decoder {
 
 	struct slx_keymap labelsets; /* label cells as written, with lengths -> 1, 2, 3... */
 	struct slx_buf labelset_key;
-	uint32_t *keys;              /* series key of (label set - 1) * values_n + value column; 0: none yet */
+	uint32_t *keys; /* series key of (label set - 1) * values_n + value column; 0: none yet */
 	size_t keys_cap;
-	uint32_t keys_n;             /* given so far */
+	uint32_t keys_n; /* given so far */
 };
 
 struct slx_csv_record {
@@ -55,9 +56,10 @@ struct slx_csv_record {
 
 enum slx_csv_result { SLX_CSV_RECORD, SLX_CSV_BLANK, SLX_CSV_BAD, SLX_CSV_MORE, SLX_CSV_OOM };
 
-/* Cuts the record at the start of [p, p + n) into c->cells; *ret_used is what it took. BAD: *ret_bad and *ret_expected. */
+/* Cuts the record at the start of [p, p + n) into c->cells; *ret_used is what it took. BAD: *ret_bad and *ret_expected.
+ * */
 enum slx_csv_result slx_csv_cut(struct slx_csv_decoder *c, const char *p, size_t n, bool final, size_t *ret_used,
-				const char **ret_bad, const char **ret_expected);
+	const char **ret_bad, const char **ret_expected);
 
 /* A cell that stands for "no value": empty, null, NA. */
 bool slx_csv_no_value(const struct slx_csv_cell *cell);

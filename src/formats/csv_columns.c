@@ -4,8 +4,8 @@
  * - the first record is a header unless one of its cells is a number or a time;
  * - time is the first column with more than half of its cells written as times; else one of numbers with a name like
  *   "time"; else a first column of numbers that could be times after 1973;
- * - the other columns are values when nine of ten cells are numbers, true or false (empty ones do not count), and labels
- *   otherwise. */
+ * - the other columns are values when nine of ten cells are numbers, true or false (empty ones do not count), and
+ *   labels otherwise. */
 #include "formats/csv.h"
 
 #include <stdio.h>
@@ -21,9 +21,8 @@ static bool equals_nocase(struct slx_str s, const char *word)
 
 static bool named_like_time(struct slx_str name)
 {
-	static const char *const names[] = { "time", "timestamp", "date", "datetime", "ts",   "t",
-					     "_time", "unix",     "epoch", "time_ns", "time_us", "time_ms",
-					     "time_s" };
+	static const char *const names[] = { "time", "timestamp", "date", "datetime", "ts", "t", "_time", "unix", "epoch",
+		"time_ns", "time_us", "time_ms", "time_s" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (equals_nocase(name, names[i]))
 			return true;
@@ -50,7 +49,8 @@ static void look_at_cell(struct slx_csv_decoder *c, struct slx_csv_column *col, 
 	bool number = is_number(cell), time = slx_field_time(cell->p, cell->n, c->options.time_unit, &t);
 	col->values += number || slx_csv_value(cell, &kind, &bits);
 	col->time_texts += time && !number;
-	col->time_numbers += time && number && (c->options.time_unit != SLX_UNIT_AUTO || t >= INT64_C(100000000) * SLX_SECOND);
+	col->time_numbers +=
+		time && number && (c->options.time_unit != SLX_UNIT_AUTO || t >= INT64_C(100000000) * SLX_SECOND);
 }
 
 static bool looks_like_header(const struct slx_csv_decoder *c)
@@ -89,8 +89,8 @@ static bool name_columns(struct slx_csv_decoder *c, bool header)
 
 static bool make_columns(struct slx_csv_decoder *c, const struct slx_csv_record *r)
 {
-	bool header = c->options.header == SLX_CSV_HEADER_YES ||
-		      (c->options.header == SLX_CSV_HEADER_AUTO && looks_like_header(c));
+	bool header =
+		c->options.header == SLX_CSV_HEADER_YES || (c->options.header == SLX_CSV_HEADER_AUTO && looks_like_header(c));
 	size_t size = c->cells_n * sizeof *c->columns;
 	c->header_line = header ? r->line : 0;
 	c->columns_n = c->cells_n;
@@ -131,7 +131,7 @@ static bool find_column(struct slx_csv_decoder *c, struct slx_str spec, uint32_t
 	int64_t number;
 	bool range;
 	if (spec.n > 1 && spec.p[0] == '#' && slx_int64_parse(spec.p + 1, spec.n - 1, &number, &range) && number >= 1 &&
-	    number <= c->columns_n) {
+		number <= c->columns_n) {
 		*ret = (uint32_t)number - 1;
 		return true;
 	}
@@ -140,9 +140,9 @@ static bool find_column(struct slx_csv_decoder *c, struct slx_str spec, uint32_t
 			*ret = i;
 			return true;
 		}
-	slx_decoder_fatal(&c->base, "there is no column \"%.*s\" among %u (#1 is \"%.*s\")", (int)(spec.n < 60 ? spec.n : 60),
-			  spec.p, c->columns_n, (int)(c->columns[0].name.n < 60 ? c->columns[0].name.n : 60),
-			  c->columns[0].name.p);
+	slx_decoder_fatal(&c->base, "there is no column \"%.*s\" among %u (#1 is \"%.*s\")",
+		(int)(spec.n < 60 ? spec.n : 60), spec.p, c->columns_n,
+		(int)(c->columns[0].name.n < 60 ? c->columns[0].name.n : 60), c->columns[0].name.p);
 	return false;
 }
 
@@ -175,10 +175,7 @@ static bool most(uint32_t some, const struct slx_csv_column *col)
 	return col->cells > 0 && (uint64_t)some * 10 >= (uint64_t)col->cells * 9;
 }
 
-static bool mostly_times(uint32_t some, const struct slx_csv_column *col)
-{
-	return some > col->cells / 2;
-}
+static bool mostly_times(uint32_t some, const struct slx_csv_column *col) { return some > col->cells / 2; }
 
 /* Of the columns that the options leave free. */
 static bool guess_time_column(struct slx_csv_decoder *c, uint32_t *ret)
@@ -196,20 +193,20 @@ static bool guess_time_column(struct slx_csv_decoder *c, uint32_t *ret)
 	}
 	*ret = named < c->columns_n ? named : 0;
 	return named < c->columns_n ||
-	       (c->columns[0].role == SLX_CSV_IGNORED && mostly_times(c->columns[0].time_numbers, &c->columns[0]));
+		(c->columns[0].role == SLX_CSV_IGNORED && mostly_times(c->columns[0].time_numbers, &c->columns[0]));
 }
 
 static bool choose_roles(struct slx_csv_decoder *c)
 {
 	if (!give_roles(c, c->options.value_columns, SLX_CSV_VALUE) ||
-	    !give_roles(c, c->options.label_columns, SLX_CSV_LABEL))
+		!give_roles(c, c->options.label_columns, SLX_CSV_LABEL))
 		return false;
 	if (c->options.time_column) {
 		if (!find_column(c, slx_str(c->options.time_column), &c->time_column))
 			return false;
 	} else if (!guess_time_column(c, &c->time_column)) {
-		slx_decoder_fatal(&c->base, "found no column of times in the first %u records; name the time column",
-				  c->sample_records);
+		slx_decoder_fatal(
+			&c->base, "found no column of times in the first %u records; name the time column", c->sample_records);
 		return false;
 	}
 	c->columns[c->time_column].role = SLX_CSV_TIME;

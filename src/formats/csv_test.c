@@ -1,22 +1,24 @@
 #include "formats/formats_test.h"
 
-static silex_status make(const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg,
-			 struct slx_decoder **ret)
+static silex_status make(
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg, struct slx_decoder **ret)
 {
 	return slx_decoder_csv(test_mem(), arg, limits, sink, ret, NULL);
 }
 
 static void auto_mode(void **state)
 {
-	test_expect(make, NULL, "timestamp,value\n1970-01-01 00:00:10,1.5\n1970-01-01 00:01:00,2\n", "csv 1.5 10\ncsv 2 60\n");
+	test_expect(
+		make, NULL, "timestamp,value\n1970-01-01 00:00:10,1.5\n1970-01-01 00:01:00,2\n", "csv 1.5 10\ncsv 2 60\n");
 	test_expect(make, NULL, "Date,CO2,adjusted CO2\n1970-01-02,315.70,314.44\n1970-01-03,,NaN\n",
-		    "CO2 315.7 86400\n{\"adjusted CO2\"} 314.44 86400\n{\"adjusted CO2\"} NaN 172800\n");
+		"CO2 315.7 86400\n{\"adjusted CO2\"} 314.44 86400\n{\"adjusted CO2\"} NaN 172800\n");
 	/* text columns are labels, empty ones too few to tell are values */
-	test_expect(make, NULL, "host;time;cpu;on\r\n\"a;\"\"b\"\"\";1970-01-01T00:00:01.5Z;1;true\r\n;1970-01-01T00:00:02;2;false\r\n",
-		    "cpu{host=\"a;\\\"b\\\"\"} 1 1.5\non{host=\"a;\\\"b\\\"\"} 1 1.5\ncpu 2 2\non 0 2\n");
+	test_expect(make, NULL,
+		"host;time;cpu;on\r\n\"a;\"\"b\"\"\";1970-01-01T00:00:01.5Z;1;true\r\n;1970-01-01T00:00:02;2;false\r\n",
+		"cpu{host=\"a;\\\"b\\\"\"} 1 1.5\non{host=\"a;\\\"b\\\"\"} 1 1.5\ncpu 2 2\non 0 2\n");
 	/* no header; numbers as times */
 	test_expect(make, NULL, "1700000000\t1\t2\n1700000001\t3\t4\n",
-		    "column_2 1 1700000000\ncolumn_3 2 1700000000\ncolumn_2 3 1700000001\ncolumn_3 4 1700000001\n");
+		"column_2 1 1700000000\ncolumn_3 2 1700000000\ncolumn_2 3 1700000001\ncolumn_3 4 1700000001\n");
 	test_expect(make, NULL, "1700000000000,1\n", "csv 1 1700000000\n");
 	test_expect(make, NULL, "v,ts\n1,5\n", "v 1 5\n");
 	test_expect(make, NULL, "\xef\xbb\xbftime,value\n1970-01-01,1\n", "csv 1 0\n");
@@ -44,10 +46,13 @@ static void names(void **state)
 
 static void options(void **state)
 {
-	struct slx_csv_options o = { .time_column = "when", .time_unit = SLX_UNIT_MS, .value_columns = "v", .label_columns = "id, #4" };
+	struct slx_csv_options o = {
+		.time_column = "when", .time_unit = SLX_UNIT_MS, .value_columns = "v", .label_columns = "id, #4"
+	};
 	test_expect(make, &o, "id,v,when,x,y\n7,1,1500,q,9\n", "v{id=\"7\",x=\"q\"} 1 1.5\n");
-	struct slx_csv_options told = { .delimiter = ',', .header = SLX_CSV_HEADER_YES, .time_column = "#1", .value_columns = "v",
-					.label_columns = "" };
+	struct slx_csv_options told = {
+		.delimiter = ',', .header = SLX_CSV_HEADER_YES, .time_column = "#1", .value_columns = "v", .label_columns = ""
+	};
 	test_expect(make, &told, "t,v,w\n5,1,2\n", "v 1 5\n");
 	struct slx_csv_options no_header = { .header = SLX_CSV_HEADER_NO, .time_unit = SLX_UNIT_NS };
 	test_expect(make, &no_header, "1500000000,a,2\n", "csv{column_2=\"a\"} 2 1.5\n");
@@ -82,26 +87,26 @@ static void bad_cells(void **state)
 {
 	struct slx_csv_options o = { .value_columns = "a,b" };
 	test_expect(make, &o,
-		    "time,a,b\n1970-01-01,1,2\n1970-01-01,1\nyesterday,1,2\n2896-10-10,1,2\n1970-01-02,x,3\n"
-		    "\"1970-01-01\"x,1,2\n1970-01-03,4,null\n1970-01-04,\"5\n",
-		    "a 1 0\nb 2 0\n"
-		    "! 3:1 expected 3 cells, found 2\n"
-		    "! 4:1 expected a time in the years 1677 to 2262, found \"yesterday\"\n"
-		    "! 5:1 expected a time in the years 1677 to 2262, found \"2896-10-10\"\n"
-		    "! 6:12 expected a number in column \"a\", found \"x\"\n"
-		    "b 3 86400\n"
-		    "! 7:13 expected a delimiter or the end of the line after a closing quote\n"
-		    "a 4 172800\n"
-		    "! 9:12 expected a closing quote\n");
+		"time,a,b\n1970-01-01,1,2\n1970-01-01,1\nyesterday,1,2\n2896-10-10,1,2\n1970-01-02,x,3\n"
+		"\"1970-01-01\"x,1,2\n1970-01-03,4,null\n1970-01-04,\"5\n",
+		"a 1 0\nb 2 0\n"
+		"! 3:1 expected 3 cells, found 2\n"
+		"! 4:1 expected a time in the years 1677 to 2262, found \"yesterday\"\n"
+		"! 5:1 expected a time in the years 1677 to 2262, found \"2896-10-10\"\n"
+		"! 6:12 expected a number in column \"a\", found \"x\"\n"
+		"b 3 86400\n"
+		"! 7:13 expected a delimiter or the end of the line after a closing quote\n"
+		"a 4 172800\n"
+		"! 9:12 expected a closing quote\n");
 }
 
 static void quotes(void **state)
 {
 	struct slx_csv_options o = { .value_columns = "v", .time_column = "t" };
 	test_expect(make, &o, "t,l,v\n0,\"a\nb\",1\r\n1,\"\",2\n2,x y ,3\n3, \"q\" ,4\n4,\"open,5\n",
-		    "v{l=\"a\\nb\"} 1 0\nv 2 1\nv{l=\"x y\"} 3 2\nv{l=\"\\\"q\\\"\"} 4 3\n! 7:3 expected a closing quote\n");
+		"v{l=\"a\\nb\"} 1 0\nv 2 1\nv{l=\"x y\"} 3 2\nv{l=\"\\\"q\\\"\"} 4 3\n! 7:3 expected a closing quote\n");
 	test_expect(make, &o, "t,l,v\n0,\"a\"b,1\n1,c,2\n0,d,3\r",
-		    "! 2:6 expected a delimiter or the end of the line after a closing quote\nv{l=\"c\"} 2 1\nv{l=\"d\"} 3 0\n");
+		"! 2:6 expected a delimiter or the end of the line after a closing quote\nv{l=\"c\"} 2 1\nv{l=\"d\"} 3 0\n");
 }
 
 static void keys(void **state)
@@ -114,8 +119,9 @@ static void keys(void **state)
 	const char *in = "time,l,a,b\n1970-01-01,x,1,2\n1970-01-01,y,3,\n1970-01-02,x,4,5\n1970-01-02,y,6,7\n";
 	assert_int_equal(collect_feed(d, in, strlen(in), 0), SILEX_OK);
 	slx_buf_u8(&c.text, 0);
-	assert_string_equal((char *)c.text.p, "a{l=\"x\"} 1 0\nb{l=\"x\"} 2 0\na{l=\"y\"} 3 0\n"
-					      "#1 {} 4 86400\n#2 {} 5 86400\n#3 {} 6 86400\nb{l=\"y\"} 7 86400\n");
+	assert_string_equal((char *)c.text.p,
+		"a{l=\"x\"} 1 0\nb{l=\"x\"} 2 0\na{l=\"y\"} 3 0\n"
+		"#1 {} 4 86400\n#2 {} 5 86400\n#3 {} 6 86400\nb{l=\"y\"} 7 86400\n");
 	slx_decoder_free(d);
 	collect_free(&c);
 }
@@ -186,9 +192,15 @@ static void splits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(auto_mode), cmocka_unit_test(names),           cmocka_unit_test(options),
-		cmocka_unit_test(bad_cells), cmocka_unit_test(hopeless_inputs), cmocka_unit_test(quotes),
-		cmocka_unit_test(keys),      cmocka_unit_test(real_files),      cmocka_unit_test(shared_files),
+		cmocka_unit_test(auto_mode),
+		cmocka_unit_test(names),
+		cmocka_unit_test(options),
+		cmocka_unit_test(bad_cells),
+		cmocka_unit_test(hopeless_inputs),
+		cmocka_unit_test(quotes),
+		cmocka_unit_test(keys),
+		cmocka_unit_test(real_files),
+		cmocka_unit_test(shared_files),
 		cmocka_unit_test(splits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

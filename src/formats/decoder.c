@@ -22,8 +22,7 @@ static void default_limits(struct slx_decode_limits *l)
 }
 
 silex_status slx_decoder_new(struct slx_mem *m, size_t size, const struct slx_decoder_ops *ops,
-			     const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret,
-			     silex_error *err)
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err)
 {
 	struct slx_decoder *d = slx_calloc(m, SLX_MEM_OTHER, size);
 	if (!d)
@@ -54,15 +53,9 @@ void slx_decoder_free(struct slx_decoder *d)
 	slx_free(d->mem, SLX_MEM_OTHER, d, d->size);
 }
 
-const struct slx_decode_stats *slx_decoder_stats(const struct slx_decoder *d)
-{
-	return &d->stats;
-}
+const struct slx_decode_stats *slx_decoder_stats(const struct slx_decoder *d) { return &d->stats; }
 
-uint64_t slx_decoder_line(const struct slx_decoder *d)
-{
-	return d->line;
-}
+uint64_t slx_decoder_line(const struct slx_decoder *d) { return d->line; }
 
 void slx_decoder_oom(struct slx_decoder *d)
 {
@@ -122,8 +115,8 @@ bool slx_decoder_label(struct slx_decoder *d, struct slx_str name, struct slx_st
 		return false;
 	if (d->labels_n == d->labels_cap) {
 		uint32_t cap = d->labels_cap ? d->labels_cap * 2 : 16;
-		void *p = slx_realloc(d->mem, SLX_MEM_OTHER, d->labels, d->labels_cap * sizeof *d->labels,
-				      cap * sizeof *d->labels);
+		void *p =
+			slx_realloc(d->mem, SLX_MEM_OTHER, d->labels, d->labels_cap * sizeof *d->labels, cap * sizeof *d->labels);
 		if (!p) {
 			slx_decoder_oom(d);
 			return false;
@@ -145,8 +138,8 @@ static bool copy_str(struct slx_arena *a, struct slx_str s, struct slx_str *ret)
 	return true;
 }
 
-silex_status slx_copy_labels(struct slx_arena *a, const struct slx_label *labels, uint32_t n, struct slx_label **ret,
-			     silex_error *err)
+silex_status slx_copy_labels(
+	struct slx_arena *a, const struct slx_label *labels, uint32_t n, struct slx_label **ret, silex_error *err)
 {
 	struct slx_label *copy = slx_arena_alloc(a, (n ? n : 1) * sizeof *copy, 8);
 	if (!copy)
@@ -195,7 +188,7 @@ static size_t take_records(struct slx_decoder *d, const char *p, size_t n, bool 
 			d->stats.lines += d->record_lines;
 		} else if (window == d->limits.line_size_max) {
 			slx_decoder_error(d, p + at, p + at, "record is longer than %zu bytes (is a quote left open?); skipped",
-					  d->limits.line_size_max);
+				d->limits.line_size_max);
 			d->skipping = true;
 		} else {
 			break;

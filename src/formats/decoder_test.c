@@ -50,9 +50,11 @@ static const char wfdb_header[] = "r 2 2 2\nr.dat 16 10/bpm 16 0 10 -32758 0 HR\
 static const char *const inputs[FORMATS] = {
 	[CSV] = "time,host,\"a\"\"\",b\n1970-01-01,\"x\"\"y\",1,2\n1970-01-02,z,3,\n1970-01-03,z,bad,4\n",
 	[LINE] = "m,a\\ b=c v=1,w=2i 5\nm,a=d v=3\nbad\nm,a=d s=\"x\",v=4\n",
-	[JSONL] = "{\"metric\":{\"__name__\":\"u\\u0070\"},\"values\":[1,\"\\u0031\"],\"timestamps\":[1,2]}\n{\"name\":\"a\",\"value\":1}\n",
+	[JSONL] =
+		"{\"metric\":{\"__name__\":\"u\\u0070\"},\"values\":[1,\"\\u0031\"],\"timestamps\":[1,2]}\n{\"name\":\"a\",\"value\":1}\n",
 	[PROMETHEUS] = "a{b=\"c\\n\"} 1 2\nb 3\n",
-	[OPENMETRICS] = "# TYPE h histogram\n# UNIT h \nh_bucket{le=\"+Inf\"} 1 1 # {a=\"\\\\\"} 1\n# TYPE a gauge\na{b=\"\\n\"} 1\n# EOF\n",
+	[OPENMETRICS] =
+		"# TYPE h histogram\n# UNIT h \nh_bucket{le=\"+Inf\"} 1 1 # {a=\"\\\\\"} 1\n# TYPE a gauge\na{b=\"\\n\"} 1\n# EOF\n",
 	[WFDB] = "\x0a\x01\x02\x03\x04\x05\x06\x07",
 };
 
@@ -60,8 +62,11 @@ static silex_status make(enum format f, struct slx_mem *m, const struct slx_sink
 {
 	static const struct slx_exposition_options openmetrics = { .openmetrics = true };
 	static const struct slx_label constant = { { "k", 1 }, { "v", 1 } };
-	struct slx_csv_options csv = { .constant_labels = &constant, .constant_labels_n = 1, .name_template = "{metric}_{column}",
-				       .field_label = "f", .value_columns = "b,#3" };
+	struct slx_csv_options csv = { .constant_labels = &constant,
+		.constant_labels_n = 1,
+		.name_template = "{metric}_{column}",
+		.field_label = "f",
+		.value_columns = "b,#3" };
 	struct slx_wfdb_options wfdb = { .has_start = true, .constant_labels = &constant, .constant_labels_n = 1 };
 	switch (f) {
 	case CSV:
@@ -121,7 +126,8 @@ static void out_of_memory(void **state)
 /* A record that is too long is told once, at its line, wherever the blocks were cut. */
 static void long_records(void **state)
 {
-	const char *in = "m v=1\nm,a=01234567890123456789012345678901234567890 v=1\nm v=2\nm s=\"open\nm v=3\nm v=4\nm v=5\nm v=6\nm v=7\n";
+	const char *in =
+		"m v=1\nm,a=01234567890123456789012345678901234567890 v=1\nm v=2\nm s=\"open\nm v=3\nm v=4\nm v=5\nm v=6\nm v=7\n";
 	for (uint64_t seed = 0; seed < 50; seed++) {
 		struct slx_decode_limits limits = { .line_size_max = 40 };
 		struct collect c;
@@ -131,11 +137,12 @@ static void long_records(void **state)
 		assert_int_equal(slx_decoder_line_protocol(test_mem(), NULL, &limits, &sink, &d, NULL), SILEX_OK);
 		assert_int_equal(collect_feed(d, in, strlen(in), seed), SILEX_OK);
 		slx_buf_u8(&c.text, 0);
-		assert_string_equal((char *)c.text.p, "m_v 1\n"
-						      "! 2:1 record is longer than 40 bytes (is a quote left open?); skipped\n"
-						      "#1 {} 2\n"
-						      "! 4:1 record is longer than 40 bytes (is a quote left open?); skipped\n"
-						      "#1 {} 3\n#1 {} 4\n#1 {} 5\n#1 {} 6\n#1 {} 7\n");
+		assert_string_equal((char *)c.text.p,
+			"m_v 1\n"
+			"! 2:1 record is longer than 40 bytes (is a quote left open?); skipped\n"
+			"#1 {} 2\n"
+			"! 4:1 record is longer than 40 bytes (is a quote left open?); skipped\n"
+			"#1 {} 3\n#1 {} 4\n#1 {} 5\n#1 {} 6\n#1 {} 7\n");
 		slx_decoder_free(d);
 		collect_free(&c);
 	}

@@ -8,10 +8,7 @@
 
 /* ---- numbers ---- */
 
-static void put_text(struct slx_buf *b, const char *z)
-{
-	slx_buf_put(b, z, strlen(z));
-}
+static void put_text(struct slx_buf *b, const char *z) { slx_buf_put(b, z, strlen(z)); }
 
 __attribute__((format(printf, 2, 3))) static void put_format(struct slx_buf *b, const char *fmt, ...)
 {
@@ -141,10 +138,7 @@ static struct slx_str label_value(const struct slx_row *row, struct slx_str name
 	return (struct slx_str){ "", 0 };
 }
 
-static bool is_name(const struct slx_label *l)
-{
-	return slx_str_eq(l->name, SLX_METRIC_NAME);
-}
+static bool is_name(const struct slx_label *l) { return slx_str_eq(l->name, SLX_METRIC_NAME); }
 
 /* ---- exposition ---- */
 
@@ -220,10 +214,7 @@ static void put_seconds(struct slx_buf *b, int64_t t)
 	slx_buf_put(b, text, (size_t)n);
 }
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
+static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
 void slx_encode_exposition(struct slx_buf *b, const struct slx_row *row, bool openmetrics)
 {
@@ -263,8 +254,8 @@ bool slx_encode_line(struct slx_buf *b, const struct slx_row *row, enum slx_time
 		v.type = SLX_LINE_INT;
 		v.value.i64 = (int64_t)row->bits;
 	}
-	return slx_line_write(b, label_value(row, SLX_METRIC_NAME), row->labels, row->labels_n, &v, 1,
-			      floor_div(row->t, unit_ns(precision)));
+	return slx_line_write(
+		b, label_value(row, SLX_METRIC_NAME), row->labels, row->labels_n, &v, 1, floor_div(row->t, unit_ns(precision)));
 }
 
 /* ---- JSON lines ---- */
@@ -333,10 +324,7 @@ void slx_encode_jsonl(struct slx_buf *b, const struct slx_row *row)
 
 /* ---- CSV ---- */
 
-static char delimiter(const struct slx_csv_encode_options *o)
-{
-	return o->delimiter ? o->delimiter : ',';
-}
+static char delimiter(const struct slx_csv_encode_options *o) { return o->delimiter ? o->delimiter : ','; }
 
 static void put_cell(struct slx_buf *b, char delim, struct slx_str s)
 {

@@ -26,11 +26,13 @@ static void write_row(enum format f, struct slx_buf *b, const struct slx_row *ro
 	}
 }
 
-static silex_status make(const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg,
-			 struct slx_decoder **ret)
+static silex_status make(
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg, struct slx_decoder **ret)
 {
 	static const struct slx_exposition_options openmetrics = { .openmetrics = true };
-	struct slx_csv_options csv = { .header = SLX_CSV_HEADER_YES, .delimiter = ',', .time_column = "time", .value_columns = "value" };
+	struct slx_csv_options csv = {
+		.header = SLX_CSV_HEADER_YES, .delimiter = ',', .time_column = "time", .value_columns = "value"
+	};
 	switch (*(const enum format *)arg) {
 	case CSV:
 		return slx_decoder_csv(test_mem(), &csv, limits, sink, ret, NULL);
@@ -56,8 +58,8 @@ static bool same_labels(const struct slx_row *a, const struct slx_row *b)
 	for (uint32_t i = 0; i < a->labels_n; i++) {
 		bool found = false;
 		for (uint32_t k = 0; k < b->labels_n; k++)
-			found |= slx_str_eq(a->labels[i].name, b->labels[k].name) &&
-				 slx_str_eq(a->labels[i].value, b->labels[k].value);
+			found |=
+				slx_str_eq(a->labels[i].name, b->labels[k].name) && slx_str_eq(a->labels[i].value, b->labels[k].value);
 		if (!found)
 			return false;
 	}
@@ -89,9 +91,9 @@ static void round_trips(void **state)
 {
 	const struct slx_label plain[] = { { SLX_METRIC_NAME, SLX_STR("cpu") }, { SLX_STR("host"), SLX_STR("a") } };
 	const struct slx_label odd[] = { { SLX_STR("host"), SLX_STR("a \\b\"c\",=\xc3\xa9") },
-					 { SLX_STR("odd, \"name\""), SLX_STR(" x ") },
-					 { SLX_METRIC_NAME, SLX_STR("a b,c=\"d\"") } };
-	static const double values[] = { 0, -0.0, 1.5, 1e300, 5e-324, 0.1, 123456789.123, 1e15, 97.4, 3, 0.06453452400000001 };
+		{ SLX_STR("odd, \"name\""), SLX_STR(" x ") }, { SLX_METRIC_NAME, SLX_STR("a b,c=\"d\"") } };
+	static const double values[] = { 0, -0.0, 1.5, 1e300, 5e-324, 0.1, 123456789.123, 1e15, 97.4, 3,
+		0.06453452400000001 };
 	struct slx_row rows[64];
 	size_t n = 0;
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -100,7 +102,9 @@ static void round_trips(void **state)
 		r.bits = slx_f64_bits(values[i]);
 		rows[n++] = r;
 	}
-	struct slx_row whole = { .labels = plain, .labels_n = 2, .has_time = true, .t = SLX_TIME_MAX, .kind = SLX_KIND_INT64 };
+	struct slx_row whole = {
+		.labels = plain, .labels_n = 2, .has_time = true, .t = SLX_TIME_MAX, .kind = SLX_KIND_INT64
+	};
 	whole.bits = (uint64_t)INT64_C(-4611686018427387904);
 	rows[n++] = whole;
 	whole.kind = SLX_KIND_BOOL;

@@ -40,15 +40,9 @@ static bool fail(struct cursor *c, const char *at, const char *expected)
 	return false;
 }
 
-static bool at_char(const struct cursor *c, char ch)
-{
-	return c->p < c->end && *c->p == ch;
-}
+static bool at_char(const struct cursor *c, char ch) { return c->p < c->end && *c->p == ch; }
 
-static bool is_blank(char ch)
-{
-	return ch == ' ' || ch == '\t';
-}
+static bool is_blank(char ch) { return ch == ' ' || ch == '\t'; }
 
 static void skip_blanks(struct cursor *c)
 {
@@ -194,9 +188,10 @@ static bool read_time(struct cursor *c, int64_t *ret)
 	int64_t ms;
 	bool range;
 	if (c->strict)
-		return slx_decimal_time(w.p, w.n, SLX_UNIT_S, ret) || fail(c, w.p, "a time in seconds, in the years 1677 to 2262");
+		return slx_decimal_time(w.p, w.n, SLX_UNIT_S, ret) ||
+			fail(c, w.p, "a time in seconds, in the years 1677 to 2262");
 	return (slx_int64_parse(w.p, w.n, &ms, &range) && slx_time_from_unit(ms, SLX_UNIT_MS, ret, NULL) == SILEX_OK) ||
-	       fail(c, w.p, "a whole number of milliseconds, in the years 1677 to 2262");
+		fail(c, w.p, "a whole number of milliseconds, in the years 1677 to 2262");
 }
 
 static size_t count_chars(struct slx_str s)
@@ -296,7 +291,9 @@ static void drop_empty_labels(struct slx_decoder *d)
 static bool give_sample(struct cursor *c, struct exposition_decoder *e, const struct slx_exposition_sample *s)
 {
 	struct slx_decoder *d = &e->base;
-	struct slx_row row = { .has_time = s->has_time, .t = s->t, .kind = SLX_KIND_FLOAT64, .bits = slx_f64_bits(s->value) };
+	struct slx_row row = {
+		.has_time = s->has_time, .t = s->t, .kind = SLX_KIND_FLOAT64, .bits = slx_f64_bits(s->value)
+	};
 	bool fresh;
 	d->stats.exemplars += s->has_exemplar;
 	for (uint32_t i = 0; i < d->labels_n; i++)
@@ -356,8 +353,9 @@ static bool read_metadata(struct cursor *c, struct exposition_decoder *e)
 	struct slx_str hash = next_part(&rest), keyword = { 0 }, name = { 0 };
 	if (rest.p)
 		keyword = next_part(&rest);
-	bool known = hash.n == 1 && (slx_str_eq(keyword, SLX_STR("HELP")) || slx_str_eq(keyword, SLX_STR("TYPE")) ||
-				     slx_str_eq(keyword, SLX_STR("UNIT")));
+	bool known = hash.n == 1 &&
+		(slx_str_eq(keyword, SLX_STR("HELP")) || slx_str_eq(keyword, SLX_STR("TYPE")) ||
+			slx_str_eq(keyword, SLX_STR("UNIT")));
 	if (!known)
 		return fail(c, c->p, "# HELP, # TYPE, # UNIT or # EOF");
 	if (rest.p)
@@ -421,7 +419,7 @@ static size_t record(struct slx_decoder *d, const char *p, size_t n, bool final)
 			slx_decoder_error(d, p, p, "expected nothing after # EOF");
 		e->told_text_after_eof = true;
 	} else if (slx_decoder_text_reserve(d, size) &&
-		   !(e->openmetrics ? decode_openmetrics(&c, e) : decode_prometheus(&c, e)) && d->status == SILEX_OK) {
+		!(e->openmetrics ? decode_openmetrics(&c, e) : decode_prometheus(&c, e)) && d->status == SILEX_OK) {
 		slx_decoder_error(d, p, c.bad, "expected %s", c.expected);
 	}
 	return size + (nl != NULL);
@@ -440,8 +438,7 @@ static void finish(struct slx_decoder *d)
 static const struct slx_decoder_ops ops = { .record = record, .finish = finish, .destroy = destroy };
 
 silex_status slx_decoder_exposition(struct slx_mem *m, const struct slx_exposition_options *o,
-				    const struct slx_decode_limits *limits, const struct slx_sink *sink,
-				    struct slx_decoder **ret, silex_error *err)
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err)
 {
 	struct slx_decoder *d;
 	SLX_TRY(slx_decoder_new(m, sizeof(struct exposition_decoder), &ops, limits, sink, &d, err));

@@ -46,18 +46,18 @@ struct slx_om {
 	struct slx_keymap groups; /* family number and hash of the labels of each group */
 	struct slx_buf name, unit, key;
 	enum slx_om_type type;
-	uint32_t family;          /* counts families */
-	bool open;                /* a family is being read */
+	uint32_t family; /* counts families */
+	bool open;       /* a family is being read */
 	bool has_help, has_type, has_unit, has_samples;
-	bool eof;                 /* "# EOF" was seen */
-	const char *past;         /* what was expected of the lines above; set by any call, cleared by the reader */
+	bool eof;         /* "# EOF" was seen */
+	const char *past; /* what was expected of the lines above; set by any call, cleared by the reader */
 
-	bool has_group;           /* of the last sample: */
+	bool has_group; /* of the last sample: */
 	uint64_t group;
 	bool has_time;
 	int64_t t;
 
-	struct {                  /* histograms: the group so far */
+	struct { /* histograms: the group so far */
 		bool open, has_bucket, has_count, has_sum, has_gsum, negative_bucket, negative_gsum;
 		double bound, value, count;
 	} h;

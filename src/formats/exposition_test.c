@@ -1,10 +1,10 @@
-/* Both exposition formats as rows, and OpenMetrics' own parser cases (testdata/openmetrics): the valid ones are accepted
- * without a word, each invalid one is told. */
+/* Both exposition formats as rows, and OpenMetrics' own parser cases (testdata/openmetrics): the valid ones are
+ * accepted without a word, each invalid one is told. */
 #include "formats/formats_test.h"
 #include "formats/json.h"
 
-static silex_status make(const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg,
-			 struct slx_decoder **ret)
+static silex_status make(
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg, struct slx_decoder **ret)
 {
 	return slx_decoder_exposition(test_mem(), arg, limits, sink, ret, NULL);
 }
@@ -14,14 +14,14 @@ static const struct slx_exposition_options openmetrics = { .openmetrics = true }
 static void prometheus(void **state)
 {
 	test_expect(make, NULL,
-		    "# HELP http_requests_total The total.\n# TYPE http_requests_total counter\n"
-		    "http_requests_total{method=\"post\",code=\"200\"} 1027 1395066363000\n"
-		    "\t  http_requests_total { method = \"a\\\\b\\n\\\"c\\\"\" , }\t3   -5 \r\n"
-		    "# a comment\n\n#\nx +Inf\ny 1.458255915e9\nz{} Nan\nempty{a=\"\"} 1\n"
-		    "{\"my.metric\",\"odd name\"=\"x\"} 2\nlast 1",
-		    "http_requests_total{method=\"post\",code=\"200\"} 1027 1395066363\n"
-		    "http_requests_total{method=\"a\\\\b\\n\\\"c\\\"\"} 3 -0.005\n"
-		    "x +Inf\ny 1458255915\nz NaN\nempty 1\n{\"my.metric\",\"odd name\"=\"x\"} 2\nlast 1\n");
+		"# HELP http_requests_total The total.\n# TYPE http_requests_total counter\n"
+		"http_requests_total{method=\"post\",code=\"200\"} 1027 1395066363000\n"
+		"\t  http_requests_total { method = \"a\\\\b\\n\\\"c\\\"\" , }\t3   -5 \r\n"
+		"# a comment\n\n#\nx +Inf\ny 1.458255915e9\nz{} Nan\nempty{a=\"\"} 1\n"
+		"{\"my.metric\",\"odd name\"=\"x\"} 2\nlast 1",
+		"http_requests_total{method=\"post\",code=\"200\"} 1027 1395066363\n"
+		"http_requests_total{method=\"a\\\\b\\n\\\"c\\\"\"} 3 -0.005\n"
+		"x +Inf\ny 1458255915\nz NaN\nempty 1\n{\"my.metric\",\"odd name\"=\"x\"} 2\nlast 1\n");
 }
 
 static void prometheus_errors(void **state)
@@ -56,16 +56,16 @@ static void prometheus_errors(void **state)
 static void openmetrics_rows(void **state)
 {
 	test_expect(make, &openmetrics,
-		    "# TYPE a counter\n# UNIT a \n# HELP a some \\\"help\na_total{x=\"\\y\"} 1 1395066363.5 # {id=\"b\"} 0.5 1.25e3\n"
-		    "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 3 -1.000000001\nh_count 3 -1.000000001\nh_sum 2 -1.000000001\n# EOF\n",
-		    "a_total{x=\"\\\\y\"} 1 1395066363.5\nh_bucket{le=\"+Inf\"} 3 -1.000000001\nh_count 3 -1.000000001\n"
-		    "h_sum 2 -1.000000001\n");
+		"# TYPE a counter\n# UNIT a \n# HELP a some \\\"help\na_total{x=\"\\y\"} 1 1395066363.5 # {id=\"b\"} 0.5 1.25e3\n"
+		"# TYPE h histogram\nh_bucket{le=\"+Inf\"} 3 -1.000000001\nh_count 3 -1.000000001\nh_sum 2 -1.000000001\n# EOF\n",
+		"a_total{x=\"\\\\y\"} 1 1395066363.5\nh_bucket{le=\"+Inf\"} 3 -1.000000001\nh_count 3 -1.000000001\n"
+		"h_sum 2 -1.000000001\n");
 	/* what is wrong with a family is told when it ends, and costs no row */
 	test_expect(make, &openmetrics, "# TYPE h histogram\nh_bucket{le=\"1\"} 3\na 1\n# EOF\nb 1\n\n",
-		    "h_bucket{le=\"1\"} 3\n! 3:1 expected a bucket le=\"+Inf\" in the histogram above\na 1\n"
-		    "! 5:1 expected nothing after # EOF\n");
+		"h_bucket{le=\"1\"} 3\n! 3:1 expected a bucket le=\"+Inf\" in the histogram above\na 1\n"
+		"! 5:1 expected nothing after # EOF\n");
 	test_expect(make, &openmetrics, "# TYPE a counter\na_total -1\na_total 2\n",
-		    "! 2:1 expected no negative number here\na_total 2\n! 4:0 expected # EOF at the end\n");
+		"! 2:1 expected no negative number here\na_total 2\n! 4:0 expected # EOF at the end\n");
 }
 
 static void suite_case(struct slx_str line, void *arg)
@@ -92,8 +92,8 @@ static void suite_case(struct slx_str line, void *arg)
 	char *got = test_decode(make, &openmetrics, input.p, input.n);
 	bool told = got[0] == '!' || strstr(got, "\n!");
 	if (told == valid)
-		fail_msg("%.*s: expected %s:\n%.*s\n%s", (int)name.n, name.p, valid ? "valid" : "invalid", (int)input.n, input.p,
-			 got);
+		fail_msg("%.*s: expected %s:\n%.*s\n%s", (int)name.n, name.p, valid ? "valid" : "invalid", (int)input.n,
+			input.p, got);
 	free(got);
 	test_splits(make, &openmetrics, input.p, input.n, 3);
 	counts[valid]++;
@@ -127,8 +127,11 @@ static void keys_and_splits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(prometheus), cmocka_unit_test(prometheus_errors), cmocka_unit_test(openmetrics_rows),
-		cmocka_unit_test(suite),      cmocka_unit_test(keys_and_splits),
+		cmocka_unit_test(prometheus),
+		cmocka_unit_test(prometheus_errors),
+		cmocka_unit_test(openmetrics_rows),
+		cmocka_unit_test(suite),
+		cmocka_unit_test(keys_and_splits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

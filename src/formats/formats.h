@@ -9,7 +9,8 @@
  * Series keys. Most inputs repeat a few series many times. A row carries a small number, series_key, that stands for
  * its label set for the life of the decoder: keys are dense, 1, 2, 3... in the order first seen (a series that is
  * written in two ways may get two). Labels are given with the first row of a key only (unless labels_every_row), so
- * that an importer resolves a series once and indexes an array by key from then on. series_key 0 means "not cached" (the table is full): such rows always carry labels.
+ * that an importer resolves a series once and indexes an array by key from then on. series_key 0 means "not cached"
+ * (the table is full): such rows always carry labels.
  *
  * A decoder is used by one thread at a time; different decoders are independent. Nothing is allocated per sample. */
 #ifndef SLX_FORMATS_FORMATS_H
@@ -21,10 +22,10 @@
 /* One sample. Pointers are valid during the call of sink->row only. */
 struct slx_row {
 	uint32_t series_key;
-	uint32_t labels_n; /* 0: the series was given with an earlier row of this key */
+	uint32_t labels_n;              /* 0: the series was given with an earlier row of this key */
 	const struct slx_label *labels; /* unsorted, values not empty; limits and UTF-8 are the model's to check */
 	int64_t t;
-	bool has_time;     /* false: the input gave none; the caller's clock decides */
+	bool has_time;      /* false: the input gave none; the caller's clock decides */
 	enum slx_kind kind; /* FLOAT64, INT64 or BOOL */
 	uint64_t bits;
 };
@@ -38,41 +39,41 @@ struct slx_sink {
 };
 
 struct slx_decode_stats {
-	uint64_t bytes;   /* fed so far */
-	uint64_t lines;   /* begun */
-	uint64_t rows;    /* given to the sink */
-	uint64_t errors;  /* given to sink->error */
-	uint64_t skipped; /* well-formed values that are not samples: string fields, null values */
-	uint64_t rounded; /* integers above INT64_MAX, taken as float64 */
+	uint64_t bytes;     /* fed so far */
+	uint64_t lines;     /* begun */
+	uint64_t rows;      /* given to the sink */
+	uint64_t errors;    /* given to sink->error */
+	uint64_t skipped;   /* well-formed values that are not samples: string fields, null values */
+	uint64_t rounded;   /* integers above INT64_MAX, taken as float64 */
 	uint64_t exemplars; /* parsed and dropped */
 };
 
 /* Zero means the default in brackets. */
 struct slx_decode_limits {
-	size_t line_size_max;    /* bytes of one record [1 MiB] */
-	uint32_t labels_max;     /* of one row [256] */
-	uint32_t fields_max;     /* values of one record: columns, fields, array elements [65536] */
-	uint32_t series_max;     /* cached series keys [1048576] */
-	size_t cache_size_max;   /* bytes for the cache of series keys [64 MiB] */
-	bool labels_every_row;   /* labels also with later rows of a key */
+	size_t line_size_max;  /* bytes of one record [1 MiB] */
+	uint32_t labels_max;   /* of one row [256] */
+	uint32_t fields_max;   /* values of one record: columns, fields, array elements [65536] */
+	uint32_t series_max;   /* cached series keys [1048576] */
+	size_t cache_size_max; /* bytes for the cache of series keys [64 MiB] */
+	bool labels_every_row; /* labels also with later rows of a key */
 };
 
 struct slx_decoder;
 
-/* OK; CANCELED when the sink said so; INVALID when the input as a whole cannot be decoded (a CSV without a time column);
- * RESOURCE_EXHAUSTED without memory. After a failure only free is allowed. */
+/* OK; CANCELED when the sink said so; INVALID when the input as a whole cannot be decoded (a CSV without a time
+ * column); RESOURCE_EXHAUSTED without memory. After a failure only free is allowed. */
 silex_status slx_decoder_feed(struct slx_decoder *d, const void *p, size_t n, silex_error *err);
 silex_status slx_decoder_finish(struct slx_decoder *d, silex_error *err); /* the last line may lack its newline */
 const struct slx_decode_stats *slx_decoder_stats(const struct slx_decoder *d);
 uint64_t slx_decoder_line(const struct slx_decoder *d); /* of the record whose rows are being given, from 1 */
-void slx_decoder_free(struct slx_decoder *d); /* NULL is fine */
+void slx_decoder_free(struct slx_decoder *d);           /* NULL is fine */
 
 /* ---- CSV and TSV (docs/protocols/csv.md) ---- */
 
 struct slx_csv_options {
-	char delimiter;            /* 0: found out from the first line among , ; tab | */
+	char delimiter; /* 0: found out from the first line among , ; tab | */
 	enum { SLX_CSV_HEADER_AUTO, SLX_CSV_HEADER_YES, SLX_CSV_HEADER_NO } header;
-	const char *time_column;   /* name, or "#3" for the third column; NULL: the first one whose cells are times */
+	const char *time_column;      /* name, or "#3" for the third column; NULL: the first one whose cells are times */
 	enum slx_time_unit time_unit; /* of times that are numbers; AUTO goes by size. Texts are always understood */
 	/* Comma-separated names or #numbers. NULL: found out from the first data rows. */
 	const char *value_columns;
@@ -80,14 +81,14 @@ struct slx_csv_options {
 	/* The metric name of a value column; {column} and {metric} are replaced. NULL: "{metric}" for a single value
 	 * column named "value" (or without a name), else "{column}". A label column __name__ overrides it. */
 	const char *name_template;
-	const char *metric;        /* {metric}; the importer gives the file's base name. NULL: "csv" */
-	const char *field_label;   /* several value columns: all named {metric}, the column in this label (NULL: in the name) */
+	const char *metric;      /* {metric}; the importer gives the file's base name. NULL: "csv" */
+	const char *field_label; /* all value columns are named {metric}, and this label holds the column's name */
 	const struct slx_label *constant_labels; /* added to every series; copied */
 	uint32_t constant_labels_n;
 };
 
 silex_status slx_decoder_csv(struct slx_mem *m, const struct slx_csv_options *o, const struct slx_decode_limits *limits,
-			     const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
+	const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
 
 /* ---- InfluxDB line protocol (docs/protocols/line-protocol.md; the parser alone is formats/lineprotocol.h) ---- */
 
@@ -96,13 +97,12 @@ struct slx_line_options {
 };
 
 silex_status slx_decoder_line_protocol(struct slx_mem *m, const struct slx_line_options *o,
-				       const struct slx_decode_limits *limits, const struct slx_sink *sink,
-				       struct slx_decoder **ret, silex_error *err);
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
 
 /* ---- JSON lines (docs/protocols/json-lines.md) ---- */
 
 silex_status slx_decoder_jsonl(struct slx_mem *m, const struct slx_decode_limits *limits, const struct slx_sink *sink,
-			       struct slx_decoder **ret, silex_error *err);
+	struct slx_decoder **ret, silex_error *err);
 
 /* ---- Prometheus text 0.0.4 and OpenMetrics 1.0 text (docs/protocols/exposition.md) ---- */
 
@@ -111,34 +111,32 @@ struct slx_exposition_options {
 };
 
 silex_status slx_decoder_exposition(struct slx_mem *m, const struct slx_exposition_options *o,
-				    const struct slx_decode_limits *limits, const struct slx_sink *sink,
-				    struct slx_decoder **ret, silex_error *err);
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
 
 /* ---- WFDB records, formats 16 and 212 (docs/protocols/wfdb.md) ---- */
 
 struct slx_wfdb_options {
 	bool has_start;
-	int64_t start;             /* instead of the date in the header (--start) */
+	int64_t start;                           /* instead of the date in the header (--start) */
 	const struct slx_label *constant_labels; /* added to every series; copied */
 	uint32_t constant_labels_n;
 };
 
 struct slx_wfdb_signal {
-	const char *file;          /* name in the header */
-	const char *description;   /* "HR", "MLII" */
-	const char *unit;          /* "mV", "bpm" */
-	uint16_t format;           /* 16 or 212 */
-	double gain;               /* ADC units per physical unit */
+	const char *file;        /* name in the header */
+	const char *description; /* "HR", "MLII" */
+	const char *unit;        /* "mV", "bpm" */
+	uint16_t format;         /* 16 or 212 */
+	double gain;             /* ADC units per physical unit */
 	int32_t baseline;
-	uint64_t samples;          /* 0: not given */
+	uint64_t samples; /* 0: not given */
 };
 
 /* Reads a whole header. INVALID with "line N: ..." when it is malformed or its date is illegal and no start is given
  * (a header without any date also needs start); UNSUPPORTED for other signal formats and multi-segment records.
  * The decoder is then fed the signal file; signals must all lie in one file (UNSUPPORTED otherwise). */
 silex_status slx_decoder_wfdb(struct slx_mem *m, const void *header, size_t header_n, const struct slx_wfdb_options *o,
-			      const struct slx_decode_limits *limits, const struct slx_sink *sink,
-			      struct slx_decoder **ret, silex_error *err);
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
 /* The name of the signal file that the header gives, and the signals; owned by the decoder. NULL unless WFDB. */
 const char *slx_wfdb_file(const struct slx_decoder *d);
 const struct slx_wfdb_signal *slx_wfdb_signals(const struct slx_decoder *d, uint32_t *ret_n);
@@ -146,10 +144,10 @@ const struct slx_wfdb_signal *slx_wfdb_signals(const struct slx_decoder *d, uint
 /* ---- Encoders: one row to text, appended to b (errors stick in b). labels must be given in every row. ---- */
 
 struct slx_csv_encode_options {
-	char delimiter;               /* 0: ',' */
-	const char *const *columns;   /* label names, "__name__" among them: one column each; NULL: one column "series" */
+	char delimiter;             /* 0: ',' */
+	const char *const *columns; /* label names, "__name__" among them: one column each; NULL: one column "series" */
 	uint32_t columns_n;
-	bool time_number;             /* time as integer nanoseconds instead of RFC 3339 */
+	bool time_number; /* time as integer nanoseconds instead of RFC 3339 */
 };
 
 void slx_encode_csv_header(struct slx_buf *b, const struct slx_csv_encode_options *o);

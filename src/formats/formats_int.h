@@ -24,28 +24,27 @@ struct slx_decoder {
 	struct slx_sink sink;
 	struct slx_decode_limits limits; /* defaults filled in */
 	struct slx_decode_stats stats;
-	silex_status status;             /* not OK: stopped */
-	char fatal[256];                 /* message of status INVALID */
-	size_t size;                     /* of the whole object */
-	uint64_t line;                   /* of the current record's start, from 1 */
-	uint64_t record_lines;           /* lines that the current record takes */
-	bool skipping;                   /* inside the rest of a record that was too long */
+	silex_status status;   /* not OK: stopped */
+	char fatal[256];       /* message of status INVALID */
+	size_t size;           /* of the whole object */
+	uint64_t line;         /* of the current record's start, from 1 */
+	uint64_t record_lines; /* lines that the current record takes */
+	bool skipping;         /* inside the rest of a record that was too long */
 	bool finished;
-	struct slx_buf carry;            /* a record that began in an earlier block */
+	struct slx_buf carry; /* a record that began in an earlier block */
 
-	struct slx_label *labels;        /* of the current row */
+	struct slx_label *labels; /* of the current row */
 	uint32_t labels_n, labels_cap;
-	struct slx_buf text;             /* unescaped strings of the current record; reserved before use, so it stays put */
+	struct slx_buf text; /* unescaped strings of the current record; reserved before use, so it stays put */
 };
 
 /* size: of the format's own struct, which begins with a struct slx_decoder; zeroed. */
 silex_status slx_decoder_new(struct slx_mem *m, size_t size, const struct slx_decoder_ops *ops,
-			     const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret,
-			     silex_error *err);
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
 
 /* Tells an error at byte `at` of the record that begins at `record`. */
-__attribute__((format(printf, 4, 5))) void slx_decoder_error(struct slx_decoder *d, const char *record, const char *at,
-							      const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void slx_decoder_error(
+	struct slx_decoder *d, const char *record, const char *at, const char *fmt, ...);
 void slx_decoder_oom(struct slx_decoder *d);
 
 /* The input as a whole cannot be decoded: stops with this status and message. */
@@ -69,13 +68,13 @@ static inline struct slx_str slx_decoder_text_since(const struct slx_decoder *d,
 }
 
 /* Copies labels and their strings. */
-silex_status slx_copy_labels(struct slx_arena *a, const struct slx_label *labels, uint32_t n, struct slx_label **ret,
-			     silex_error *err);
+silex_status slx_copy_labels(
+	struct slx_arena *a, const struct slx_label *labels, uint32_t n, struct slx_label **ret, silex_error *err);
 
 /* ---- byte strings -> dense numbers 1, 2, 3... (keymap.c) ---- */
 
 struct slx_keymap_slot {
-	uint32_t id; /* 0: free */
+	uint32_t id;  /* 0: free */
 	uint32_t tag; /* high half of the hash */
 };
 
@@ -90,7 +89,7 @@ struct slx_keymap {
 	struct slx_arena arena; /* the strings */
 	struct slx_keymap_slot *slots;
 	struct slx_keymap_string *strings; /* of id 1, 2... */
-	size_t slots_cap; /* a power of two */
+	size_t slots_cap;                  /* a power of two */
 	uint32_t n, n_max, strings_cap;
 	size_t size_max; /* bytes in all */
 };
@@ -101,8 +100,8 @@ void slx_keymap_free(struct slx_keymap *k);
 /* The number of [p, p + n), 0 when it has none. */
 uint32_t slx_keymap_find(const struct slx_keymap *k, const char *p, size_t n);
 
-/* The number of [p, p + n), given now if need be; *ret_new says that it was given just now. 0 when it is new and the table
- * is full. */
+/* The number of [p, p + n), given now if need be; *ret_new says that it was given just now. 0 when it is new and the
+ * table is full. */
 uint32_t slx_keymap_get(struct slx_keymap *k, const char *p, size_t n, bool *ret_new);
 
 /* The string of a number; {NULL, 0} for one that was not given. */
@@ -121,7 +120,7 @@ enum slx_number_form {
 };
 
 struct slx_number {
-	double f64; /* INT and FLOAT */
+	double f64;  /* INT and FLOAT */
 	int64_t i64; /* INT */
 };
 
@@ -145,8 +144,8 @@ static inline bool slx_is_digit(char c) { return (unsigned char)(c - '0') < 10; 
 /* As slx_time_parse without "now", and faster for what files hold. */
 bool slx_field_time(const char *p, size_t n, enum slx_time_unit unit, int64_t *ret);
 
-/* The decimal number [p, p + n) of `unit` in nanoseconds, rounded to the nearest, ties away from zero; exact. False when
- * it is no number or lies outside the legal range. unit is not AUTO. */
+/* The decimal number [p, p + n) of `unit` in nanoseconds, rounded to the nearest, ties away from zero; exact. False
+ * when it is no number or lies outside the legal range. unit is not AUTO. */
 bool slx_decimal_time(const char *p, size_t n, enum slx_time_unit unit, int64_t *ret);
 
 #endif

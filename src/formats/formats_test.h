@@ -47,8 +47,8 @@ __attribute__((unused)) static char *test_read_file(const char *path, size_t *re
 	return p;
 }
 
-__attribute__((unused)) static void test_each_line(const char *path, void (*each)(struct slx_str line, void *arg),
-						   void *arg)
+__attribute__((unused)) static void test_each_line(
+	const char *path, void (*each)(struct slx_str line, void *arg), void *arg)
 {
 	size_t n;
 	char *text = test_read_file(path, &n);
@@ -61,8 +61,8 @@ __attribute__((unused)) static void test_each_line(const char *path, void (*each
 	free(text);
 }
 
-typedef silex_status (*test_make)(const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg,
-				  struct slx_decoder **ret);
+typedef silex_status (*test_make)(
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg, struct slx_decoder **ret);
 
 /* What a decoder says of the input, with labels in every row. The caller frees it. */
 __attribute__((unused)) static char *test_decode(test_make make, const void *arg, const char *p, size_t n)

@@ -5,15 +5,16 @@
 
 #include "formats/collect.h"
 
-typedef silex_status (*fuzz_make)(struct slx_mem *m, const struct slx_decode_limits *limits, const struct slx_sink *sink,
-				  const void *arg, struct slx_decoder **ret);
+typedef silex_status (*fuzz_make)(struct slx_mem *m, const struct slx_decode_limits *limits,
+	const struct slx_sink *sink, const void *arg, struct slx_decoder **ret);
 
 static inline void fuzz_once(fuzz_make make, const void *arg, const uint8_t *data, size_t size, uint64_t seed,
-			     struct slx_mem *m, struct collect *ret)
+	struct slx_mem *m, struct collect *ret)
 {
 	/* small limits, so that their edges are met */
-	static const struct slx_decode_limits limits = { .line_size_max = 2000, .labels_max = 20, .fields_max = 50,
-							  .series_max = 40 };
+	static const struct slx_decode_limits limits = {
+		.line_size_max = 2000, .labels_max = 20, .fields_max = 50, .series_max = 40
+	};
 	struct slx_decoder *d;
 	collect_init(ret, m);
 	struct slx_sink sink = collect_sink(ret);

@@ -58,25 +58,16 @@ static bool next_member(struct slx_json *j, char close, const char *expected)
 	return true;
 }
 
-bool slx_json_object(struct slx_json *j)
-{
-	return enter(j, '{', "an object");
-}
+bool slx_json_object(struct slx_json *j) { return enter(j, '{', "an object"); }
 
 bool slx_json_key(struct slx_json *j, struct slx_str *ret)
 {
 	return next_member(j, '}', "',' or '}'") && slx_json_string(j, ret) && take(j, ':', "':'");
 }
 
-bool slx_json_array(struct slx_json *j)
-{
-	return enter(j, '[', "an array");
-}
+bool slx_json_array(struct slx_json *j) { return enter(j, '[', "an array"); }
 
-bool slx_json_element(struct slx_json *j)
-{
-	return next_member(j, ']', "',' or ']'");
-}
+bool slx_json_element(struct slx_json *j) { return next_member(j, ']', "',' or ']'"); }
 
 static int hex4(const char *p, const char *end)
 {

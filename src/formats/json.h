@@ -18,8 +18,8 @@ struct slx_json {
 	const char *p, *end;
 	struct slx_buf *text; /* unescaped strings; must have room for the input's size, so that they stay put */
 	unsigned depth;
-	uint64_t begun;       /* bit d: the container at depth d has had a member */
-	const char *bad;      /* NULL: no error yet */
+	uint64_t begun;  /* bit d: the container at depth d has had a member */
+	const char *bad; /* NULL: no error yet */
 	const char *expected;
 };
 
@@ -38,6 +38,6 @@ bool slx_json_number(struct slx_json *j, struct slx_str *ret); /* its text */
 bool slx_json_bool(struct slx_json *j, bool *ret);
 bool slx_json_null(struct slx_json *j);
 bool slx_json_skip(struct slx_json *j, struct slx_str *ret_raw); /* any value; its text, if ret_raw is given */
-bool slx_json_end(struct slx_json *j); /* only blanks follow */
+bool slx_json_end(struct slx_json *j);                           /* only blanks follow */
 
 #endif

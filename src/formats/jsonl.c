@@ -4,8 +4,8 @@
  *     {"name":"up","labels":{"job":"a"},"time":"2024-05-01T10:00:00Z","value":1.5}
  *
  * The first is VictoriaMetrics' export (times in ms), the second ours (time as text, or a number of ns; without it the
- * caller's clock). The line is scanned once to find its members, then the series is looked up by the text that names it,
- * then the values are read. */
+ * caller's clock). The line is scanned once to find its members, then the series is looked up by the text that names
+ * it, then the values are read. */
 #include "formats/formats_int.h"
 #include "formats/json.h"
 
@@ -86,7 +86,8 @@ static bool read_line(struct slx_json *s, uint64_t max, struct line *l)
 			return false;
 	if (!slx_json_end(s))
 		return false;
-	bool columns = l->metric.p && l->values.p && l->timestamps.p && !l->name.p && !l->labels.p && !l->time.p && !l->value.p;
+	bool columns =
+		l->metric.p && l->values.p && l->timestamps.p && !l->name.p && !l->labels.p && !l->time.p && !l->value.p;
 	bool single = l->name.p && l->value.p && !l->metric.p && !l->values.p && !l->timestamps.p;
 	if (!columns && !single)
 		return slx_json_fail(s, start, "metric, values and timestamps, or name, labels, time and value");
@@ -291,7 +292,7 @@ static void decode_line(struct jsonl_decoder *j, const char *p, size_t n)
 	if (slx_json_peek(&s) == 0)
 		return;
 	bool ok = read_line(&s, d->limits.fields_max, &l) && find_series(j, &l, &row, &s) &&
-		  (l.metric.p ? give_columns(j, &l, &row, &s) : give_single(j, &l, &row, &s));
+		(l.metric.p ? give_columns(j, &l, &row, &s) : give_single(j, &l, &row, &s));
 	if (!ok && s.bad && d->status == SILEX_OK)
 		slx_decoder_error(d, p, s.bad, "expected %s", s.expected);
 }
@@ -309,7 +310,7 @@ static size_t record(struct slx_decoder *d, const char *p, size_t n, bool final)
 static const struct slx_decoder_ops ops = { .record = record, .destroy = destroy };
 
 silex_status slx_decoder_jsonl(struct slx_mem *m, const struct slx_decode_limits *limits, const struct slx_sink *sink,
-			       struct slx_decoder **ret, silex_error *err)
+	struct slx_decoder **ret, silex_error *err)
 {
 	struct slx_decoder *d;
 	SLX_TRY(slx_decoder_new(m, sizeof(struct jsonl_decoder), &ops, limits, sink, &d, err));

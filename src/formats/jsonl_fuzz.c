@@ -3,7 +3,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static silex_status make(struct slx_mem *m, const struct slx_decode_limits *limits, const struct slx_sink *sink,
-			 const void *arg, struct slx_decoder **ret)
+	const void *arg, struct slx_decoder **ret)
 {
 	return slx_decoder_jsonl(m, limits, sink, ret, NULL);
 }

@@ -1,5 +1,5 @@
-/* An open hash table of small slots over an array of strings, so that a miss touches one slot and the strings stay in the
- * order of their numbers. Linear probing; at most half of the slots are taken. */
+/* An open hash table of small slots over an array of strings, so that a miss touches one slot and the strings stay in
+ * the order of their numbers. Linear probing; at most half of the slots are taken. */
 #include "formats/formats_int.h"
 
 #include "base/hash.h"
@@ -60,7 +60,8 @@ static bool grow_slots(struct slx_keymap *k)
 static bool grow_strings(struct slx_keymap *k)
 {
 	uint32_t cap = k->strings_cap ? k->strings_cap * 2 : 32;
-	void *p = slx_realloc(k->mem, SLX_MEM_OTHER, k->strings, k->strings_cap * sizeof *k->strings, cap * sizeof *k->strings);
+	void *p =
+		slx_realloc(k->mem, SLX_MEM_OTHER, k->strings, k->strings_cap * sizeof *k->strings, cap * sizeof *k->strings);
 	if (!p)
 		return false;
 	k->strings = p;

@@ -22,7 +22,7 @@ struct line_decoder {
 	struct slx_keymap series;  /* tag set number (u32), field key as written */
 	uint32_t *first_keys;      /* series key of the first field of tag set 1, 2...; 0: none yet */
 	uint32_t first_keys_cap;
-	struct slx_buf key;        /* one key of `series` */
+	struct slx_buf key; /* one key of `series` */
 };
 
 static void destroy(struct slx_decoder *d)
@@ -59,7 +59,7 @@ static bool build_labels(struct slx_decoder *d, const struct slx_line_point *pt,
 {
 	slx_decoder_labels_reset(d);
 	if (!slx_decoder_text_reserve(d, (size_t)(pt->series_end - pt->name.p) + 1 + field.n) ||
-	    !slx_decoder_label(d, SLX_METRIC_NAME, metric_name(d, pt, field)))
+		!slx_decoder_label(d, SLX_METRIC_NAME, metric_name(d, pt, field)))
 		return false;
 	for (uint32_t i = 0; i < pt->tags_n; i++)
 		if (!slx_decoder_label(d, unescaped(d, pt->tags[i].key), unescaped(d, pt->tags[i].value)))
@@ -72,8 +72,8 @@ static uint32_t *first_key(struct line_decoder *l, uint32_t tagset)
 {
 	if (tagset > l->first_keys_cap) {
 		uint32_t cap = tagset * 2 + 64;
-		uint32_t *p = slx_realloc(l->base.mem, SLX_MEM_OTHER, l->first_keys, l->first_keys_cap * sizeof *p,
-					  cap * sizeof *p);
+		uint32_t *p =
+			slx_realloc(l->base.mem, SLX_MEM_OTHER, l->first_keys, l->first_keys_cap * sizeof *p, cap * sizeof *p);
 		if (!p)
 			return NULL;
 		memset(p + l->first_keys_cap, 0, (cap - l->first_keys_cap) * sizeof *p);
@@ -87,11 +87,12 @@ static bool is_series(const struct line_decoder *l, uint32_t key, uint32_t tagse
 {
 	struct slx_str s = slx_keymap_string(&l->series, key);
 	return s.n == MAP_KEY_PREFIX + field.n && slx_load32(s.p) == tagset &&
-	       memcmp(s.p + MAP_KEY_PREFIX, field.p, field.n) == 0;
+		memcmp(s.p + MAP_KEY_PREFIX, field.p, field.n) == 0;
 }
 
 /* The series key of a field, 0 when the tables are full. guess: a key that may be it. */
-static uint32_t series_key(struct line_decoder *l, uint32_t tagset, struct slx_line_token field, uint32_t guess, bool *ret_new)
+static uint32_t series_key(
+	struct line_decoder *l, uint32_t tagset, struct slx_line_token field, uint32_t guess, bool *ret_new)
 {
 	*ret_new = false;
 	if (!tagset)
@@ -160,7 +161,7 @@ static void give_point(struct line_decoder *l, const char *record)
 	struct slx_row row = { .has_time = pt->has_time };
 	if (pt->has_time && slx_time_from_unit(pt->time, l->precision, &row.t, NULL) != SILEX_OK) {
 		slx_decoder_error(d, record, pt->fields[pt->fields_n - 1].key.p,
-				  "timestamp %lld lies outside the years 1677 to 2262", (long long)pt->time);
+			"timestamp %lld lies outside the years 1677 to 2262", (long long)pt->time);
 		return;
 	}
 	bool fresh;
@@ -219,8 +220,7 @@ static size_t record(struct slx_decoder *d, const char *p, size_t n, bool final)
 static const struct slx_decoder_ops ops = { .record = record, .destroy = destroy };
 
 silex_status slx_decoder_line_protocol(struct slx_mem *m, const struct slx_line_options *o,
-				       const struct slx_decode_limits *limits, const struct slx_sink *sink,
-				       struct slx_decoder **ret, silex_error *err)
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err)
 {
 	struct slx_decoder *d;
 	SLX_TRY(slx_decoder_new(m, sizeof(struct line_decoder), &ops, limits, sink, &d, err));

@@ -24,12 +24,19 @@ enum {
 };
 
 #define CONTROL8 C_CONTROL, C_CONTROL, C_CONTROL, C_CONTROL, C_CONTROL, C_CONTROL, C_CONTROL, C_CONTROL
-#define HIGH8 C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH
-#define HIGH64 HIGH8, HIGH8, HIGH8, HIGH8, HIGH8, HIGH8, HIGH8, HIGH8
+#define HIGH8    C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH
+#define HIGH64   HIGH8, HIGH8, HIGH8, HIGH8, HIGH8, HIGH8, HIGH8, HIGH8
 
 static const uint8_t class_of[256] = {
 	CONTROL8,
-	C_CONTROL, C_CONTROL, C_CONTROL | C_EOL, C_CONTROL, C_CONTROL, C_CONTROL | C_EOL, C_CONTROL, C_CONTROL,
+	C_CONTROL,
+	C_CONTROL,
+	C_CONTROL | C_EOL,
+	C_CONTROL,
+	C_CONTROL,
+	C_CONTROL | C_EOL,
+	C_CONTROL,
+	C_CONTROL,
 	CONTROL8,
 	CONTROL8,
 	[' '] = C_BLANK,
@@ -38,13 +45,11 @@ static const uint8_t class_of[256] = {
 	['='] = C_EQUAL,
 	['\\'] = C_BACKSLASH,
 	[127] = C_CONTROL,
-	[128] = HIGH64, HIGH64,
+	[128] = HIGH64,
+	HIGH64,
 };
 
-static unsigned cls(char c)
-{
-	return class_of[(uint8_t)c];
-}
+static unsigned cls(char c) { return class_of[(uint8_t)c]; }
 
 /* ---- reading ---- */
 
@@ -121,8 +126,8 @@ static bool read_token(struct cursor *c, unsigned stop, const char *what, struct
 }
 
 /* Room for one more element. */
-static bool more_room(struct cursor *c, void **array, uint32_t n, uint32_t *cap, uint32_t n_max, size_t size,
-		      const char *too_many)
+static bool more_room(
+	struct cursor *c, void **array, uint32_t n, uint32_t *cap, uint32_t n_max, size_t size, const char *too_many)
 {
 	if (n < *cap)
 		return true;
@@ -140,17 +145,14 @@ static bool more_room(struct cursor *c, void **array, uint32_t n, uint32_t *cap,
 	return true;
 }
 
-static bool at_char(const struct cursor *c, char ch)
-{
-	return c->p < c->end && *c->p == ch;
-}
+static bool at_char(const struct cursor *c, char ch) { return c->p < c->end && *c->p == ch; }
 
 static bool read_tags(struct cursor *c, struct slx_line_point *pt)
 {
 	while (at_char(c, ',')) {
 		c->p++;
 		if (!more_room(c, (void **)&pt->tags, pt->tags_n, &c->r->tags_cap, c->r->tags_max, sizeof *pt->tags,
-			       "expected fewer tags"))
+				"expected fewer tags"))
 			return false;
 		struct slx_line_tag *t = &pt->tags[pt->tags_n];
 		if (!read_token(c, STOP_KEY, "a tag key", &t->key))
@@ -212,18 +214,15 @@ static bool read_number(struct cursor *c, const char *p, size_t n, struct slx_li
 	return true;
 }
 
-static bool is_word(const char *p, size_t n, const char *word)
-{
-	return strlen(word) == n && memcmp(p, word, n) == 0;
-}
+static bool is_word(const char *p, size_t n, const char *word) { return strlen(word) == n && memcmp(p, word, n) == 0; }
 
 static bool read_bool(struct cursor *c, const char *p, size_t n, struct slx_line_field *f)
 {
 	f->type = SLX_LINE_BOOL;
 	f->value.b = *p == 't' || *p == 'T';
 	if (n == 1 ? f->value.b || *p == 'f' || *p == 'F'
-		   : is_word(p, n, "true") || is_word(p, n, "True") || is_word(p, n, "TRUE") || is_word(p, n, "false") ||
-			     is_word(p, n, "False") || is_word(p, n, "FALSE"))
+			   : is_word(p, n, "true") || is_word(p, n, "True") || is_word(p, n, "TRUE") || is_word(p, n, "false") ||
+				is_word(p, n, "False") || is_word(p, n, "FALSE"))
 		return true;
 	return fail_at(c, p, "expected a number, a quoted string, true or false");
 }
@@ -246,8 +245,8 @@ static bool read_value(struct cursor *c, struct slx_line_field *f)
 static bool read_fields(struct cursor *c, struct slx_line_point *pt)
 {
 	for (;;) {
-		if (!more_room(c, (void **)&pt->fields, pt->fields_n, &c->r->fields_cap, c->r->fields_max,
-			       sizeof *pt->fields, "expected fewer fields"))
+		if (!more_room(c, (void **)&pt->fields, pt->fields_n, &c->r->fields_cap, c->r->fields_max, sizeof *pt->fields,
+				"expected fewer fields"))
 			return false;
 		struct slx_line_field *f = &pt->fields[pt->fields_n];
 		if (!read_token(c, STOP_KEY, "a field key", &f->key))
@@ -370,7 +369,7 @@ bool slx_line_check_tags(struct slx_line_reader *r)
 				continue;
 			r->bad = a.p;
 			snprintf(r->message, sizeof r->message, "expected each tag key once, found \"%.*s\" again",
-				 (int)(a.n < 64 ? a.n : 64), a.p);
+				(int)(a.n < 64 ? a.n : 64), a.p);
 			return false;
 		}
 	}
@@ -459,7 +458,7 @@ static bool write_value(struct slx_buf *b, const struct slx_line_value *v)
 }
 
 static bool write_point(struct slx_buf *b, struct slx_str measurement, const struct slx_label *tags, size_t tags_n,
-			const struct slx_line_value *fields, size_t fields_n, int64_t time)
+	const struct slx_line_value *fields, size_t fields_n, int64_t time)
 {
 	/* a leading # would make a comment, a leading blank would be skipped: the blank is escaped anyway */
 	if (fields_n == 0 || (measurement.n && measurement.p[0] == '#') || !write_name(b, measurement, ", "))
@@ -487,7 +486,7 @@ static bool write_point(struct slx_buf *b, struct slx_str measurement, const str
 }
 
 bool slx_line_write(struct slx_buf *b, struct slx_str measurement, const struct slx_label *tags, size_t tags_n,
-		    const struct slx_line_value *fields, size_t fields_n, int64_t time)
+	const struct slx_line_value *fields, size_t fields_n, int64_t time)
 {
 	size_t n = b->n;
 	bool ok = write_point(b, measurement, tags, tags_n, fields, fields_n, time);

@@ -42,7 +42,7 @@ struct slx_line_point {
 	uint32_t tags_n, fields_n;
 	const char *series_end; /* measurement and tags as written: from name.p to here */
 	bool has_time;
-	int64_t time;           /* in the unit of the precision */
+	int64_t time; /* in the unit of the precision */
 };
 
 /* A reader owns the arrays of the point it reads, and reuses them. */
@@ -51,8 +51,8 @@ struct slx_line_reader {
 	uint32_t tags_max, fields_max;
 	uint32_t tags_cap, fields_cap;
 	struct slx_line_point point;
-	const char *bad;      /* of SLX_LINE_BAD: where */
-	char message[160];    /* and what */
+	const char *bad;   /* of SLX_LINE_BAD: where */
+	char message[160]; /* and what */
 };
 
 enum slx_line_result {
@@ -93,10 +93,10 @@ struct slx_line_value {
 	} value;
 };
 
-/* Appends one line. False, and nothing is appended, when the grammar has no way to write it: empty or control characters
- * in names and tag values, a tag value or name ending in a backslash, not UTF-8, a float that is not finite, no fields.
- * A tag __name__ is left out: a row's labels can be given as they are. */
+/* Appends one line. False, and nothing is appended, when the grammar has no way to write it: empty or control
+ * characters in names and tag values, a tag value or name ending in a backslash, not UTF-8, a float that is not finite,
+ * no fields. A tag __name__ is left out: a row's labels can be given as they are. */
 bool slx_line_write(struct slx_buf *b, struct slx_str measurement, const struct slx_label *tags, size_t tags_n,
-		    const struct slx_line_value *fields, size_t fields_n, int64_t time);
+	const struct slx_line_value *fields, size_t fields_n, int64_t time);
 
 #endif

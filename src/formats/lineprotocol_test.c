@@ -192,14 +192,13 @@ static bool same_value(const struct slx_line_field *f, const struct slx_line_val
 /* The corpus sorts tags by key; the text may not. */
 static bool same_point(const struct slx_line_point *p, const struct want_point *w, enum slx_time_unit unit)
 {
-	if (p->tags_n != w->tags_n || p->fields_n != w->fields_n ||
-	    !token_is(p->name, SLX_LINE_ESC_MEASUREMENT, w->name))
+	if (p->tags_n != w->tags_n || p->fields_n != w->fields_n || !token_is(p->name, SLX_LINE_ESC_MEASUREMENT, w->name))
 		return false;
 	for (size_t i = 0; i < w->tags_n; i++) {
 		bool found = false;
 		for (size_t k = 0; k < w->tags_n; k++)
 			found |= token_is(p->tags[k].key, SLX_LINE_ESC_KEY, w->tags[i].name) &&
-				 token_is(p->tags[k].value, SLX_LINE_ESC_KEY, w->tags[i].value);
+				token_is(p->tags[k].value, SLX_LINE_ESC_KEY, w->tags[i].value);
 		if (!found)
 			return false;
 	}
@@ -212,10 +211,10 @@ static bool same_point(const struct slx_line_point *p, const struct want_point *
 
 static enum slx_time_unit unit_of(struct slx_str line)
 {
-	return memmem(line.p, line.n, "\"precision\": \"1us\"", 18)  ? SLX_UNIT_US
-	       : memmem(line.p, line.n, "\"precision\": \"1ms\"", 18) ? SLX_UNIT_MS
-	       : memmem(line.p, line.n, "\"precision\": \"1s\"", 17)  ? SLX_UNIT_S
-								    : SLX_UNIT_NS;
+	return memmem(line.p, line.n, "\"precision\": \"1us\"", 18) ? SLX_UNIT_US
+		: memmem(line.p, line.n, "\"precision\": \"1ms\"", 18)  ? SLX_UNIT_MS
+		: memmem(line.p, line.n, "\"precision\": \"1s\"", 17)   ? SLX_UNIT_S
+																: SLX_UNIT_NS;
 }
 
 /* Reads all points of `text`; false at the first that is refused. want: compared, when given. */
@@ -259,8 +258,8 @@ static void decode_case(struct slx_str line, void *arg)
 		assert_true(slx_json_array(&points));
 	struct slx_str input = { (const char *)e.text.p, e.text.n };
 	if (read_all(input, e.valid ? &points : NULL, unit_of(line), e.key) != e.valid)
-		fail_msg("%s: expected %s: %.*s (%s)", e.key, e.valid ? "valid" : "invalid", (int)e.text.n,
-			 (char *)e.text.p, e.error);
+		fail_msg("%s: expected %s: %.*s (%s)", e.key, e.valid ? "valid" : "invalid", (int)e.text.n, (char *)e.text.p,
+			e.error);
 	if (e.valid)
 		assert_false(slx_json_element(&points));
 	counts[e.valid]++;
@@ -269,7 +268,8 @@ static void decode_case(struct slx_str line, void *arg)
 	slx_buf_free(&text);
 }
 
-/* Written lines equal the corpus's, or (where a float is spelled otherwise: 6632243 for 6.632243e+06) read back equal. */
+/* Written lines equal the corpus's, or (where a float is spelled otherwise: 6632243 for 6.632243e+06) read back equal.
+ * */
 static void encode_case(struct slx_str line, void *arg)
 {
 	int *counts = arg;

@@ -3,8 +3,8 @@
  * Up to 19 significant digits are gathered in a 64-bit integer w, so that the number is w * 10^e.
  * 1. w <= 2^53 and |e| <= 22: w and 10^|e| are doubles, one multiplication or division rounds correctly (W. D. Clinger,
  *    "How to Read Floating Point Numbers Accurately", 1990).
- * 2. |e| <= 27: 5^|e| fits 64 bits, so w * 5^e is an exact 128-bit product, and w / 5^|e| a 128-bit quotient of at least
- *    64 bits whose remainder says what lies below; rounding that once to 53 bits is exact. (10^e = 5^e * 2^e.)
+ * 2. |e| <= 27: 5^|e| fits 64 bits, so w * 5^e is an exact 128-bit product, and w / 5^|e| a 128-bit quotient of at
+ *    least 64 bits whose remainder says what lies below; rounding that once to 53 bits is exact. (10^e = 5^e * 2^e.)
  * 3. Everything else, and more than 19 digits: strtod. */
 #include "formats/formats_int.h"
 
@@ -14,9 +14,8 @@
 
 enum { DIGITS_MAX = 19, CLINGER_EXP_MAX = 22, WIDE_EXP_MAX = 27 };
 
-static const double pow10_f64[CLINGER_EXP_MAX + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-						       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-						       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+static const double pow10_f64[CLINGER_EXP_MAX + 1] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 
 static uint64_t pow5(int e)
 {

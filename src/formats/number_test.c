@@ -21,7 +21,8 @@ static void numbers(void **state)
 	number_is("1e99999999999999999999", SLX_NUMBER_RANGE, 0);
 	number_is("1e-99999999999999999999", SLX_NUMBER_FLOAT, 0);
 	number_is("0e999", SLX_NUMBER_FLOAT, 0);
-	number_is("0.064534524000000010000000000000000000000000000000000000000000000000001", SLX_NUMBER_FLOAT, 0.06453452400000001);
+	number_is("0.064534524000000010000000000000000000000000000000000000000000000000001", SLX_NUMBER_FLOAT,
+		0.06453452400000001);
 	number_is("2.2250738585072011e-308", SLX_NUMBER_FLOAT, 2.2250738585072011e-308);
 	number_is("4.9406564584124654e-324", SLX_NUMBER_FLOAT, 4.9406564584124654e-324);
 	/* halfway between two doubles, and a hair above it in the 800th digit and beyond */
@@ -53,7 +54,7 @@ static void numbers_against_strtod(void **state)
 			snprintf(text, sizeof text, "%llue%d", (unsigned long long)w, e);
 		else
 			snprintf(text, sizeof text, "-%llu.%0*llu", (unsigned long long)(w >> 20), (int)(r >> 24 & 15) + 1,
-				 (unsigned long long)(w & 0xfffff));
+				(unsigned long long)(w & 0xfffff));
 		struct slx_number n;
 		assert_true(slx_number_parse(text, strlen(text), &n) != SLX_NUMBER_NONE);
 		if (slx_f64_bits(n.f64) != slx_f64_bits(strtod(text, NULL)))
@@ -71,7 +72,8 @@ static void written_numbers_read_back(void **state)
 		uint64_t r = slx_rng_next(&seed);
 		double v = slx_bits_f64(slx_rng_next(&seed));
 		if (r % 3 == 1)
-			v = (double)(int64_t)(slx_rng_next(&seed) >> (r >> 8 & 63)) / (double[]){ 1, 10, 100, 1000, 1e6 }[r >> 16 & 3];
+			v = (double)(int64_t)(slx_rng_next(&seed) >> (r >> 8 & 63)) /
+				(double[]){ 1, 10, 100, 1000, 1e6 }[r >> 16 & 3];
 		if (v != v)
 			continue;
 		struct slx_number n;
@@ -85,9 +87,10 @@ static void written_numbers_read_back(void **state)
 	static const struct {
 		double v;
 		const char *text;
-	} cases[] = { { 0, "0" }, { -0.0, "-0" }, { 1.5, "1.5" }, { 0.1, "0.1" }, { 1e21, "1e+21" }, { 123456789e12, "123456789000000000000" },
-		      { 5e-324, "5e-324" }, { 1.7976931348623157e308, "1.7976931348623157e+308" }, { 0.000001, "0.000001" },
-		      { 1e-7, "1e-07" }, { 0.06453452400000001, "0.06453452400000001" }, { 100, "100" }, { 1e15, "1000000000000000" } };
+	} cases[] = { { 0, "0" }, { -0.0, "-0" }, { 1.5, "1.5" }, { 0.1, "0.1" }, { 1e21, "1e+21" },
+		{ 123456789e12, "123456789000000000000" }, { 5e-324, "5e-324" },
+		{ 1.7976931348623157e308, "1.7976931348623157e+308" }, { 0.000001, "0.000001" }, { 1e-7, "1e-07" },
+		{ 0.06453452400000001, "0.06453452400000001" }, { 100, "100" }, { 1e15, "1000000000000000" } };
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		slx_buf_reset(&b);
 		slx_encode_f64(&b, cases[i].v);

@@ -11,9 +11,15 @@
 #include <math.h>
 
 static const struct slx_str suffix_text[SLX_OM_SUFFIXES] = {
-	[SLX_OM_NONE] = { "", 0 },           [SLX_OM_TOTAL] = { "_total", 6 },   [SLX_OM_CREATED] = { "_created", 8 },
-	[SLX_OM_COUNT] = { "_count", 6 },    [SLX_OM_SUM] = { "_sum", 4 },       [SLX_OM_BUCKET] = { "_bucket", 7 },
-	[SLX_OM_GCOUNT] = { "_gcount", 7 },  [SLX_OM_GSUM] = { "_gsum", 5 },     [SLX_OM_INFO_SUFFIX] = { "_info", 5 },
+	[SLX_OM_NONE] = { "", 0 },
+	[SLX_OM_TOTAL] = { "_total", 6 },
+	[SLX_OM_CREATED] = { "_created", 8 },
+	[SLX_OM_COUNT] = { "_count", 6 },
+	[SLX_OM_SUM] = { "_sum", 4 },
+	[SLX_OM_BUCKET] = { "_bucket", 7 },
+	[SLX_OM_GCOUNT] = { "_gcount", 7 },
+	[SLX_OM_GSUM] = { "_gsum", 5 },
+	[SLX_OM_INFO_SUFFIX] = { "_info", 5 },
 };
 
 #define BIT(suffix) (1u << (suffix))
@@ -26,7 +32,8 @@ static const struct {
 	[SLX_OM_GAUGE] = { "gauge", BIT(SLX_OM_NONE) },
 	[SLX_OM_COUNTER] = { "counter", BIT(SLX_OM_TOTAL) | BIT(SLX_OM_CREATED) },
 	[SLX_OM_SUMMARY] = { "summary", BIT(SLX_OM_NONE) | BIT(SLX_OM_COUNT) | BIT(SLX_OM_SUM) | BIT(SLX_OM_CREATED) },
-	[SLX_OM_HISTOGRAM] = { "histogram", BIT(SLX_OM_COUNT) | BIT(SLX_OM_SUM) | BIT(SLX_OM_BUCKET) | BIT(SLX_OM_CREATED) },
+	[SLX_OM_HISTOGRAM] = { "histogram",
+		BIT(SLX_OM_COUNT) | BIT(SLX_OM_SUM) | BIT(SLX_OM_BUCKET) | BIT(SLX_OM_CREATED) },
 	[SLX_OM_GAUGEHISTOGRAM] = { "gaugehistogram", BIT(SLX_OM_GCOUNT) | BIT(SLX_OM_GSUM) | BIT(SLX_OM_BUCKET) },
 	[SLX_OM_INFO] = { "info", BIT(SLX_OM_INFO_SUFFIX) },
 	[SLX_OM_STATESET] = { "stateset", BIT(SLX_OM_NONE) },
@@ -34,7 +41,7 @@ static const struct {
 
 enum {
 	NOT_NAN = BIT(SLX_OM_TOTAL) | BIT(SLX_OM_SUM) | BIT(SLX_OM_COUNT) | BIT(SLX_OM_BUCKET) | BIT(SLX_OM_GCOUNT) |
-		  BIT(SLX_OM_GSUM),
+		BIT(SLX_OM_GSUM),
 	NOT_NEGATIVE = NOT_NAN & ~BIT(SLX_OM_GSUM),
 	WHOLE = BIT(SLX_OM_BUCKET) | BIT(SLX_OM_COUNT) | BIT(SLX_OM_GCOUNT),
 };
@@ -60,10 +67,7 @@ void slx_om_free(struct slx_om *om)
 	slx_buf_free(&om->key);
 }
 
-static struct slx_str text_of(const struct slx_buf *b)
-{
-	return (struct slx_str){ (const char *)b->p, b->n };
-}
+static struct slx_str text_of(const struct slx_buf *b) { return (struct slx_str){ (const char *)b->p, b->n }; }
 
 static void set_text(struct slx_om *om, struct slx_buf *b, struct slx_str s)
 {
@@ -74,10 +78,7 @@ static void set_text(struct slx_om *om, struct slx_buf *b, struct slx_str s)
 }
 
 /* Remembers what is wrong with the lines above; the first thing stays. */
-static void note(struct slx_om *om, const char *expected)
-{
-	om->past = om->past ? om->past : expected;
-}
+static void note(struct slx_om *om, const char *expected) { om->past = om->past ? om->past : expected; }
 
 /* ---- histograms ---- */
 
@@ -165,7 +166,7 @@ static void end_family(struct slx_om *om)
 	if (om->type == SLX_OM_INFO || om->type == SLX_OM_STATESET)
 		note(om, "no unit for the info or stateset above");
 	else if (name.n <= unit.n || name.p[name.n - unit.n - 1] != '_' ||
-		 memcmp(name.p + name.n - unit.n, unit.p, unit.n) != 0)
+		memcmp(name.p + name.n - unit.n, unit.p, unit.n) != 0)
 		note(om, "the name of the family above to end with its unit");
 }
 
@@ -262,7 +263,8 @@ static const char *check_member(const struct slx_om *om, enum slx_om_suffix suff
 	return ok && number.f64 >= 0 && number.f64 <= 1 ? NULL : "a label quantile from 0 to 1";
 }
 
-static const char *check_value(const struct slx_om *om, enum slx_om_suffix suffix, const struct slx_exposition_sample *s)
+static const char *check_value(
+	const struct slx_om *om, enum slx_om_suffix suffix, const struct slx_exposition_sample *s)
 {
 	double v = s->value;
 	if (BIT(suffix) & WHOLE && v != floor(v))
@@ -278,7 +280,7 @@ static const char *check_value(const struct slx_om *om, enum slx_om_suffix suffi
 	if (BIT(suffix) & NOT_NEGATIVE && v < 0)
 		return "no negative number here";
 	bool may_have = (om->type == SLX_OM_COUNTER && suffix == SLX_OM_TOTAL) ||
-			((om->type == SLX_OM_HISTOGRAM || om->type == SLX_OM_GAUGEHISTOGRAM) && suffix == SLX_OM_BUCKET);
+		((om->type == SLX_OM_HISTOGRAM || om->type == SLX_OM_GAUGEHISTOGRAM) && suffix == SLX_OM_BUCKET);
 	return s->has_exemplar && !may_have ? "exemplars only at counters and buckets" : NULL;
 }
 
@@ -296,8 +298,8 @@ static const char *check_group(struct slx_om *om, const struct slx_exposition_sa
 	om->t = s->t;
 	if (!same)
 		return slx_keymap_get(&om->groups, (const char *)key, sizeof key, &fresh) && !fresh
-			       ? "the samples of a label set together"
-			       : NULL;
+			? "the samples of a label set together"
+			: NULL;
 	if (s->has_time != had_time)
 		return "times at all samples of a label set or at none";
 	return s->has_time && back && om->type != SLX_OM_INFO ? "times that do not go back" : NULL;
@@ -320,7 +322,4 @@ const char *slx_om_sample(struct slx_om *om, const struct slx_exposition_sample 
 	return expected ? expected : check_value(om, suffix, s);
 }
 
-void slx_om_end(struct slx_om *om)
-{
-	end_family(om);
-}
+void slx_om_end(struct slx_om *om) { end_family(om); }

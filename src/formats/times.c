@@ -81,10 +81,10 @@ static enum slx_time_unit unit_by_size(const struct decimal *d)
 		w /= 10;
 	for (int e = d->e; e > 0 && w && w < UINT64_C(1000000000000000000); e--)
 		w *= 10;
-	return w < UINT64_C(100000000000)         ? SLX_UNIT_S
-	       : w < UINT64_C(100000000000000)    ? SLX_UNIT_MS
-	       : w < UINT64_C(100000000000000000) ? SLX_UNIT_US
-						  : SLX_UNIT_NS;
+	return w < UINT64_C(100000000000)      ? SLX_UNIT_S
+		: w < UINT64_C(100000000000000)    ? SLX_UNIT_MS
+		: w < UINT64_C(100000000000000000) ? SLX_UNIT_US
+										   : SLX_UNIT_NS;
 }
 
 /* Two digits, or -1. */
@@ -97,12 +97,12 @@ static int two(const char *p)
 static bool common_time(const char *p, size_t n, int64_t *ret)
 {
 	if ((n != 19 && !(n == 20 && p[19] == 'Z')) || p[4] != '-' || p[7] != '-' || (p[10] != ' ' && p[10] != 'T') ||
-	    p[13] != ':' || p[16] != ':')
+		p[13] != ':' || p[16] != ':')
 		return false;
 	int century = two(p), year = two(p + 2), month = two(p + 5), day = two(p + 8);
 	int hour = two(p + 11), minute = two(p + 14), second = two(p + 17);
 	if (century < 17 || century > 21 || year < 0 || month < 1 || month > 12 || day < 1 || day > 28 || hour < 0 ||
-	    hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
+		hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
 		return false;
 	int64_t days = slx_days_from_civil(century * 100 + year, (unsigned)month, (unsigned)day);
 	*ret = (days * 86400 + hour * 3600 + minute * 60 + second) * SLX_SECOND;

@@ -4,9 +4,9 @@
  *     format 212   two samples of 12 bits in 3 bytes, signals interleaved       missing: -2048
  *                  byte 0: low 8 bits of a; byte 1: high 4 bits of a (low nibble) and of b; byte 2: low 8 bits of b
  *
- * Frame i lies at start + i / rate, rounded to the nearest nanosecond. With rate = n/d that is floor((i*d*1e9 + n/2) / n),
- * kept as a quotient and a remainder that grow by a constant, so nothing drifts. A value is (sample - baseline) / gain, one
- * correctly rounded division, hence the double nearest to the decimal that a gain of 10 or 200 stands for.
+ * Frame i lies at start + i / rate, rounded to the nearest nanosecond. With rate = n/d that is floor((i*d*1e9 + n/2) /
+ * n), kept as a quotient and a remainder that grow by a constant, so nothing drifts. A value is (sample - baseline) /
+ * gain, one correctly rounded division, hence the double nearest to the decimal that a gain of 10 or 200 stands for.
  *
  * The header's initial values and checksums (16-bit sums of all samples) are compared; differences are reported. */
 #include "formats/wfdb.h"
@@ -16,8 +16,8 @@
 enum { MISSING_16 = -32768, MISSING_212 = -2048 };
 
 struct channel {
-	uint16_t sum; /* of the samples so far */
-	uint32_t key; /* series key; 0: no sample yet */
+	uint16_t sum;               /* of the samples so far */
+	uint32_t key;               /* series key; 0: no sample yet */
 	struct slx_label labels[4]; /* name, record, signal, unit */
 	uint32_t labels_n;
 };
@@ -31,26 +31,23 @@ struct wfdb_decoder {
 	uint64_t offset_left; /* bytes to skip before the first frame */
 	uint32_t next;        /* signal of the next sample */
 	uint32_t keys;
-	uint64_t frames;      /* whole ones so far */
-	int64_t t;            /* of the current frame */
+	uint64_t frames;                    /* whole ones so far */
+	int64_t t;                          /* of the current frame */
 	uint64_t remainder, step_remainder; /* of n */
 	int64_t step;
-	bool done;            /* past the header's number of frames, or the end of time */
+	bool done; /* past the header's number of frames, or the end of time */
 };
 
-static void destroy(struct slx_decoder *d)
-{
-	slx_wfdb_header_free(&((struct wfdb_decoder *)d)->header);
-}
+static void destroy(struct slx_decoder *d) { slx_wfdb_header_free(&((struct wfdb_decoder *)d)->header); }
 
 /* ---- names ---- */
 
 /* Leads of the electrocardiogram as PhysioNet's headers call them. */
 static bool is_ecg_lead(const char *s)
 {
-	static const char *const leads[] = { "I",   "II",  "III", "MLI", "MLII", "MLIII", "AVR",  "AVL",  "AVF", "aVR",
-					     "aVL", "aVF", "V",   "V1",  "V2",   "V3",    "V4",   "V5",   "V6",  "V7",
-					     "V8",  "V9",  "MCL", "MCL1", "MV2", "MV5",   "ECG",  "ECG1", "ECG2" };
+	static const char *const leads[] = { "I", "II", "III", "MLI", "MLII", "MLIII", "AVR", "AVL", "AVF", "aVR", "aVL",
+		"aVF", "V", "V1", "V2", "V3", "V4", "V5", "V6", "V7", "V8", "V9", "MCL", "MCL1", "MV2", "MV5", "ECG", "ECG1",
+		"ECG2" };
 	for (size_t i = 0; i < sizeof leads / sizeof *leads; i++)
 		if (strcmp(s, leads[i]) == 0)
 			return true;
@@ -122,8 +119,8 @@ static void end_frame(struct wfdb_decoder *w)
 	}
 	if (__builtin_add_overflow(w->t, step, &w->t) || !slx_time_legal(w->t)) {
 		if (!w->done)
-			slx_decoder_error(&w->base, NULL, NULL, "frame %llu lies outside the years 1677 to 2262",
-					  (unsigned long long)w->frames);
+			slx_decoder_error(
+				&w->base, NULL, NULL, "frame %llu lies outside the years 1677 to 2262", (unsigned long long)w->frames);
 		w->done = true;
 	}
 }
@@ -167,7 +164,7 @@ static void take_sample(struct wfdb_decoder *w, int32_t v, int32_t missing)
 		return;
 	if (w->frames == 0 && check->has_initial && check->initial != v)
 		slx_decoder_error(&w->base, NULL, NULL, "signal %s: the first sample is %d; the header says %d",
-				  w->header.signals[w->next].description, v, check->initial);
+			w->header.signals[w->next].description, v, check->initial);
 	w->channels[w->next].sum += (uint16_t)v;
 	if (v != missing)
 		give_sample(w, v);
@@ -177,10 +174,7 @@ static void take_sample(struct wfdb_decoder *w, int32_t v, int32_t missing)
 	}
 }
 
-static int32_t sign12(unsigned v)
-{
-	return (int32_t)(v ^ 0x800) - 0x800;
-}
+static int32_t sign12(unsigned v) { return (int32_t)(v ^ 0x800) - 0x800; }
 
 static size_t record(struct slx_decoder *d, const char *p, size_t n, bool final)
 {
@@ -220,13 +214,13 @@ static void finish(struct slx_decoder *d)
 		slx_decoder_error(d, NULL, NULL, "the file ends inside frame %llu", (unsigned long long)w->frames + 1);
 	if (h->frames && w->frames < h->frames) {
 		slx_decoder_error(d, NULL, NULL, "the file holds %llu frames; the header says %llu",
-				  (unsigned long long)w->frames, (unsigned long long)h->frames);
+			(unsigned long long)w->frames, (unsigned long long)h->frames);
 		return; /* the sums cannot agree */
 	}
 	for (uint32_t i = 0; i < h->signals_n && d->status == SILEX_OK; i++)
 		if (h->checks[i].has_checksum && (int16_t)w->channels[i].sum != h->checks[i].checksum)
 			slx_decoder_error(d, NULL, NULL, "signal %s: the checksum is %d; the header says %d",
-					  h->signals[i].description, (int16_t)w->channels[i].sum, h->checks[i].checksum);
+				h->signals[i].description, (int16_t)w->channels[i].sum, h->checks[i].checksum);
 }
 
 static const struct slx_decoder_ops ops = { .binary = true, .record = record, .finish = finish, .destroy = destroy };
@@ -254,12 +248,11 @@ static silex_status prepare(struct wfdb_decoder *w, silex_error *err)
 	w->offset_left = h->offset;
 	w->base.line = 0; /* a binary file has no lines */
 	return slx_time_legal(w->t) ? SILEX_OK
-				    : slx_err(err, SILEX_INVALID, "start time lies outside the years 1677 to 2262");
+								: slx_err(err, SILEX_INVALID, "start time lies outside the years 1677 to 2262");
 }
 
 silex_status slx_decoder_wfdb(struct slx_mem *m, const void *header, size_t header_n, const struct slx_wfdb_options *o,
-			      const struct slx_decode_limits *limits, const struct slx_sink *sink,
-			      struct slx_decoder **ret, silex_error *err)
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err)
 {
 	struct slx_decoder *d;
 	SLX_TRY(slx_decoder_new(m, sizeof(struct wfdb_decoder), &ops, limits, sink, &d, err));

@@ -23,7 +23,7 @@ struct slx_wfdb_header {
 };
 
 silex_status slx_wfdb_header_parse(struct slx_mem *m, const char *p, size_t n, const struct slx_wfdb_options *o,
-				   uint32_t signals_max, struct slx_wfdb_header *ret, silex_error *err);
+	uint32_t signals_max, struct slx_wfdb_header *ret, silex_error *err);
 void slx_wfdb_header_free(struct slx_wfdb_header *h);
 
 #endif

@@ -4,7 +4,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static silex_status make(struct slx_mem *m, const struct slx_decode_limits *limits, const struct slx_sink *sink,
-			 const void *arg, struct slx_decoder **ret)
+	const void *arg, struct slx_decoder **ret)
 {
 	const struct slx_str *header = arg;
 	struct slx_wfdb_options o = { .has_start = header->n % 2, .start = 1 };

@@ -1,8 +1,9 @@
 /* WFDB header files (header(5) of the WFDB Applications Guide, PhysioNet):
  *
  *     RECORD[/segments] signals [frequency[/counter[(base)]] [samples [time [date]]]]
- *     FILE format[xN][:skew][+offset] [gain[(baseline)][/unit] [bits [zero [initial [checksum [block [description]]]]]]]
+ *     FILE format[xN][:skew][+offset] [GAIN [bits [zero [initial [checksum [block [description]]]]]]]
  *
+ * with GAIN = gain[(baseline)][/unit];
  * one line for the record, one for each signal; blank lines and # comments anywhere. What is absent has the defaults of
  * the guide: 250 Hz, gain 200 per mV, baseline = ADC zero = 0. */
 #include "formats/wfdb.h"
@@ -13,8 +14,8 @@
 enum { HEADER_SIZE_MAX = 1 << 20 };
 
 struct reader {
-	const char *p, *end;   /* what is left of the header */
-	unsigned line;         /* of `rest` */
+	const char *p, *end;         /* what is left of the header */
+	unsigned line;               /* of `rest` */
 	const char *rest, *rest_end; /* what is left of the line */
 	silex_error *err;
 };
@@ -54,7 +55,7 @@ static struct slx_str next_word(struct reader *r)
 static silex_status bad(struct reader *r, struct slx_str found, const char *expected)
 {
 	return slx_err(r->err, SILEX_INVALID, "header line %u: expected %s, found \"%.*s\"", r->line, expected,
-		       (int)(found.n < 60 ? found.n : 60), found.p);
+		(int)(found.n < 60 ? found.n : 60), found.p);
 }
 
 /* Cuts w at the first c: w keeps what stands before, the rest is returned (empty when there is no c). */
@@ -155,7 +156,8 @@ static bool read_clock(struct slx_str w, int64_t *ret)
 		if (!read_int(part, 0, 59, &parts[n]))
 			return false;
 	}
-	if (!rest.n || !slx_is_digit(*rest.p) || !slx_decimal_time(rest.p, rest.n, SLX_UNIT_S, &total) || total >= 60 * SLX_SECOND)
+	if (!rest.n || !slx_is_digit(*rest.p) || !slx_decimal_time(rest.p, rest.n, SLX_UNIT_S, &total) ||
+		total >= 60 * SLX_SECOND)
 		return false;
 	int64_t hours = n == 2 ? parts[0] : 0, minutes = n ? parts[n - 1] : 0;
 	*ret = hours * SLX_HOUR + minutes * SLX_MINUTE + total;
@@ -191,21 +193,21 @@ static silex_status read_start(struct reader *r, const struct slx_wfdb_options *
 	}
 	if (!date.n)
 		return slx_err(r->err, SILEX_INVALID,
-			       "header line %u: the record has no date; give its start time (--start TIME)", r->line);
+			"header line %u: the record has no date; give its start time (--start TIME)", r->line);
 	/* whole days first, so that nothing overflows for years like 2896 */
 	int64_t days = slx_days_from_civil(dmy[2], (unsigned)dmy[1], (unsigned)dmy[0]);
 	int64_t limit = SLX_TIME_MAX / SLX_DAY - 1;
 	if (days < -limit || days > limit)
 		return slx_err(r->err, SILEX_INVALID,
-			       "header line %u: the date %.*s lies outside the years 1677 to 2262; give another start time "
-			       "(--start TIME)",
-			       r->line, (int)date.n, date.p);
+			"header line %u: the date %.*s lies outside the years 1677 to 2262; give another start time "
+			"(--start TIME)",
+			r->line, (int)date.n, date.p);
 	h->start = days * SLX_DAY + of_day;
 	return SILEX_OK;
 }
 
-static silex_status read_record_line(struct reader *r, const struct slx_wfdb_options *o, uint32_t signals_max,
-				     struct slx_wfdb_header *h)
+static silex_status read_record_line(
+	struct reader *r, const struct slx_wfdb_options *o, uint32_t signals_max, struct slx_wfdb_header *h)
 {
 	if (!next_line(r))
 		return slx_err(r->err, SILEX_INVALID, "the header has no record line");
@@ -214,7 +216,7 @@ static silex_status read_record_line(struct reader *r, const struct slx_wfdb_opt
 	int64_t n = 0;
 	if (segments.n)
 		return slx_err(r->err, SILEX_UNSUPPORTED,
-			       "header line %u: records of several segments are not supported; import the segments", r->line);
+			"header line %u: records of several segments are not supported; import the segments", r->line);
 	if (!name.n || !slx_utf8_valid(name.p, name.n))
 		return bad(r, name, "a record name");
 	if (!read_int(count, 1, signals_max, &n))
@@ -234,7 +236,8 @@ static silex_status read_record_line(struct reader *r, const struct slx_wfdb_opt
 
 /* ---- signal lines ---- */
 
-static silex_status read_format(struct reader *r, struct slx_str w, struct slx_wfdb_header *h, struct slx_wfdb_signal *s)
+static silex_status read_format(
+	struct reader *r, struct slx_str w, struct slx_wfdb_header *h, struct slx_wfdb_signal *s)
 {
 	struct slx_str all = w, offset = cut(&w, '+'), skew = cut(&w, ':'), per_frame = cut(&w, 'x');
 	int64_t format, n = 0;
@@ -242,11 +245,11 @@ static silex_status read_format(struct reader *r, struct slx_str w, struct slx_w
 		return bad(r, all, "a signal format");
 	if (format != 16 && format != 212)
 		return slx_err(r->err, SILEX_UNSUPPORTED, "header line %u: signal format %.*s; 16 and 212 are supported",
-			       r->line, (int)w.n, w.p);
+			r->line, (int)w.n, w.p);
 	if ((per_frame.n && !(read_int(per_frame, 1, 1, &n))) || (skew.n && !read_int(skew, 0, 0, &n)))
 		return slx_err(r->err, SILEX_UNSUPPORTED,
-			       "header line %u: several samples per frame, or a skew (\"%.*s\"), are not supported", r->line,
-			       (int)all.n, all.p);
+			"header line %u: several samples per frame, or a skew (\"%.*s\"), are not supported", r->line, (int)all.n,
+			all.p);
 	n = 0;
 	if (offset.n && !read_int(offset, 0, INT64_MAX, &n))
 		return bad(r, offset, "a byte offset");
@@ -256,7 +259,8 @@ static silex_status read_format(struct reader *r, struct slx_str w, struct slx_w
 }
 
 /* gain[(baseline)][/unit] */
-static silex_status read_gain(struct reader *r, struct slx_wfdb_header *h, struct slx_wfdb_signal *s, bool *ret_baseline)
+static silex_status read_gain(
+	struct reader *r, struct slx_wfdb_header *h, struct slx_wfdb_signal *s, bool *ret_baseline)
 {
 	struct slx_str w = next_word(r), all = w, unit = cut(&w, '/'), baseline = cut(&w, '(');
 	struct slx_number number;
@@ -265,7 +269,7 @@ static silex_status read_gain(struct reader *r, struct slx_wfdb_header *h, struc
 	if (baseline.n && (baseline.p[--baseline.n] != ')' || !read_int(baseline, INT32_MIN, INT32_MAX, &v)))
 		return bad(r, all, "gain(baseline)/unit");
 	if (w.n && slx_number_parse(w.p, w.n, &number) != SLX_NUMBER_INT &&
-	    slx_number_parse(w.p, w.n, &number) != SLX_NUMBER_FLOAT)
+		slx_number_parse(w.p, w.n, &number) != SLX_NUMBER_FLOAT)
 		return bad(r, all, "a gain");
 	s->gain = w.n && number.f64 != 0 ? number.f64 : 200; /* 0: not calibrated */
 	s->baseline = (int32_t)v;
@@ -312,8 +316,8 @@ static silex_status read_signal_line(struct reader *r, struct slx_wfdb_header *h
 	return s->description && s->file ? SILEX_OK : slx_err_oom(r->err);
 }
 
-static silex_status parse(struct reader *r, const struct slx_wfdb_options *o, uint32_t signals_max,
-			  struct slx_wfdb_header *h)
+static silex_status parse(
+	struct reader *r, const struct slx_wfdb_options *o, uint32_t signals_max, struct slx_wfdb_header *h)
 {
 	SLX_TRY(read_record_line(r, o, signals_max, h));
 	size_t size = h->signals_n * sizeof *h->signals, checks_size = h->signals_n * sizeof *h->checks;
@@ -326,16 +330,17 @@ static silex_status parse(struct reader *r, const struct slx_wfdb_options *o, ui
 	for (uint32_t i = 0; i < h->signals_n; i++) {
 		uint64_t offset = h->offset;
 		SLX_TRY(read_signal_line(r, h, i));
-		if (i && (strcmp(h->signals[i].file, h->signals[0].file) != 0 ||
-			  h->signals[i].format != h->signals[0].format || h->offset != offset))
+		if (i &&
+			(strcmp(h->signals[i].file, h->signals[0].file) != 0 || h->signals[i].format != h->signals[0].format ||
+				h->offset != offset))
 			return slx_err(r->err, SILEX_UNSUPPORTED,
-				       "header line %u: signals in several files or formats are not supported", r->line);
+				"header line %u: signals in several files or formats are not supported", r->line);
 	}
 	return SILEX_OK;
 }
 
 silex_status slx_wfdb_header_parse(struct slx_mem *m, const char *p, size_t n, const struct slx_wfdb_options *o,
-				   uint32_t signals_max, struct slx_wfdb_header *ret, silex_error *err)
+	uint32_t signals_max, struct slx_wfdb_header *ret, silex_error *err)
 {
 	struct reader r = { .p = p, .end = p + n, .err = err };
 	struct slx_wfdb_header h = { 0 };

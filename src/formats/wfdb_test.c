@@ -8,8 +8,8 @@ struct record {
 	struct slx_wfdb_options options;
 };
 
-static silex_status make(const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg,
-			 struct slx_decoder **ret)
+static silex_status make(
+	const struct slx_decode_limits *limits, const struct slx_sink *sink, const void *arg, struct slx_decoder **ret)
 {
 	const struct record *r = arg;
 	return slx_decoder_wfdb(test_mem(), r->header, r->header_n, &r->options, limits, sink, ret, NULL);
@@ -40,9 +40,9 @@ static void format_16(void **state)
 {
 	static const uint8_t data[] = { 10, 0, 0xff, 0xff, 0x00, 0x80, 20, 0 }; /* 10 -1 / missing 20 */
 	expect("r 2 2 2\nr.dat 16 10/bpm 16 0 10 -32758 0 HR\nr.dat 16 4(1)/% 16 0 -1 19 0 Sp O2\n", data, sizeof data,
-	       "HR{record=\"r\",signal=\"HR\",unit=\"bpm\"} 1 0\n"
-	       "Sp_O2{record=\"r\",signal=\"Sp O2\",unit=\"%\"} -0.5 0\n"
-	       "Sp_O2{record=\"r\",signal=\"Sp O2\",unit=\"%\"} 4.75 0.5\n");
+		"HR{record=\"r\",signal=\"HR\",unit=\"bpm\"} 1 0\n"
+		"Sp_O2{record=\"r\",signal=\"Sp O2\",unit=\"%\"} -0.5 0\n"
+		"Sp_O2{record=\"r\",signal=\"Sp O2\",unit=\"%\"} 4.75 0.5\n");
 }
 
 static void format_212(void **state)
@@ -50,36 +50,36 @@ static void format_212(void **state)
 	/* 1 -2 / 2047 -2048 (missing) / and one sample more than whole triples: 5 alone in two bytes */
 	static const uint8_t data[] = { 0x01, 0xf0, 0xfe, 0xff, 0x87, 0x00, 0x05, 0x00 };
 	expect("r 1 3 5\nr.dat 212\n", data, sizeof data,
-	       "signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} 0.005 0\n"
-	       "signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} -0.01 0.333333333\n"
-	       "signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} 10.235 0.666666667\n"
-	       "signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} 0.025 1.333333333\n");
+		"signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} 0.005 0\n"
+		"signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} -0.01 0.333333333\n"
+		"signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} 10.235 0.666666667\n"
+		"signal_1{record=\"r\",signal=\"1\",unit=\"mV\"} 0.025 1.333333333\n");
 }
 
 static void names(void **state)
 {
 	static const uint8_t data[6] = { 200, 0, 200, 0, 200, 0 };
 	expect("r 3 1 1\nr.dat 16 200/mV 16 0 200 200 0 MLII\nr.dat 16 200/V 16 0 200 200 0 2 x\n"
-	       "r.dat 16 200/mV 16 0 200 200 0 MLII\n",
-	       data, sizeof data,
-	       "ecg_mv{record=\"r\",signal=\"MLII 1\",unit=\"mV\"} 1 0\n"
-	       "_2_x{record=\"r\",signal=\"2 x\",unit=\"V\"} 1 0\n"
-	       "ecg_mv{record=\"r\",signal=\"MLII 3\",unit=\"mV\"} 1 0\n");
+		   "r.dat 16 200/mV 16 0 200 200 0 MLII\n",
+		data, sizeof data,
+		"ecg_mv{record=\"r\",signal=\"MLII 1\",unit=\"mV\"} 1 0\n"
+		"_2_x{record=\"r\",signal=\"2 x\",unit=\"V\"} 1 0\n"
+		"ecg_mv{record=\"r\",signal=\"MLII 3\",unit=\"mV\"} 1 0\n");
 }
 
 static void differences_are_told(void **state)
 {
 	static const uint8_t data[] = { 1, 0, 2, 0, 3 };
 	expect("r 1 1 3\nr.dat 16 1 16 0 7 9 0 x\n", data, sizeof data,
-	       "! 0:0 signal x: the first sample is 1; the header says 7\n"
-	       "x{record=\"r\",signal=\"x\",unit=\"mV\"} 1 0\n"
-	       "x{record=\"r\",signal=\"x\",unit=\"mV\"} 2 1\n"
-	       "! 0:0 the file ends inside a sample\n"
-	       "! 0:0 the file holds 2 frames; the header says 3\n");
+		"! 0:0 signal x: the first sample is 1; the header says 7\n"
+		"x{record=\"r\",signal=\"x\",unit=\"mV\"} 1 0\n"
+		"x{record=\"r\",signal=\"x\",unit=\"mV\"} 2 1\n"
+		"! 0:0 the file ends inside a sample\n"
+		"! 0:0 the file holds 2 frames; the header says 3\n");
 	expect("r 1 1 2\nr.dat 16 1 16 0 1 9 0 x\n", data, 4,
-	       "x{record=\"r\",signal=\"x\",unit=\"mV\"} 1 0\n"
-	       "x{record=\"r\",signal=\"x\",unit=\"mV\"} 2 1\n"
-	       "! 0:0 signal x: the checksum is 3; the header says 9\n");
+		"x{record=\"r\",signal=\"x\",unit=\"mV\"} 1 0\n"
+		"x{record=\"r\",signal=\"x\",unit=\"mV\"} 2 1\n"
+		"! 0:0 signal x: the checksum is 3; the header says 9\n");
 }
 
 static void times(void **state)
@@ -89,9 +89,10 @@ static void times(void **state)
 	struct record r = { .header = "r 1 0.0166666666667/125(3) 3 1:02:03.5 29/02/2024\nr.dat 16 1 16 0 1 6 0 x\n" };
 	r.header_n = strlen(r.header);
 	char *got = test_decode(make, &r, (const char *)data, sizeof data);
-	assert_string_equal(got, "x{record=\"r\",signal=\"x\",unit=\"mV\"} 1 1709168523.5\n"
-				 "x{record=\"r\",signal=\"x\",unit=\"mV\"} 2 1709168583.5\n"
-				 "x{record=\"r\",signal=\"x\",unit=\"mV\"} 3 1709168643.5\n");
+	assert_string_equal(got,
+		"x{record=\"r\",signal=\"x\",unit=\"mV\"} 1 1709168523.5\n"
+		"x{record=\"r\",signal=\"x\",unit=\"mV\"} 2 1709168583.5\n"
+		"x{record=\"r\",signal=\"x\",unit=\"mV\"} 3 1709168643.5\n");
 	free(got);
 }
 
@@ -207,7 +208,7 @@ static void ecg_whole(void **state)
 {
 	char header[512], data[512];
 	if (!test_shared(header, sizeof header, "data/timeseries/ecg/100.hea") ||
-	    !test_shared(data, sizeof data, "data/timeseries/ecg/100.dat"))
+		!test_shared(data, sizeof data, "data/timeseries/ecg/100.dat"))
 		skip();
 	ecg_file(header, data, 650000);
 }
@@ -215,9 +216,15 @@ static void ecg_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(format_16), cmocka_unit_test(format_212),  cmocka_unit_test(names),
-		cmocka_unit_test(times),     cmocka_unit_test(bad_headers), cmocka_unit_test(differences_are_told),
-		cmocka_unit_test(icu_record), cmocka_unit_test(ecg_shipped), cmocka_unit_test(ecg_whole),
+		cmocka_unit_test(format_16),
+		cmocka_unit_test(format_212),
+		cmocka_unit_test(names),
+		cmocka_unit_test(times),
+		cmocka_unit_test(bad_headers),
+		cmocka_unit_test(differences_are_told),
+		cmocka_unit_test(icu_record),
+		cmocka_unit_test(ecg_shipped),
+		cmocka_unit_test(ecg_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
