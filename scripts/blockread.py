@@ -10,6 +10,7 @@ usage: blockread.py [--headers] FILE...
 import math
 import struct
 import sys
+from bisect import bisect_left
 
 ENVELOPE, NONCE, TAG = 32, 12, 16
 PAGE_DATA = 65536 - ENVELOPE - NONCE - TAG
@@ -348,18 +349,15 @@ def cut_parts(ts):
     """Lengths of the parts: docs/format/chunk.md, "Parts"."""
     lens, i, n = [], 0, len(ts)
 
-    def find(t):
-        return next((k for k in range(n) if ts[k] >= t), n)
-
     while i < n:
         size = n - i
         if size > VECTOR:
             hour = ts[i + VECTOR] // HOUR * HOUR
-            begin = find(hour)
+            begin = bisect_left(ts, hour)
             if begin >= i + PART_MIN:
                 size = begin - i
             else:
-                size = find(hour + HOUR) - i
+                size = bisect_left(ts, hour + HOUR) - i
                 shares = -(-size // VECTOR)
                 size = -(-size // shares)
         lens.append(size)

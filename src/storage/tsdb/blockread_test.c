@@ -77,9 +77,9 @@ static void test_random_blocks(void **state)
 		struct fixture f;
 		fixture_begin(&f, 40 + i);
 		f.codecs = codecs[i];
-		struct model_series *s = model_new(&f, 60, 4, 400);
-		check_block(&f, s, 60);
-		model_free(s, 60);
+		struct model_series *s = model_new(&f, 25, 4, 300);
+		check_block(&f, s, 25);
+		model_free(s, 25);
 		fixture_end(&f);
 	}
 }
@@ -98,7 +98,7 @@ static void test_long_chunks(void **state)
 		model_labels(&s[i], &f.mem, text);
 		s[i].n = 1;
 		struct model_chunk *c = &s[i].chunks[0];
-		model_chunk(&f, c, i == 1 ? SLX_KIND_INT64 : SLX_KIND_FLOAT64, 3000 + 100 * i, 0);
+		model_chunk(&f, c, i == 1 ? SLX_KIND_INT64 : SLX_KIND_FLOAT64, 1500 + 100 * i, 0);
 		double v = 50;
 		for (size_t k = 0; k < c->n; k++) {
 			c->ts[k] = INT64_C(1700000000) * SLX_SECOND - 20 * SLX_YEAR * (i == 2) * 3 + (int64_t)k * steps[i] +
