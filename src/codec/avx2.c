@@ -2,8 +2,8 @@
  *
  * Unpacking: eight fields of w bits take w bytes, so the same shuffles and shifts serve every eighth field. Two 16-byte
  * loads bring the bytes of four fields; a shuffle puts each field's 8 bytes into its lane, a shift and a mask cut it
- * out. That works up to 57 bits, where a field spans at most 8 bytes; wider ones go to the scalar kernel. Loads of 16
- * bytes must not pass the end, so the last fields are read from a padded copy.
+ * out. That works up to 57 bits, where a field spans at most 8 bytes; wider ones go to the scalar kernel. Loads must not
+ * pass the end, so the last fields are read from a padded copy.
  *
  * Integers become doubles by adding the bits of 1.5 * 2^52 and subtracting that number; as doubles they keep their
  * order, so minima and maxima need no 64-bit integer comparison, which AVX2 is slow at. */
@@ -67,6 +67,27 @@ INLINE __m256i take(const uint8_t *p, const struct unpack_row *row, int half, __
 	return _mm256_and_si256(_mm256_srlv_epi64(_mm256_shuffle_epi8(bytes, shuffle), shift), mask);
 }
 
+enum { TAIL = 64, TAIL_PAD = 64 };
+
+/* The last bytes of a run, ending at last + TAIL, all in loads of a fixed size where there are enough. */
+INLINE void copy_tail(const uint8_t *in, size_t size, uint8_t *last)
+{
+	const uint8_t *end = in + size;
+	uint8_t *to = last + TAIL - size;
+	memset(last + TAIL, 0, TAIL_PAD);
+	if (size >= 64) {
+		memcpy(last, end - 64, 64);
+	} else if (size >= 32) {
+		memcpy(to, in, 32);
+		memcpy(last + 32, end - 32, 32);
+	} else if (size >= 16) {
+		memcpy(to, in, 16);
+		memcpy(last + 48, end - 16, 16);
+	} else {
+		memcpy(to, in, size);
+	}
+}
+
 /* Feeds all n fields to the sink, four at a time. */
 INLINE void feed(const uint8_t *in, size_t n, unsigned width, struct sink *s, sink_fn *emit)
 {
@@ -84,16 +105,17 @@ INLINE void feed(const uint8_t *in, size_t n, unsigned width, struct sink *s, si
 	}
 	if (i == n)
 		return;
-	uint8_t last[192] = { 0 }; /* under reach + width + 16 */
-	memcpy(last, p, (size_t)(end - p));
-	for (p = last; i + 8 <= n; i += 8, p += width) {
+	uint8_t last[TAIL + TAIL_PAD];
+	copy_tail(in, size, last);
+	for (p = last + TAIL - (end - p); i + 8 <= n; i += 8, p += width) {
 		emit(s, i, take(p, row, 0, shuffle0, shift0, mask), 4);
 		emit(s, i + 4, take(p, row, 1, shuffle1, shift1, mask), 4);
 	}
 	if (i + 4 <= n) {
 		emit(s, i, take(p, row, 0, shuffle0, shift0, mask), 4);
-		if (i + 4 < n)
-			emit(s, i + 4, take(p, row, 1, shuffle1, shift1, mask), (unsigned)(n - i - 4));
+		i += 4;
+		if (i < n)
+			emit(s, i, take(p, row, 1, shuffle1, shift1, mask), (unsigned)(n - i));
 	} else if (i < n) {
 		emit(s, i, take(p, row, 0, shuffle0, shift0, mask), (unsigned)(n - i));
 	}

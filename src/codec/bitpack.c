@@ -42,23 +42,37 @@ void slx_unpack_scalar(const uint8_t *in, size_t n, unsigned width, uint64_t *ou
 		out[i] = field(in, size, at, width);
 }
 
+/* Puts the low `bits` of v behind the `fill` bits in acc; whole words go out. */
+static inline uint8_t *put_bits(uint8_t *out, uint64_t *acc, unsigned *fill, uint64_t v, unsigned bits)
+{
+	*acc |= v << *fill;
+	*fill += bits;
+	if (*fill < 64)
+		return out;
+	slx_store64(out, *acc);
+	*fill -= 64;
+	*acc = *fill ? v >> (bits - *fill) : 0;
+	return out + 8;
+}
+
 uint8_t *slx_pack(const int64_t *x, size_t n, int64_t base, unsigned width, uint8_t *out)
 {
 	if (width == 0)
 		return out;
-	uint64_t acc = 0, mask = slx_mask(width);
+	uint64_t acc = 0, mask = slx_mask(width), b = (uint64_t)base;
 	unsigned fill = 0;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t u = ((uint64_t)x[i] - (uint64_t)base) & mask;
-		acc |= u << fill;
-		fill += width;
-		if (fill >= 64) {
-			slx_store64(out, acc);
-			out += 8;
-			fill -= 64;
-			acc = fill ? u >> (width - fill) : 0;
+	size_t i = 0;
+	if (width <= 16) /* four make one word: a fourth of the steps that wait for each other */
+		for (; i + 4 <= n; i += 4) {
+			uint64_t lo = (((uint64_t)x[i] - b) & mask) | (((uint64_t)x[i + 1] - b) & mask) << width;
+			uint64_t hi = (((uint64_t)x[i + 2] - b) & mask) | (((uint64_t)x[i + 3] - b) & mask) << width;
+			out = put_bits(out, &acc, &fill, lo | hi << 2 * width, 4 * width);
 		}
-	}
+	else if (width <= 32)
+		for (; i + 2 <= n; i += 2)
+			out = put_bits(out, &acc, &fill, (((uint64_t)x[i] - b) & mask) | (((uint64_t)x[i + 1] - b) & mask) << width, 2 * width);
+	for (; i < n; i++)
+		out = put_bits(out, &acc, &fill, ((uint64_t)x[i] - b) & mask, width);
 	for (; fill; fill = fill > 8 ? fill - 8 : 0, acc >>= 8)
 		*out++ = (uint8_t)acc;
 	return out;

@@ -29,7 +29,7 @@ struct slx_pfor_plan {
 	size_t bits; /* estimate of fields and patches */
 };
 
-enum { SLX_PFOR_PATCH_BITS = 26 }; /* usual cost of a patch */
+enum { SLX_PFOR_PATCH_BITS = 32 }; /* what a patch costs, in size and time */
 
 /* Cheapest base and width for x, whose least and greatest are given. */
 struct slx_pfor_plan slx_pfor_plan(const int64_t *x, size_t n, int64_t min, int64_t max);

@@ -19,7 +19,11 @@ static int64_t middle(const int64_t *x, size_t n)
 		middle_of_three(z[0], z[step], z[2 * step]));
 }
 
-static size_t bits_of(size_t n, unsigned width, size_t patches) { return n * width + patches * SLX_PFOR_PATCH_BITS; }
+/* With patches, a vector is decoded in two passes: worth some bits. */
+static size_t bits_of(size_t n, unsigned width, size_t patches)
+{
+	return n * width + (patches ? 32 + patches * SLX_PFOR_PATCH_BITS : 0);
+}
 
 static size_t try_base(const int64_t *x, size_t n, int64_t base, unsigned width, struct slx_pfor_plan *best)
 {
@@ -36,13 +40,13 @@ struct slx_pfor_plan slx_pfor_plan(const int64_t *x, size_t n, int64_t min, int6
 	if (full < 2 || n < 8)
 		return best;
 	int64_t mid = middle(x, n);
-	/* A narrower window has no fewer patches, so the search ends when those alone cost more than the best. */
+	/* A narrower window has no fewer patches, so the search ends when the next width cannot win. */
 	for (unsigned w = full; w-- > 0;) {
 		int64_t half = w ? (int64_t)(UINT64_C(1) << (w - 1)) : 0;
 		size_t above = try_base(x, n, min, w, &best);
 		size_t both = try_base(x, n, (int64_t)((uint64_t)mid - (uint64_t)half), w, &best);
 		size_t least = above < both ? above : both;
-		if (least > n / 4 || least * SLX_PFOR_PATCH_BITS >= best.bits)
+		if (w == 0 || least > n / 4 || bits_of(n, w - 1, least) >= best.bits)
 			break;
 	}
 	return best;
@@ -77,6 +81,12 @@ uint8_t *slx_pfor_write(const struct slx_pfor_plan *plan, const int64_t *x, size
 	return plan->patches ? write_patches(plan, x, n, out) : out;
 }
 
+/* Patches are mostly small numbers, and there is one behind the other. */
+static inline uint64_t varint(struct slx_rd *r)
+{
+	return r->p < r->end && *r->p < 128 ? *r->p++ : slx_rd_varint(r);
+}
+
 bool slx_pfor_read(struct slx_rd *r, size_t n, struct slx_pfor *ret)
 {
 	uint8_t head = slx_rd_u8(r);
@@ -92,8 +102,8 @@ bool slx_pfor_read(struct slx_rd *r, size_t n, struct slx_pfor *ret)
 	if (ret->patches > n)
 		return false;
 	for (size_t i = 0, at = 0; i < ret->patches; i++) {
-		uint64_t gap = slx_rd_varint(r);
-		slx_rd_varint(r);
+		uint64_t gap = varint(r);
+		varint(r);
 		if (r->bad || gap >= n - at)
 			return false;
 		at += gap;
@@ -107,7 +117,7 @@ void slx_pfor_unpack(const struct slx_pfor *p, int64_t *x)
 	slx_codec_kernels()->unpack(p->fields, p->n, p->width, (uint64_t *)x);
 	struct slx_rd r = { .p = p->patch_bytes, .end = p->patch_end }; /* checked by slx_pfor_read */
 	for (size_t i = 0, at = 0; i < p->patches; i++) {
-		at += slx_rd_varint(&r);
-		x[at] = slx_unzigzag(slx_rd_varint(&r));
+		at += varint(&r);
+		x[at] = slx_unzigzag(varint(&r));
 	}
 }

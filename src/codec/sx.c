@@ -50,11 +50,11 @@ static uint8_t *write_ints(const int64_t *d, size_t n, struct slx_decimals *x, i
 		k->delta_range(d, n, &step_min, &step_max);
 		step_width = slx_bits(U(step_max) - U(step_min));
 	}
-	/* Patches seldom save more than two bits a value: what is behind by more is not planned. */
+	/* What is behind by more than a bit seldom wins by patches: it is not planned. */
 	struct slx_pfor_plan ints = { .bits = SIZE_MAX }, steps = { .bits = SIZE_MAX };
-	if (width <= step_width + 3)
+	if (width <= step_width + 1)
 		ints = slx_pfor_plan(d, n, min, max);
-	if (step_width <= width + 2) {
+	if (step_width <= width + 1) {
 		for (size_t i = 1; i < n; i++)
 			step[i - 1] = d[i] - d[i - 1];
 		steps = slx_pfor_plan(step, n - 1, step_min, step_max);
