@@ -16,10 +16,7 @@
 
 #include <cmocka.h>
 
-static silex_status fails(silex_error *err)
-{
-	return slx_err(err, SILEX_CORRUPT, "offset %d", 7);
-}
+static silex_status fails(silex_error *err) { return slx_err(err, SILEX_CORRUPT, "offset %d", 7); }
 
 static silex_status tries(silex_error *err)
 {
@@ -76,20 +73,11 @@ static void test_memory(void **state)
 
 static int allowed;
 
-static void *few_alloc(void *ctx, size_t n)
-{
-	return allowed-- > 0 ? malloc(n) : NULL;
-}
+static void *few_alloc(void *ctx, size_t n) { return allowed-- > 0 ? malloc(n) : NULL; }
 
-static void *few_realloc(void *ctx, void *p, size_t old_size, size_t n)
-{
-	return allowed-- > 0 ? realloc(p, n) : NULL;
-}
+static void *few_realloc(void *ctx, void *p, size_t old_size, size_t n) { return allowed-- > 0 ? realloc(p, n) : NULL; }
 
-static void few_free(void *ctx, void *p, size_t n)
-{
-	free(p);
-}
+static void few_free(void *ctx, void *p, size_t n) { free(p); }
 
 static void test_out_of_memory(void **state)
 {
@@ -218,12 +206,13 @@ static void test_envelope(void **state)
 {
 	uint8_t bytes[SLX_ENVELOPE_SIZE + 40], zeros[SLX_ENVELOPE_SIZE] = { 0 };
 	const struct slx_envelope e = { .length = 40, .kind = 9, .format = 2, .seq = 77, .version = UINT64_MAX };
-	struct slx_envelope found;
+	struct slx_envelope found = { 0 };
 	const uint8_t *stored = NULL;
 	memset(bytes, 'x', sizeof bytes);
 	slx_envelope_encode(&e, slx_crc32c(0, bytes + SLX_ENVELOPE_SIZE, 40), bytes);
 	assert_true(slx_envelope_decode(bytes, sizeof bytes, 40, &found, &stored));
-	assert_true(found.length == 40 && found.kind == 9 && found.format == 2 && found.seq == 77 && found.version == UINT64_MAX);
+	assert_true(
+		found.length == 40 && found.kind == 9 && found.format == 2 && found.seq == 77 && found.version == UINT64_MAX);
 	assert_ptr_equal(stored, bytes + SLX_ENVELOPE_SIZE);
 	assert_false(slx_envelope_decode(bytes, sizeof bytes, 39, &found, &stored));
 	for (size_t n = 0; n < sizeof bytes; n++)

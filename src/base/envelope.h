@@ -68,7 +68,8 @@ static inline bool slx_envelope_intact(const uint8_t header[SLX_ENVELOPE_SIZE], 
 
 /* Decodes one envelope at the start of n foreign bytes: true, with *ret and the stored bytes in *ret_stored (they point
  * into p), when all of it is there, its length is at most length_max, its kind is not 0 and its checksum fits. */
-static inline bool slx_envelope_decode(const uint8_t *p, size_t n, size_t length_max, struct slx_envelope *ret, const uint8_t **ret_stored)
+static inline bool slx_envelope_decode(
+	const uint8_t *p, size_t n, size_t length_max, struct slx_envelope *ret, const uint8_t **ret_stored)
 {
 	if (n < SLX_ENVELOPE_SIZE)
 		return false;

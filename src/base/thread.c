@@ -35,10 +35,7 @@ struct slx_pool {
 	pthread_t ids[];
 };
 
-static size_t pool_size(unsigned threads)
-{
-	return sizeof(struct slx_pool) + threads * sizeof(pthread_t);
-}
+static size_t pool_size(unsigned threads) { return sizeof(struct slx_pool) + threads * sizeof(pthread_t); }
 
 static void do_parts(struct job *j)
 {
@@ -99,7 +96,8 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-silex_status slx_pool_new(struct slx_mem *m, unsigned threads, const char *name, struct slx_pool **ret, silex_error *err)
+silex_status slx_pool_new(
+	struct slx_mem *m, unsigned threads, const char *name, struct slx_pool **ret, silex_error *err)
 {
 	struct slx_pool *p = slx_calloc(m, SLX_MEM_OTHER, pool_size(threads));
 	if (!p)
@@ -140,10 +138,7 @@ void slx_pool_free(struct slx_pool *p)
 	slx_free(p->mem, SLX_MEM_OTHER, p, pool_size(p->threads));
 }
 
-unsigned slx_pool_threads(const struct slx_pool *p)
-{
-	return p->threads;
-}
+unsigned slx_pool_threads(const struct slx_pool *p) { return p->threads; }
 
 silex_status slx_pool_submit(struct slx_pool *p, void (*fn)(void *arg), void *arg, silex_error *err)
 {

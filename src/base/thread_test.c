@@ -34,20 +34,14 @@ static void test_run_calls_each_part_once(void **state)
 	assert_int_equal(slx_mem_total(&mem), 0);
 }
 
-static void add_one(void *arg)
-{
-	atomic_fetch_add((_Atomic int *)arg, 1);
-}
+static void add_one(void *arg) { atomic_fetch_add((_Atomic int *)arg, 1); }
 
 struct nested {
 	struct slx_pool *pool;
 	_Atomic int done;
 };
 
-static void nothing(void *arg, size_t i)
-{
-	atomic_fetch_add((_Atomic int *)arg, 1);
-}
+static void nothing(void *arg, size_t i) { atomic_fetch_add((_Atomic int *)arg, 1); }
 
 static void run_inside(void *arg, size_t i)
 {

@@ -7,7 +7,7 @@
 enum { PATH_SIZE = 4096 };
 
 silex_status slx_vfs_read_file(struct slx_vfs *v, struct slx_mem *m, const char *path, size_t size_max, uint8_t **ret,
-			       size_t *ret_n, silex_error *err)
+	size_t *ret_n, silex_error *err)
 {
 	struct slx_file *f = NULL;
 	uint8_t *bytes = NULL;
@@ -15,7 +15,8 @@ silex_status slx_vfs_read_file(struct slx_vfs *v, struct slx_mem *m, const char 
 	SLX_TRY(v->open(v, path, SLX_OPEN_READ, &f, err));
 	silex_status st = slx_file_size(f, &size, err);
 	if (st == SILEX_OK && size > size_max)
-		st = slx_err(err, SILEX_CORRUPT, "%s: %llu bytes; expected at most %zu", path, (unsigned long long)size, size_max);
+		st = slx_err(
+			err, SILEX_CORRUPT, "%s: %llu bytes; expected at most %zu", path, (unsigned long long)size, size_max);
 	if (st == SILEX_OK && !(bytes = slx_alloc(m, SLX_MEM_OTHER, (size_t)size)))
 		st = slx_err_oom(err);
 	if (st == SILEX_OK)

@@ -19,10 +19,7 @@ struct posix_file {
 	char path[]; /* for messages */
 };
 
-static struct posix_file *self(struct slx_file *f)
-{
-	return (struct posix_file *)f;
-}
+static struct posix_file *self(struct slx_file *f) { return (struct posix_file *)f; }
 
 static silex_status fail(silex_error *err, const char *what, const char *path)
 {
@@ -41,8 +38,8 @@ static silex_status file_read(struct slx_file *f, void *buf, size_t n, uint64_t 
 		if (k < 0)
 			return fail(err, "read", self(f)->path);
 		if (k == 0)
-			return slx_err(err, SILEX_CORRUPT, "%s: short read: %zu of %zu bytes at offset %llu", self(f)->path, done, n,
-				       (unsigned long long)offset);
+			return slx_err(err, SILEX_CORRUPT, "%s: short read: %zu of %zu bytes at offset %llu", self(f)->path, done,
+				n, (unsigned long long)offset);
 		done += (size_t)k;
 	}
 	return SILEX_OK;
@@ -136,7 +133,8 @@ static int open_retry(const char *path, int flags)
 	return fd;
 }
 
-static silex_status vfs_open(struct slx_vfs *v, const char *path, unsigned flags, struct slx_file **ret, silex_error *err)
+static silex_status vfs_open(
+	struct slx_vfs *v, const char *path, unsigned flags, struct slx_file **ret, silex_error *err)
 {
 	int o = flags & SLX_OPEN_WRITE ? O_RDWR : O_RDONLY;
 	o |= flags & SLX_OPEN_CREATE ? O_CREAT : 0;
@@ -203,8 +201,8 @@ static silex_status vfs_sync_dir(struct slx_vfs *v, const char *path, silex_erro
 	return st;
 }
 
-static silex_status vfs_list(struct slx_vfs *v, const char *path, bool (*each)(void *arg, const char *name), void *arg,
-			     silex_error *err)
+static silex_status vfs_list(
+	struct slx_vfs *v, const char *path, bool (*each)(void *arg, const char *name), void *arg, silex_error *err)
 {
 	DIR *d = opendir(path);
 	if (!d)

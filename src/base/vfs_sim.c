@@ -57,7 +57,7 @@ struct names {
 
 struct name_change {
 	struct name_change *next;
-	struct node *node;       /* NULL: `from` is removed */
+	struct node *node;        /* NULL: `from` is removed */
 	char from[NAME_MAX_SIZE]; /* "": nothing */
 	char to[NAME_MAX_SIZE];
 };
@@ -292,10 +292,7 @@ static struct node *walk(struct slx_vfs_sim *s, const char *path, char *last_nam
 
 /* --- faults; s->lock held --- */
 
-static bool coin(struct slx_vfs_sim *s)
-{
-	return slx_rng_next(&s->rng) & 1;
-}
+static bool coin(struct slx_vfs_sim *s) { return slx_rng_next(&s->rng) & 1; }
 
 static bool fault_fits(enum slx_sim_fault fault, unsigned fits)
 {
@@ -317,8 +314,8 @@ static bool fault_fits(enum slx_sim_fault fault, unsigned fits)
 }
 
 /* Counts a call and says which fault meets it. */
-static silex_status begin(struct slx_vfs_sim *s, const char *what, const char *path, unsigned fits, enum slx_sim_fault *ret,
-			  silex_error *err)
+static silex_status begin(
+	struct slx_vfs_sim *s, const char *what, const char *path, unsigned fits, enum slx_sim_fault *ret, silex_error *err)
 {
 	*ret = SLX_SIM_NONE;
 	if (s->dead)
@@ -360,12 +357,10 @@ static silex_status not_found(const char *what, const char *path, silex_error *e
 
 /* --- files --- */
 
-static struct handle *self(struct slx_file *f)
-{
-	return (struct handle *)f;
-}
+static struct handle *self(struct slx_file *f) { return (struct handle *)f; }
 
-static silex_status begin_file(struct handle *h, const char *what, unsigned fits, enum slx_sim_fault *ret, silex_error *err)
+static silex_status begin_file(
+	struct handle *h, const char *what, unsigned fits, enum slx_sim_fault *ret, silex_error *err)
 {
 	if (h->generation != h->sim->generation)
 		return slx_err(err, SILEX_UNAVAILABLE, "%s %s: opened before the simulated crash", what, h->path);
@@ -377,7 +372,7 @@ static silex_status begin_file(struct handle *h, const char *what, unsigned fits
 static silex_status sim_read(struct slx_file *f, void *buf, size_t n, uint64_t offset, silex_error *err)
 {
 	struct handle *h = self(f);
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&h->sim->lock);
 	silex_status st = begin_file(h, "read", 0, &fault, err);
 	if (st == SILEX_OK)
@@ -385,7 +380,7 @@ static silex_status sim_read(struct slx_file *f, void *buf, size_t n, uint64_t o
 	const struct bytes *b = &h->node->now;
 	if (st == SILEX_OK && (offset > b->n || n > b->n - offset))
 		st = slx_err(err, SILEX_CORRUPT, "%s: short read: %zu of %zu bytes at offset %llu", h->path,
-			     offset < b->n ? b->n - (size_t)offset : 0, n, (unsigned long long)offset);
+			offset < b->n ? b->n - (size_t)offset : 0, n, (unsigned long long)offset);
 	else if (st == SILEX_OK && n)
 		memcpy(buf, b->p + offset, n);
 	pthread_mutex_unlock(&h->sim->lock);
@@ -427,7 +422,7 @@ static size_t part_written(struct slx_vfs_sim *s, enum slx_sim_fault fault, size
 static silex_status sim_write(struct slx_file *f, const void *buf, size_t n, uint64_t offset, silex_error *err)
 {
 	struct handle *h = self(f);
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&h->sim->lock);
 	silex_status st = begin_file(h, "write", FITS_SPACE | FITS_WRITE, &fault, err);
 	if (st == SILEX_OK) {
@@ -440,10 +435,7 @@ static silex_status sim_write(struct slx_file *f, const void *buf, size_t n, uin
 	return st;
 }
 
-static bool lies(const struct slx_vfs_sim *s, const char *path)
-{
-	return s->lie[0] && strstr(path, s->lie);
-}
+static bool lies(const struct slx_vfs_sim *s, const char *path) { return s->lie[0] && strstr(path, s->lie); }
 
 static void make_durable(struct node *n)
 {
@@ -459,7 +451,7 @@ static void make_durable(struct node *n)
 static silex_status sim_sync(struct slx_file *f, silex_error *err)
 {
 	struct handle *h = self(f);
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&h->sim->lock);
 	silex_status st = begin_file(h, "sync", FITS_SYNC, &fault, err);
 	if (st == SILEX_OK) {
@@ -489,7 +481,7 @@ static silex_status sim_size(struct slx_file *f, uint64_t *ret, silex_error *err
 static silex_status sim_truncate(struct slx_file *f, uint64_t size, silex_error *err)
 {
 	struct handle *h = self(f);
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&h->sim->lock);
 	silex_status st = begin_file(h, "truncate", FITS_SPACE, &fault, err);
 	if (st == SILEX_OK) {
@@ -554,16 +546,14 @@ static const struct slx_file_ops file_ops = {
 
 /* --- names, as calls --- */
 
-static struct slx_vfs_sim *of(struct slx_vfs *v)
-{
-	return v->ctx;
-}
+static struct slx_vfs_sim *of(struct slx_vfs *v) { return v->ctx; }
 
 /* lock held. Finds or creates the node for open. */
-static silex_status open_node(struct slx_vfs_sim *s, const char *path, unsigned flags, struct node **ret, silex_error *err)
+static silex_status open_node(
+	struct slx_vfs_sim *s, const char *path, unsigned flags, struct node **ret, silex_error *err)
 {
 	char name[NAME_MAX_SIZE];
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	struct node *n = walk(s, path, NULL), *dir = walk(s, path, name);
 	bool creates = !n && (flags & SLX_OPEN_WRITE) && (flags & SLX_OPEN_CREATE);
 	SLX_TRY(begin(s, creates ? "create" : "open", path, creates ? FITS_SPACE : 0, &fault, err));
@@ -581,7 +571,8 @@ static silex_status open_node(struct slx_vfs_sim *s, const char *path, unsigned 
 	return end(fault, creates ? "create" : "open", path, err);
 }
 
-static silex_status sim_open(struct slx_vfs *v, const char *path, unsigned flags, struct slx_file **ret, silex_error *err)
+static silex_status sim_open(
+	struct slx_vfs *v, const char *path, unsigned flags, struct slx_file **ret, silex_error *err)
 {
 	struct slx_vfs_sim *s = of(v);
 	struct node *n = NULL;
@@ -607,7 +598,7 @@ static silex_status remove_name(struct slx_vfs *v, const char *what, const char 
 {
 	struct slx_vfs_sim *s = of(v);
 	char name[NAME_MAX_SIZE];
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&s->lock);
 	silex_status st = begin(s, what, path, 0, &fault, err);
 	struct node *n = walk(s, path, NULL), *dir = walk(s, path, name);
@@ -637,12 +628,12 @@ static silex_status sim_rmdir(struct slx_vfs *v, const char *path, silex_error *
 }
 
 /* rename and link */
-static silex_status add_name(struct slx_vfs *v, const char *what, const char *from, const char *to, bool moves,
-			     silex_error *err)
+static silex_status add_name(
+	struct slx_vfs *v, const char *what, const char *from, const char *to, bool moves, silex_error *err)
 {
 	struct slx_vfs_sim *s = of(v);
 	char from_name[NAME_MAX_SIZE], to_name[NAME_MAX_SIZE];
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&s->lock);
 	silex_status st = begin(s, what, from, 0, &fault, err);
 	struct node *n = walk(s, from, NULL), *there = walk(s, to, NULL);
@@ -682,7 +673,7 @@ static silex_status sim_mkdir(struct slx_vfs *v, const char *path, silex_error *
 {
 	struct slx_vfs_sim *s = of(v);
 	char name[NAME_MAX_SIZE];
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&s->lock);
 	struct node *n = walk(s, path, NULL), *dir = walk(s, path, name);
 	silex_status st = begin(s, "mkdir", path, n ? 0 : FITS_SPACE, &fault, err);
@@ -709,7 +700,7 @@ static void make_names_durable(struct node *dir)
 static silex_status sim_sync_dir(struct slx_vfs *v, const char *path, silex_error *err)
 {
 	struct slx_vfs_sim *s = of(v);
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	pthread_mutex_lock(&s->lock);
 	struct node *n = walk(s, path, NULL);
 	silex_status st = begin(s, "sync_dir", path, FITS_SYNC, &fault, err);
@@ -725,11 +716,11 @@ static silex_status sim_sync_dir(struct slx_vfs *v, const char *path, silex_erro
 	return st;
 }
 
-static silex_status sim_list(struct slx_vfs *v, const char *path, bool (*each)(void *arg, const char *name), void *arg,
-			     silex_error *err)
+static silex_status sim_list(
+	struct slx_vfs *v, const char *path, bool (*each)(void *arg, const char *name), void *arg, silex_error *err)
 {
 	struct slx_vfs_sim *s = of(v);
-	enum slx_sim_fault fault;
+	enum slx_sim_fault fault = SLX_SIM_NONE;
 	struct entry *copy = NULL; /* so that `each` may call the file system */
 	size_t count = 0;
 	pthread_mutex_lock(&s->lock);
@@ -762,10 +753,7 @@ static silex_status sim_free_space(struct slx_vfs *v, const char *path, uint64_t
 
 enum fate { LOST, KEPT, DRAWN };
 
-static bool survives(struct slx_vfs_sim *s, enum fate fate)
-{
-	return fate == KEPT || (fate == DRAWN && coin(s));
-}
+static bool survives(struct slx_vfs_sim *s, enum fate fate) { return fate == KEPT || (fate == DRAWN && coin(s)); }
 
 /* The part [*from, *to) of a write that reached the disk. */
 static void draw_part(struct slx_vfs_sim *s, const struct change *c, size_t *from, size_t *to)
@@ -878,10 +866,7 @@ void slx_vfs_sim_free(struct slx_vfs_sim *s)
 	free(s);
 }
 
-struct slx_vfs *slx_vfs_sim_vfs(struct slx_vfs_sim *s)
-{
-	return &s->vfs;
-}
+struct slx_vfs *slx_vfs_sim_vfs(struct slx_vfs_sim *s) { return &s->vfs; }
 
 void slx_vfs_sim_arm(struct slx_vfs_sim *s, enum slx_sim_fault fault, uint64_t at)
 {
@@ -917,15 +902,9 @@ bool slx_vfs_sim_fired(struct slx_vfs_sim *s)
 	return fired;
 }
 
-uint64_t slx_vfs_sim_fired_call(struct slx_vfs_sim *s)
-{
-	return s->fired_call;
-}
+uint64_t slx_vfs_sim_fired_call(struct slx_vfs_sim *s) { return s->fired_call; }
 
-const char *slx_vfs_sim_fired_at(struct slx_vfs_sim *s)
-{
-	return s->fired_at;
-}
+const char *slx_vfs_sim_fired_at(struct slx_vfs_sim *s) { return s->fired_at; }
 
 void slx_vfs_sim_lie_about_sync(struct slx_vfs_sim *s, const char *substring)
 {

@@ -64,7 +64,8 @@ static void test_read_write(void **state)
 	assert_int_equal(slx_file_read(f, buf, 4, 0, &err), SILEX_OK);
 	slx_file_close(f);
 	slx_file_close(NULL);
-	assert_int_equal(v->open(v, in_dir("a"), SLX_OPEN_WRITE | SLX_OPEN_CREATE | SLX_OPEN_EXCL, &f, &err), SILEX_CONFLICT);
+	assert_int_equal(
+		v->open(v, in_dir("a"), SLX_OPEN_WRITE | SLX_OPEN_CREATE | SLX_OPEN_EXCL, &f, &err), SILEX_CONFLICT);
 }
 
 static bool count_names(void *arg, const char *name)

@@ -20,10 +20,7 @@ struct file_meta {
 	char dir[];
 };
 
-static struct file_meta *self(struct slx_meta *m)
-{
-	return (struct file_meta *)m;
-}
+static struct file_meta *self(struct slx_meta *m) { return (struct file_meta *)m; }
 
 static silex_status path_of(const struct file_meta *m, const char *key, char to[PATH_SIZE], silex_error *err)
 {
@@ -33,8 +30,8 @@ static silex_status path_of(const struct file_meta *m, const char *key, char to[
 	return SILEX_OK;
 }
 
-static silex_status file_get(struct slx_meta *base, const char *key, uint8_t **ret, size_t *ret_n, uint64_t *ret_version,
-			     silex_error *err)
+static silex_status file_get(
+	struct slx_meta *base, const char *key, uint8_t **ret, size_t *ret_n, uint64_t *ret_version, silex_error *err)
 {
 	struct file_meta *m = self(base);
 	char path[PATH_SIZE];
@@ -71,7 +68,8 @@ static silex_status current_version(struct file_meta *m, const char *key, uint64
 }
 
 /* lock held. */
-static silex_status replace(struct file_meta *m, const char *path, const void *bytes, size_t n, uint64_t version, silex_error *err)
+static silex_status replace(
+	struct file_meta *m, const char *path, const void *bytes, size_t n, uint64_t version, silex_error *err)
 {
 	uint8_t *file = slx_alloc(m->mem, SLX_MEM_OTHER, SLX_META_HEADER_SIZE + n);
 	if (!file)
@@ -84,8 +82,8 @@ static silex_status replace(struct file_meta *m, const char *path, const void *b
 	return st;
 }
 
-static silex_status file_cas(struct slx_meta *base, const char *key, const void *bytes, size_t n, uint64_t expected_version,
-			     uint64_t *ret_version, silex_error *err)
+static silex_status file_cas(struct slx_meta *base, const char *key, const void *bytes, size_t n,
+	uint64_t expected_version, uint64_t *ret_version, silex_error *err)
 {
 	struct file_meta *m = self(base);
 	char path[PATH_SIZE];
@@ -123,13 +121,10 @@ static bool collect_key(void *arg, const char *name)
 	return true;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
+static int by_text(const void *a, const void *b) { return strcmp(a, b); }
 
-static silex_status file_list(struct slx_meta *base, const char *prefix, bool (*each)(void *arg, const char *key), void *arg,
-			      silex_error *err)
+static silex_status file_list(
+	struct slx_meta *base, const char *prefix, bool (*each)(void *arg, const char *key), void *arg, silex_error *err)
 {
 	struct file_meta *m = self(base);
 	struct keys k = { .prefix = prefix };
@@ -158,8 +153,8 @@ static void file_close(struct slx_meta *base)
 
 static const struct slx_meta_ops file_ops = { file_get, file_cas, file_list, file_close };
 
-silex_status slx_meta_open_file(struct slx_vfs *vfs, struct slx_mem *mem, const char *dir, bool read_only,
-				struct slx_meta **ret, silex_error *err)
+silex_status slx_meta_open_file(
+	struct slx_vfs *vfs, struct slx_mem *mem, const char *dir, bool read_only, struct slx_meta **ret, silex_error *err)
 {
 	size_t dir_size = strlen(dir) + 1;
 	if (!read_only)

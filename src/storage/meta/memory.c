@@ -20,10 +20,7 @@ struct memory_meta {
 	struct document *documents; /* by key */
 };
 
-static struct memory_meta *self(struct slx_meta *m)
-{
-	return (struct memory_meta *)m;
-}
+static struct memory_meta *self(struct slx_meta *m) { return (struct memory_meta *)m; }
 
 /* The place of key in the list: *place is its document, or the one that it would come before. */
 static struct document **find(struct memory_meta *m, const char *key, bool *ret_found)
@@ -43,8 +40,8 @@ static uint8_t *copy(struct memory_meta *m, const void *bytes, size_t n)
 	return p;
 }
 
-static silex_status memory_get(struct slx_meta *base, const char *key, uint8_t **ret, size_t *ret_n, uint64_t *ret_version,
-			       silex_error *err)
+static silex_status memory_get(
+	struct slx_meta *base, const char *key, uint8_t **ret, size_t *ret_n, uint64_t *ret_version, silex_error *err)
 {
 	struct memory_meta *m = self(base);
 	bool found = false;
@@ -68,7 +65,7 @@ static silex_status memory_get(struct slx_meta *base, const char *key, uint8_t *
 
 /* lock held. */
 static silex_status set(struct memory_meta *m, const char *key, const void *bytes, size_t n, uint64_t expected_version,
-			uint64_t *ret_version, silex_error *err)
+	uint64_t *ret_version, silex_error *err)
 {
 	bool found = false;
 	struct document **at = find(m, key, &found), *d = *at;
@@ -98,8 +95,8 @@ static silex_status set(struct memory_meta *m, const char *key, const void *byte
 	return SILEX_OK;
 }
 
-static silex_status memory_cas(struct slx_meta *base, const char *key, const void *bytes, size_t n, uint64_t expected_version,
-			       uint64_t *ret_version, silex_error *err)
+static silex_status memory_cas(struct slx_meta *base, const char *key, const void *bytes, size_t n,
+	uint64_t expected_version, uint64_t *ret_version, silex_error *err)
 {
 	struct memory_meta *m = self(base);
 	SLX_TRY(slx_meta_check_key(key, err));
@@ -111,8 +108,8 @@ static silex_status memory_cas(struct slx_meta *base, const char *key, const voi
 	return st;
 }
 
-static silex_status memory_list(struct slx_meta *base, const char *prefix, bool (*each)(void *arg, const char *key), void *arg,
-				silex_error *err)
+static silex_status memory_list(
+	struct slx_meta *base, const char *prefix, bool (*each)(void *arg, const char *key), void *arg, silex_error *err)
 {
 	struct memory_meta *m = self(base);
 	pthread_mutex_lock(&m->lock);

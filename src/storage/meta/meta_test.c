@@ -131,7 +131,7 @@ static void test_damage_is_named(void **state)
 static void test_faults(void **state)
 {
 	static const enum slx_sim_fault faults[] = { SLX_SIM_EIO, SLX_SIM_ENOSPC, SLX_SIM_SHORT, SLX_SIM_SYNC_FAILS,
-						     SLX_SIM_POWER_CUT, SLX_SIM_KILL };
+		SLX_SIM_POWER_CUT, SLX_SIM_KILL };
 	for (unsigned i = 0; i < 6 * 12 * 20; i++) {
 		struct slx_vfs_sim *sim = slx_vfs_sim_new(i);
 		struct slx_vfs *v = slx_vfs_sim_vfs(sim);

@@ -43,12 +43,10 @@ struct folder_writer {
 	uint8_t bytes[WRITE_SIZE];
 };
 
-static struct folder_store *self(struct slx_store *s)
-{
-	return (struct folder_store *)s;
-}
+static struct folder_store *self(struct slx_store *s) { return (struct folder_store *)s; }
 
-static silex_status path_of(const struct folder_store *s, const char *name, const char *suffix, char to[PATH_SIZE], silex_error *err)
+static silex_status path_of(
+	const struct folder_store *s, const char *name, const char *suffix, char to[PATH_SIZE], silex_error *err)
 {
 	SLX_TRY(slx_store_check_name(name, err));
 	if ((size_t)snprintf(to, PATH_SIZE, "%s/%s%s", s->dir, name, suffix) >= PATH_SIZE)
@@ -93,8 +91,8 @@ static struct open_file *free_entry(struct folder_store *s)
 }
 
 /* Finds or opens the object's file. *ret_entry is NULL when *ret_file is the caller's to close. */
-static silex_status acquire(struct folder_store *s, const char *name, struct open_file **ret_entry, struct slx_file **ret_file,
-			    silex_error *err)
+static silex_status acquire(struct folder_store *s, const char *name, struct open_file **ret_entry,
+	struct slx_file **ret_file, silex_error *err)
 {
 	char path[PATH_SIZE];
 	uint64_t hash = slx_hash64(name, strlen(name));
@@ -144,7 +142,8 @@ static void release(struct folder_store *s, struct open_file *f, struct slx_file
 	pthread_mutex_unlock(&s->lock);
 }
 
-static silex_status folder_get_range(struct slx_store *base, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err)
+static silex_status folder_get_range(
+	struct slx_store *base, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err)
 {
 	struct open_file *f = NULL;
 	struct slx_file *file = NULL;
@@ -170,8 +169,8 @@ static bool collect_name(void *arg, const char *name)
 	return true;
 }
 
-static silex_status folder_list(struct slx_store *base, const char *prefix, bool (*each)(void *arg, const char *name), void *arg,
-				silex_error *err)
+static silex_status folder_list(
+	struct slx_store *base, const char *prefix, bool (*each)(void *arg, const char *name), void *arg, silex_error *err)
 {
 	struct folder_store *s = self(base);
 	struct slx_store_names names = { .prefix = prefix };
@@ -227,10 +226,7 @@ static silex_status folder_free_space(struct slx_store *base, uint64_t *ret, sil
 
 /* --- writing --- */
 
-static struct folder_writer *writer(struct slx_store_writer *w)
-{
-	return (struct folder_writer *)w;
-}
+static struct folder_writer *writer(struct slx_store_writer *w) { return (struct folder_writer *)w; }
 
 static void free_writer(struct folder_writer *w)
 {
@@ -316,7 +312,8 @@ static silex_status check_absent(struct folder_store *s, const char *path, silex
 	return st == SILEX_NOT_FOUND ? SILEX_OK : st;
 }
 
-static silex_status folder_begin(struct slx_store *base, const char *name, struct slx_store_writer **ret, silex_error *err)
+static silex_status folder_begin(
+	struct slx_store *base, const char *name, struct slx_store_writer **ret, silex_error *err)
 {
 	struct folder_store *s = self(base);
 	char tmp[PATH_SIZE], path[PATH_SIZE];
@@ -379,7 +376,7 @@ static bool remove_leftover(void *arg, const char *name)
 	char path[PATH_SIZE];
 	size_t n = strlen(name), tmp = strlen(SLX_STORE_TMP);
 	if (n > tmp && strcmp(name + n - tmp, SLX_STORE_TMP) == 0 &&
-	    (size_t)snprintf(path, sizeof path, "%s/%s", l->store->dir, name) < sizeof path)
+		(size_t)snprintf(path, sizeof path, "%s/%s", l->store->dir, name) < sizeof path)
 		l->st = l->store->vfs->unlink(l->store->vfs, path, l->err);
 	return l->st == SILEX_OK;
 }
@@ -392,8 +389,8 @@ static silex_status prepare_folder(struct folder_store *s, silex_error *err)
 	return l.st;
 }
 
-silex_status slx_store_open_folder(struct slx_vfs *vfs, struct slx_mem *mem, const char *dir, unsigned files_max, bool read_only,
-				   struct slx_store **ret, silex_error *err)
+silex_status slx_store_open_folder(struct slx_vfs *vfs, struct slx_mem *mem, const char *dir, unsigned files_max,
+	bool read_only, struct slx_store **ret, silex_error *err)
 {
 	size_t dir_size = strlen(dir) + 1;
 	struct folder_store *s = slx_calloc(mem, SLX_MEM_OTHER, sizeof *s);

@@ -28,15 +28,9 @@ struct memory_writer {
 	struct slx_buf buf;
 };
 
-static struct memory_store *self(struct slx_store *s)
-{
-	return (struct memory_store *)s;
-}
+static struct memory_store *self(struct slx_store *s) { return (struct memory_store *)s; }
 
-static struct memory_writer *writer(struct slx_store_writer *w)
-{
-	return (struct memory_writer *)w;
-}
+static struct memory_writer *writer(struct slx_store_writer *w) { return (struct memory_writer *)w; }
 
 /* lock held. Where the object's link is, or the end of the list. */
 static struct object **find(struct memory_store *s, const char *name)
@@ -58,7 +52,8 @@ static silex_status absent(const char *name, silex_error *err)
 	return slx_err(err, SILEX_NOT_FOUND, "%s: no such object", name);
 }
 
-static silex_status memory_get_range(struct slx_store *base, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err)
+static silex_status memory_get_range(
+	struct slx_store *base, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err)
 {
 	struct memory_store *s = self(base);
 	silex_status st = SILEX_OK;
@@ -68,7 +63,7 @@ static silex_status memory_get_range(struct slx_store *base, const char *name, u
 		st = absent(name, err);
 	else if (offset > o->n || n > o->n - offset)
 		st = slx_err(err, SILEX_CORRUPT, "%s: short read: %zu bytes at offset %llu of %zu", name, n,
-			     (unsigned long long)offset, o->n);
+			(unsigned long long)offset, o->n);
 	else if (n)
 		memcpy(buf, o->bytes + offset, n);
 	pthread_mutex_unlock(&s->lock);
@@ -87,8 +82,8 @@ static silex_status memory_size(struct slx_store *base, const char *name, uint64
 	return found ? SILEX_OK : absent(name, err);
 }
 
-static silex_status memory_list(struct slx_store *base, const char *prefix, bool (*each)(void *arg, const char *name), void *arg,
-				silex_error *err)
+static silex_status memory_list(
+	struct slx_store *base, const char *prefix, bool (*each)(void *arg, const char *name), void *arg, silex_error *err)
 {
 	struct memory_store *s = self(base);
 	struct slx_store_names names = { .prefix = prefix };
@@ -184,7 +179,8 @@ static silex_status writer_commit(struct slx_store_writer *base, silex_error *er
 
 static const struct slx_store_writer_ops writer_ops = { writer_append, writer_commit, writer_abort };
 
-static silex_status memory_begin(struct slx_store *base, const char *name, struct slx_store_writer **ret, silex_error *err)
+static silex_status memory_begin(
+	struct slx_store *base, const char *name, struct slx_store_writer **ret, silex_error *err)
 {
 	struct memory_store *s = self(base);
 	SLX_TRY(slx_store_check_name(name, err));

@@ -15,8 +15,8 @@ silex_status slx_store_check_name(const char *name, silex_error *err)
 	if (ok && !(n >= tmp && strcmp(name + n - tmp, SLX_STORE_TMP) == 0))
 		return SILEX_OK;
 	return slx_err(err, SILEX_INVALID,
-		       "object name \"%.*s\"; expected [A-Za-z0-9._-]{1,%d}, not beginning with '.' or ending in " SLX_STORE_TMP,
-		       SLX_STORE_NAME_SIZE_MAX, name, SLX_STORE_NAME_SIZE_MAX);
+		"object name \"%.*s\"; expected [A-Za-z0-9._-]{1,%d}, not beginning with '.' or ending in " SLX_STORE_TMP,
+		SLX_STORE_NAME_SIZE_MAX, name, SLX_STORE_NAME_SIZE_MAX);
 }
 
 silex_status slx_store_damaged_name(const char *name, char to[SLX_STORE_NAME_SIZE_MAX + 1], silex_error *err)
@@ -38,12 +38,10 @@ void slx_store_names_add(struct slx_store_names *n, const char *name)
 	slx_buf_put(&n->text, entry, sizeof entry);
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
+static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 
-silex_status slx_store_names_show(struct slx_store_names *n, bool (*each)(void *arg, const char *name), void *arg, silex_error *err)
+silex_status slx_store_names_show(
+	struct slx_store_names *n, bool (*each)(void *arg, const char *name), void *arg, silex_error *err)
 {
 	silex_status st = n->text.failed ? slx_err_oom(err) : SILEX_OK;
 	if (st == SILEX_OK && n->text.n) {

@@ -17,9 +17,11 @@ struct slx_store_writer;
 
 struct slx_store_ops {
 	silex_status (*begin)(struct slx_store *s, const char *name, struct slx_store_writer **ret, silex_error *err);
-	silex_status (*get_range)(struct slx_store *s, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err);
+	silex_status (*get_range)(
+		struct slx_store *s, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err);
 	silex_status (*size)(struct slx_store *s, const char *name, uint64_t *ret, silex_error *err);
-	silex_status (*list)(struct slx_store *s, const char *prefix, bool (*each)(void *arg, const char *name), void *arg, silex_error *err);
+	silex_status (*list)(struct slx_store *s, const char *prefix, bool (*each)(void *arg, const char *name), void *arg,
+		silex_error *err);
 	silex_status (*remove)(struct slx_store *s, const char *name, silex_error *err);
 	silex_status (*quarantine)(struct slx_store *s, const char *name, silex_error *err);
 	silex_status (*free_space)(struct slx_store *s, uint64_t *ret, silex_error *err);
@@ -43,17 +45,28 @@ struct slx_store_writer {
 
 /* files_max: how many open files get_range keeps (at least 1; 0: 64). Leftover NAME.tmp are removed unless read_only.
  * dir is made when absent (read_only: an absent one is empty). */
-silex_status slx_store_open_folder(struct slx_vfs *vfs, struct slx_mem *mem, const char *dir, unsigned files_max, bool read_only, struct slx_store **ret, silex_error *err);
+silex_status slx_store_open_folder(struct slx_vfs *vfs, struct slx_mem *mem, const char *dir, unsigned files_max,
+	bool read_only, struct slx_store **ret, silex_error *err);
 silex_status slx_store_open_memory(struct slx_mem *mem, struct slx_store **ret, silex_error *err);
 
 /* Starts an object. CONFLICT when one of that name is there. */
-static inline silex_status slx_store_begin(struct slx_store *s, const char *name, struct slx_store_writer **ret, silex_error *err) { return s->ops->begin(s, name, ret, err); }
+static inline silex_status slx_store_begin(
+	struct slx_store *s, const char *name, struct slx_store_writer **ret, silex_error *err)
+{
+	return s->ops->begin(s, name, ret, err);
+}
 
 /* Appends are gathered into writes of 256 KiB. After an error only abort is left. */
-static inline silex_status slx_store_append(struct slx_store_writer *w, const void *bytes, size_t n, silex_error *err) { return w->ops->append(w, bytes, n, err); }
+static inline silex_status slx_store_append(struct slx_store_writer *w, const void *bytes, size_t n, silex_error *err)
+{
+	return w->ops->append(w, bytes, n, err);
+}
 
 /* Makes the object durable and visible; frees the writer also when it fails (nothing is there then). */
-static inline silex_status slx_store_commit(struct slx_store_writer *w, silex_error *err) { return w->ops->commit(w, err); }
+static inline silex_status slx_store_commit(struct slx_store_writer *w, silex_error *err)
+{
+	return w->ops->commit(w, err);
+}
 
 static inline void slx_store_abort(struct slx_store_writer *w)
 {
@@ -62,19 +75,39 @@ static inline void slx_store_abort(struct slx_store_writer *w)
 }
 
 /* Exactly n bytes. NOT_FOUND; CORRUPT, naming the object, when it ends before. */
-static inline silex_status slx_store_get_range(struct slx_store *s, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err) { return s->ops->get_range(s, name, offset, n, buf, err); }
-static inline silex_status slx_store_size(struct slx_store *s, const char *name, uint64_t *ret, silex_error *err) { return s->ops->size(s, name, ret, err); }
+static inline silex_status slx_store_get_range(
+	struct slx_store *s, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err)
+{
+	return s->ops->get_range(s, name, offset, n, buf, err);
+}
+static inline silex_status slx_store_size(struct slx_store *s, const char *name, uint64_t *ret, silex_error *err)
+{
+	return s->ops->size(s, name, ret, err);
+}
 
 /* Names that begin with prefix, in byte order, until each returns false. `each` must not call the store. */
-static inline silex_status slx_store_list(struct slx_store *s, const char *prefix, bool (*each)(void *arg, const char *name), void *arg, silex_error *err) { return s->ops->list(s, prefix, each, arg, err); }
+static inline silex_status slx_store_list(
+	struct slx_store *s, const char *prefix, bool (*each)(void *arg, const char *name), void *arg, silex_error *err)
+{
+	return s->ops->list(s, prefix, each, arg, err);
+}
 
 /* NOT_FOUND when absent. Reads under way finish; the space comes back then. */
-static inline silex_status slx_store_remove(struct slx_store *s, const char *name, silex_error *err) { return s->ops->remove(s, name, err); }
+static inline silex_status slx_store_remove(struct slx_store *s, const char *name, silex_error *err)
+{
+	return s->ops->remove(s, name, err);
+}
 
 /* Sets a damaged object aside as NAME.damaged, which list shows and nothing reads. */
-static inline silex_status slx_store_quarantine(struct slx_store *s, const char *name, silex_error *err) { return s->ops->quarantine(s, name, err); }
+static inline silex_status slx_store_quarantine(struct slx_store *s, const char *name, silex_error *err)
+{
+	return s->ops->quarantine(s, name, err);
+}
 
-static inline silex_status slx_store_free_space(struct slx_store *s, uint64_t *ret, silex_error *err) { return s->ops->free_space(s, ret, err); }
+static inline silex_status slx_store_free_space(struct slx_store *s, uint64_t *ret, silex_error *err)
+{
+	return s->ops->free_space(s, ret, err);
+}
 
 static inline void slx_store_close(struct slx_store *s)
 {

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "storage/store/store.h"
 
-#define SLX_STORE_TMP ".tmp"
+#define SLX_STORE_TMP     ".tmp"
 #define SLX_STORE_DAMAGED ".damaged"
 
 silex_status slx_store_check_name(const char *name, silex_error *err);
@@ -18,6 +18,7 @@ struct slx_store_names {
 };
 
 void slx_store_names_add(struct slx_store_names *n, const char *name);
-silex_status slx_store_names_show(struct slx_store_names *n, bool (*each)(void *arg, const char *name), void *arg, silex_error *err);
+silex_status slx_store_names_show(
+	struct slx_store_names *n, bool (*each)(void *arg, const char *name), void *arg, silex_error *err);
 
 #endif

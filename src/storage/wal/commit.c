@@ -1,7 +1,7 @@
 /* Appending to the file log and making it durable.
  *
- * Problem: many threads append small frames; each wants to know when its frame is safe; a write(2) or fdatasync for each
- * would be far too slow; and a failed sync must not lose what was acknowledged.
+ * Problem: many threads append small frames; each wants to know when its frame is safe; a write(2) or fdatasync for
+ * each would be far too slow; and a failed sync must not lose what was acknowledged.
  *
  * Approach: appends copy frames into chunks of memory under one short lock (the checksum of the payload is computed
  * before). A waiter whose frame is not safe yet becomes the leader, if nobody else is: it writes all that is pending
@@ -12,10 +12,11 @@
  *                                                  tail->n
  *
  * What may fail
- *  - write, no space: condition FULL; frames stay; the next append or sync tries to write them again, at the same place.
+ *  - write, no space: condition FULL; frames stay; the next append or sync tries to write them again, at the same
+ *    place.
  *  - write, otherwise, or sync: the file is never written or synced again. All frames not known durable move to
- *    continuation segments (same scope, so series references stay valid), which are written and synced at once. If that
- *    fails the log is STOPPED (or FULL, when it is space again).
+ *    continuation segments (same scope, so series references stay valid), which are written and synced at once. If
+ *    that fails the log is STOPPED (or FULL, when it is space again).
  *  - In each case waits for frames not safe at that moment return an error, also when the frames get safe later.
  *
  * sync=never keeps no written frames, so there a failed sync stops the log at once. */
@@ -28,15 +29,9 @@
 
 enum { GATHER_SHARE = 4, GATHER_YIELDS_MAX = 1000 };
 
-static struct slx_wal_file *self(struct slx_wal *w)
-{
-	return (struct slx_wal_file *)w;
-}
+static struct slx_wal_file *self(struct slx_wal *w) { return (struct slx_wal_file *)w; }
 
-static uint64_t chunk_end(const struct slx_wal_chunk *c)
-{
-	return c->lsn + c->n;
-}
+static uint64_t chunk_end(const struct slx_wal_chunk *c) { return c->lsn + c->n; }
 
 /* --- memory of chunks; lock held --- */
 
@@ -56,8 +51,9 @@ static void free_chunk(struct slx_wal_file *w, struct slx_wal_chunk *c)
 static void drop_chunks(struct slx_wal_file *w)
 {
 	uint64_t safe_lsn = w->sync == SLX_WAL_NEVER ? w->written_lsn : w->durable_lsn;
-	while (w->chunks && w->chunks != w->tail && w->chunks->written == w->chunks->n && chunk_end(w->chunks) <= safe_lsn) {
-		struct slx_wal_chunk *c = w->chunks;
+	for (struct slx_wal_chunk *c; (c = w->chunks) && c != w->tail;) {
+		if (c->written < c->n || chunk_end(c) > safe_lsn)
+			break;
 		w->chunks = c->next;
 		free_chunk(w, c);
 	}
@@ -253,8 +249,8 @@ static void set_condition(struct slx_wal_file *w, enum slx_wal_condition conditi
 }
 
 /* Moves the chunks of segment `old` that are not safe to a new segment of the same scope. */
-static silex_status continue_segment(struct slx_wal_file *w, struct slx_wal_segment *old, uint64_t safe_lsn, uint64_t safe_seq,
-				     silex_error *err)
+static silex_status continue_segment(
+	struct slx_wal_file *w, struct slx_wal_segment *old, uint64_t safe_lsn, uint64_t safe_seq, silex_error *err)
 {
 	uint64_t first_seq = old->header.first_seq > safe_seq ? old->header.first_seq : safe_seq + 1;
 	SLX_TRY(slx_wal_segment_add(w, old->header.scope, first_seq, err));
@@ -371,7 +367,8 @@ static silex_status stopped(const struct slx_wal_file *w, silex_error *err)
 	return slx_err(err, SILEX_UNAVAILABLE, "log stopped: %s", w->reason);
 }
 
-static silex_status advance(struct slx_wal_file *w, uint64_t lsn, bool durable, uint64_t since_failure, silex_error *err)
+static silex_status advance(
+	struct slx_wal_file *w, uint64_t lsn, bool durable, uint64_t since_failure, silex_error *err)
 {
 	for (;;) {
 		if (w->failure.number > since_failure && lsn > w->failure.from && lsn <= w->failure.to)
@@ -399,7 +396,8 @@ static silex_status advance(struct slx_wal_file *w, uint64_t lsn, bool durable, 
 
 /* Returns when lsn is written (durable), doing the work when nobody else does. Failures up to number since_failure do
  * not count. */
-silex_status slx_wal_advance(struct slx_wal_file *w, uint64_t lsn, bool durable, uint64_t since_failure, silex_error *err)
+silex_status slx_wal_advance(
+	struct slx_wal_file *w, uint64_t lsn, bool durable, uint64_t since_failure, silex_error *err)
 {
 	w->arrived += w->durable_lsn < lsn;
 	return advance(w, lsn, durable, since_failure, err);
@@ -407,8 +405,8 @@ silex_status slx_wal_advance(struct slx_wal_file *w, uint64_t lsn, bool durable,
 
 /* --- appending --- */
 
-static void put_frame(struct slx_wal_file *w, const struct slx_envelope *e, uint32_t stored_crc, const struct iovec *parts,
-		      int count)
+static void put_frame(
+	struct slx_wal_file *w, const struct slx_envelope *e, uint32_t stored_crc, const struct iovec *parts, int count)
 {
 	struct slx_wal_chunk *c = w->tail;
 	uint8_t *p = c->data + c->n;
@@ -460,9 +458,10 @@ static silex_status prepare(struct slx_wal_file *w, size_t n, uint64_t expected_
 			SLX_TRY(slx_wal_segment_add(w, 0, w->last_seq + 1, err));
 		if (expected_segment && expected_segment != w->scope)
 			return slx_err(err, SILEX_CONFLICT, "segment %llu ended; the current one is %llu",
-				       (unsigned long long)expected_segment, (unsigned long long)w->scope);
+				(unsigned long long)expected_segment, (unsigned long long)w->scope);
 		SLX_TRY(slx_wal_make_room(w, n, err));
-	} while (w->condition != SLX_WAL_RUNNING || (expected_segment && expected_segment != w->scope) || !tail_has_room(w, n));
+	} while (
+		w->condition != SLX_WAL_RUNNING || (expected_segment && expected_segment != w->scope) || !tail_has_room(w, n));
 	return SILEX_OK;
 }
 
@@ -474,8 +473,8 @@ static void want_sync(struct slx_wal_file *w)
 	}
 }
 
-silex_status slx_wal_file_append(struct slx_wal *base, uint8_t kind, uint8_t format, const struct iovec *parts, int count,
-				 uint64_t expected_segment, struct slx_wal_pos *ret, silex_error *err)
+silex_status slx_wal_file_append(struct slx_wal *base, uint8_t kind, uint8_t format, const struct iovec *parts,
+	int count, uint64_t expected_segment, struct slx_wal_pos *ret, silex_error *err)
 {
 	struct slx_wal_file *w = self(base);
 	struct slx_envelope e = { .kind = kind, .format = format };
@@ -484,7 +483,8 @@ silex_status slx_wal_file_append(struct slx_wal *base, uint8_t kind, uint8_t for
 	for (int i = 0; i < count; i++) {
 		length += parts[i].iov_len;
 		if (parts[i].iov_len > SLX_WAL_FRAME_SIZE_MAX || length > SLX_WAL_FRAME_SIZE_MAX)
-			return slx_err(err, SILEX_INVALID, "frame of %zu bytes or more; expected at most %d", length, SLX_WAL_FRAME_SIZE_MAX);
+			return slx_err(
+				err, SILEX_INVALID, "frame of %zu bytes or more; expected at most %d", length, SLX_WAL_FRAME_SIZE_MAX);
 		crc = slx_crc32c(crc, parts[i].iov_base, parts[i].iov_len);
 	}
 	if (kind < SLX_WAL_KIND_FIRST)

@@ -10,10 +10,7 @@
 
 static const uint8_t unset_uuid[SLX_WAL_UUID_SIZE];
 
-static struct slx_wal_file *self(struct slx_wal *w)
-{
-	return (struct slx_wal_file *)w;
-}
+static struct slx_wal_file *self(struct slx_wal *w) { return (struct slx_wal_file *)w; }
 
 void slx_wal_segment_name(uint64_t number, char to[SLX_WALSEG_NAME_SIZE])
 {
@@ -23,7 +20,9 @@ void slx_wal_segment_name(uint64_t number, char to[SLX_WALSEG_NAME_SIZE])
 silex_status slx_wal_path(const struct slx_wal_file *w, const char *name, char to[SLX_WAL_PATH_SIZE], silex_error *err)
 {
 	int n = snprintf(to, SLX_WAL_PATH_SIZE, "%s/%s", w->dir, name);
-	return n < SLX_WAL_PATH_SIZE ? SILEX_OK : slx_err(err, SILEX_INVALID, "path of %d bytes; expected at most %d", n, SLX_WAL_PATH_SIZE - 1);
+	return n < SLX_WAL_PATH_SIZE
+		? SILEX_OK
+		: slx_err(err, SILEX_INVALID, "path of %d bytes; expected at most %d", n, SLX_WAL_PATH_SIZE - 1);
 }
 
 static void append_segment(struct slx_wal_file *w, struct slx_wal_segment *s)
@@ -98,23 +97,24 @@ static void uuid_text(const uint8_t uuid[SLX_WAL_UUID_SIZE], char to[33])
 		snprintf(to + 2 * i, 3, "%02x", uuid[i]);
 }
 
-static silex_status check_header(struct slx_wal_file *w, const char *name, uint64_t number, const struct slx_walseg_header *h,
-				 silex_error *err)
+static silex_status check_header(
+	struct slx_wal_file *w, const char *name, uint64_t number, const struct slx_walseg_header *h, silex_error *err)
 {
 	char ours[33], theirs[33];
 	if (h->format > SLX_WALSEG_FORMAT)
-		return slx_err(err, SILEX_UNSUPPORTED, "%s/%s: log format %u; this release reads up to %d", w->dir, name, h->format,
-			       SLX_WALSEG_FORMAT);
+		return slx_err(err, SILEX_UNSUPPORTED, "%s/%s: log format %u; this release reads up to %d", w->dir, name,
+			h->format, SLX_WALSEG_FORMAT);
 	if (memcmp(w->uuid, unset_uuid, sizeof unset_uuid) == 0)
 		memcpy(w->uuid, h->log_uuid, SLX_WAL_UUID_SIZE);
 	if (memcmp(w->uuid, h->log_uuid, SLX_WAL_UUID_SIZE) != 0) {
 		uuid_text(w->uuid, ours);
 		uuid_text(h->log_uuid, theirs);
-		return slx_err(err, SILEX_CORRUPT, "%s/%s: offset 16: segment of log %s; expected log %s", w->dir, name, theirs, ours);
+		return slx_err(
+			err, SILEX_CORRUPT, "%s/%s: offset 16: segment of log %s; expected log %s", w->dir, name, theirs, ours);
 	}
 	if (h->number != number)
 		return slx_err(err, SILEX_CORRUPT, "%s/%s: offset 48: the header says segment %llu", w->dir, name,
-			       (unsigned long long)h->number);
+			(unsigned long long)h->number);
 	return SILEX_OK;
 }
 
@@ -272,15 +272,9 @@ static silex_status file_cut(struct slx_wal *base, uint64_t seq, silex_error *er
 
 /* --- the rest --- */
 
-static uint64_t file_segment(struct slx_wal *base)
-{
-	return self(base)->scope;
-}
+static uint64_t file_segment(struct slx_wal *base) { return self(base)->scope; }
 
-static const uint8_t *file_uuid(struct slx_wal *base)
-{
-	return self(base)->uuid;
-}
+static const uint8_t *file_uuid(struct slx_wal *base) { return self(base)->uuid; }
 
 static void file_stats(struct slx_wal *base, struct slx_wal_stats *ret)
 {

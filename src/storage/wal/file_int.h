@@ -13,12 +13,12 @@ enum { SLX_WAL_PATH_SIZE = 4096, SLX_WAL_CHUNK_SIZE = 256 << 10, SLX_WAL_FREE_CH
 struct slx_wal_segment {
 	struct slx_wal_segment *next;
 	struct slx_walseg_header header;
-	bool header_found; /* false: the file is there, its header is not readable */
-	bool damaged;      /* replay found damage in it: cut sets it aside */
+	bool header_found;     /* false: the file is there, its header is not readable */
+	bool damaged;          /* replay found damage in it: cut sets it aside */
 	uint64_t frames;       /* replay: handed over */
 	uint64_t frames_ahead; /* replay: intact frames seen when looking ahead */
-	uint64_t last_seq; /* of its frames; first_seq - 1 when it has none */
-	uint64_t size;     /* bytes, header included, those not yet written too */
+	uint64_t last_seq;     /* of its frames; first_seq - 1 when it has none */
+	uint64_t size;         /* bytes, header included, those not yet written too */
 
 	/* Writer only (the thread that holds `writing`); others look under the lock once `dirty` was set. */
 	struct slx_file *file; /* NULL: not open */
@@ -31,11 +31,11 @@ struct slx_wal_segment {
 struct slx_wal_chunk {
 	struct slx_wal_chunk *next;
 	struct slx_wal_segment *segment;
-	size_t cap, n;    /* bytes */
-	size_t written;   /* data[0, written) has been written to the segment, or never needs to be */
-	size_t start;     /* data[start] lies at file offset `at` */
+	size_t cap, n;  /* bytes */
+	size_t written; /* data[0, written) has been written to the segment, or never needs to be */
+	size_t start;   /* data[start] lies at file offset `at` */
 	uint64_t at;
-	uint64_t lsn;     /* of data[0] */
+	uint64_t lsn; /* of data[0] */
 	uint8_t data[];
 };
 
@@ -68,7 +68,7 @@ struct slx_wal_file {
 	struct slx_wal_chunk *chunks, *tail;        /* oldest, newest */
 	struct slx_wal_chunk *free_chunks;
 	unsigned free_count;
-	size_t retained; /* bytes of chunks */
+	size_t retained;           /* bytes of chunks */
 	unsigned batch;            /* waits that the last write was for */
 	_Atomic unsigned arrived;  /* waits since; also read by a leader that gathers */
 	_Atomic unsigned expected; /* to arrive before the next write */
@@ -100,18 +100,21 @@ silex_status slx_wal_set_aside(struct slx_wal_file *w, struct slx_wal_segment *s
 silex_status slx_wal_start_thread(struct slx_wal_file *w, silex_error *err);
 
 /* commit.c; lock held */
-silex_status slx_wal_advance(struct slx_wal_file *w, uint64_t lsn, bool durable, uint64_t since_failure, silex_error *err);
+silex_status slx_wal_advance(
+	struct slx_wal_file *w, uint64_t lsn, bool durable, uint64_t since_failure, silex_error *err);
 void slx_wal_put_mark(struct slx_wal_file *w); /* needs room in the tail chunk */
 void slx_wal_release(struct slx_wal_file *w);
 silex_status slx_wal_make_room(struct slx_wal_file *w, size_t n, silex_error *err);
 
 /* commit.c, without the lock */
-silex_status slx_wal_file_append(struct slx_wal *base, uint8_t kind, uint8_t format, const struct iovec *parts, int count, uint64_t expected_segment, struct slx_wal_pos *ret, silex_error *err);
+silex_status slx_wal_file_append(struct slx_wal *base, uint8_t kind, uint8_t format, const struct iovec *parts,
+	int count, uint64_t expected_segment, struct slx_wal_pos *ret, silex_error *err);
 silex_status slx_wal_file_wait(struct slx_wal *base, uint64_t lsn, silex_error *err);
 silex_status slx_wal_file_sync(struct slx_wal *base, silex_error *err);
 silex_status slx_wal_file_rotate(struct slx_wal *base, silex_error *err);
 
 /* replay.c */
-silex_status slx_wal_file_replay(struct slx_wal *base, uint64_t after_seq, slx_wal_replay_fn *cb, void *arg, struct slx_wal_report *ret, silex_error *err);
+silex_status slx_wal_file_replay(struct slx_wal *base, uint64_t after_seq, slx_wal_replay_fn *cb, void *arg,
+	struct slx_wal_report *ret, silex_error *err);
 
 #endif

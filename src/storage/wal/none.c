@@ -15,13 +15,10 @@ struct none_wal {
 	uint64_t seq, version, frames;
 };
 
-static struct none_wal *self(struct slx_wal *w)
-{
-	return (struct none_wal *)w;
-}
+static struct none_wal *self(struct slx_wal *w) { return (struct none_wal *)w; }
 
 static silex_status none_replay(struct slx_wal *w, uint64_t after_seq, slx_wal_replay_fn *cb, void *arg,
-				struct slx_wal_report *ret, silex_error *err)
+	struct slx_wal_report *ret, silex_error *err)
 {
 	struct none_wal *n = self(w);
 	pthread_mutex_lock(&n->lock);
@@ -34,7 +31,7 @@ static silex_status none_replay(struct slx_wal *w, uint64_t after_seq, slx_wal_r
 }
 
 static silex_status none_append(struct slx_wal *w, uint8_t kind, uint8_t format, const struct iovec *parts, int count,
-				uint64_t expected_segment, struct slx_wal_pos *ret, silex_error *err)
+	uint64_t expected_segment, struct slx_wal_pos *ret, silex_error *err)
 {
 	struct none_wal *n = self(w);
 	int64_t wall_ns = slx_wall_ns(n->clock);
@@ -47,25 +44,13 @@ static silex_status none_append(struct slx_wal *w, uint8_t kind, uint8_t format,
 	return SILEX_OK;
 }
 
-static silex_status none_wait(struct slx_wal *w, uint64_t lsn, silex_error *err)
-{
-	return SILEX_OK;
-}
+static silex_status none_wait(struct slx_wal *w, uint64_t lsn, silex_error *err) { return SILEX_OK; }
 
-static silex_status none_sync(struct slx_wal *w, silex_error *err)
-{
-	return SILEX_OK;
-}
+static silex_status none_sync(struct slx_wal *w, silex_error *err) { return SILEX_OK; }
 
-static uint64_t none_segment(struct slx_wal *w)
-{
-	return 1;
-}
+static uint64_t none_segment(struct slx_wal *w) { return 1; }
 
-static silex_status none_cut(struct slx_wal *w, uint64_t seq, silex_error *err)
-{
-	return SILEX_OK;
-}
+static silex_status none_cut(struct slx_wal *w, uint64_t seq, silex_error *err) { return SILEX_OK; }
 
 static void none_stats(struct slx_wal *w, struct slx_wal_stats *ret)
 {
@@ -79,10 +64,7 @@ static void none_stats(struct slx_wal *w, struct slx_wal_stats *ret)
 	pthread_mutex_unlock(&n->lock);
 }
 
-static const uint8_t *none_uuid(struct slx_wal *w)
-{
-	return self(w)->uuid;
-}
+static const uint8_t *none_uuid(struct slx_wal *w) { return self(w)->uuid; }
 
 static silex_status none_close(struct slx_wal *w, silex_error *err)
 {

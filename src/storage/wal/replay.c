@@ -33,12 +33,12 @@ struct replay {
 	uint64_t marked;  /* highest number known to have been durable */
 	uint64_t version; /* highest seen */
 	bool looked_ahead;
-	bool at_damage;   /* the last place of damage is followed by nothing yet */
+	bool at_damage;               /* the last place of damage is followed by nothing yet */
 	struct slx_wal_segment *torn; /* where the log ends early */
 };
 
-static silex_status open_segment(struct slx_wal_file *w, const struct slx_wal_segment *s, struct slx_walseg_reader *ret,
-				 silex_error *err)
+static silex_status open_segment(
+	struct slx_wal_file *w, const struct slx_wal_segment *s, struct slx_walseg_reader *ret, silex_error *err)
 {
 	char name[SLX_WALSEG_NAME_SIZE], path[SLX_WAL_PATH_SIZE];
 	slx_wal_segment_name(s->header.number, name);
@@ -139,12 +139,14 @@ static silex_status check_envelope(const struct slx_wal_segment *s, const struct
 	char name[SLX_WALSEG_NAME_SIZE];
 	slx_wal_segment_name(s->header.number, name);
 	if (e->kind < SLX_WAL_KIND_FIRST || e->codec != SLX_ENVELOPE_PLAIN || e->flags || e->key_id)
-		return slx_err(err, SILEX_UNSUPPORTED, "%s: offset %llu: frame of kind %u with codec %u, flags %u, key %u; this release reads plain frames",
-			       name, (unsigned long long)f->offset, e->kind, e->codec, e->flags, e->key_id);
+		return slx_err(err, SILEX_UNSUPPORTED,
+			"%s: offset %llu: frame of kind %u with codec %u, flags %u, key %u; this release reads plain frames", name,
+			(unsigned long long)f->offset, e->kind, e->codec, e->flags, e->key_id);
 	return SILEX_OK;
 }
 
-static silex_status deliver(struct replay *x, struct slx_wal_segment *s, const struct slx_walseg_frame *f, silex_error *err)
+static silex_status deliver(
+	struct replay *x, struct slx_wal_segment *s, const struct slx_walseg_frame *f, silex_error *err)
 {
 	struct slx_wal_report *r = x->report;
 	SLX_TRY(check_envelope(s, f, err));
@@ -172,8 +174,8 @@ static silex_status deliver(struct replay *x, struct slx_wal_segment *s, const s
 }
 
 /* Takes the intact frame f; *ret_leave when the rest of the segment is not wanted. */
-static silex_status take_frame(struct replay *x, struct slx_wal_segment *s, const struct slx_walseg_frame *f, bool *ret_leave,
-			       silex_error *err)
+static silex_status take_frame(
+	struct replay *x, struct slx_wal_segment *s, const struct slx_walseg_frame *f, bool *ret_leave, silex_error *err)
 {
 	uint64_t seq = f->envelope.seq;
 	if (f->envelope.kind == SLX_WALSEG_KIND_MARK) {
@@ -195,8 +197,8 @@ static silex_status take_frame(struct replay *x, struct slx_wal_segment *s, cons
 }
 
 /* No intact frame at offset. *ret_offset: where to go on; *ret_leave when nowhere. */
-static silex_status pass_bad_bytes(struct replay *x, struct slx_wal_segment *s, struct slx_walseg_reader *r, uint64_t offset,
-				   uint64_t *ret_offset, bool *ret_leave, silex_error *err)
+static silex_status pass_bad_bytes(struct replay *x, struct slx_wal_segment *s, struct slx_walseg_reader *r,
+	uint64_t offset, uint64_t *ret_offset, bool *ret_leave, silex_error *err)
 {
 	struct slx_walseg_frame f;
 	enum gap gap;
@@ -216,7 +218,8 @@ static silex_status pass_bad_bytes(struct replay *x, struct slx_wal_segment *s, 
 	return SILEX_OK;
 }
 
-static silex_status replay_frames(struct replay *x, struct slx_wal_segment *s, struct slx_walseg_reader *r, silex_error *err)
+static silex_status replay_frames(
+	struct replay *x, struct slx_wal_segment *s, struct slx_walseg_reader *r, silex_error *err)
 {
 	uint64_t offset = s->header_found ? SLX_WALSEG_HEADER_SIZE : 0;
 	bool leave = false;
@@ -350,7 +353,7 @@ static silex_status make_ready(struct replay *x, silex_error *err)
 }
 
 silex_status slx_wal_file_replay(struct slx_wal *base, uint64_t after_seq, slx_wal_replay_fn *cb, void *arg,
-				 struct slx_wal_report *ret, silex_error *err)
+	struct slx_wal_report *ret, silex_error *err)
 {
 	struct slx_wal_file *w = (struct slx_wal_file *)base;
 	struct replay x = { .w = w, .after_seq = after_seq, .cb = cb, .arg = arg, .report = ret };

@@ -41,8 +41,8 @@ bool slx_walseg_decode(const uint8_t from[SLX_WALSEG_HEADER_SIZE], struct slx_wa
 	return h.format > SLX_WALSEG_FORMAT || (h.first_seq > 0 && h.scope > 0 && h.scope <= h.number);
 }
 
-silex_status slx_walseg_open(struct slx_walseg_reader *r, struct slx_vfs *v, struct slx_mem *m, const char *path,
-			     silex_error *err)
+silex_status slx_walseg_open(
+	struct slx_walseg_reader *r, struct slx_vfs *v, struct slx_mem *m, const char *path, silex_error *err)
 {
 	*r = (struct slx_walseg_reader){ .mem = m };
 	SLX_TRY(v->open(v, path, SLX_OPEN_READ, &r->file, err));
@@ -62,7 +62,8 @@ void slx_walseg_close(struct slx_walseg_reader *r)
 }
 
 /* Bytes [offset, offset + n) of the file, which has them. */
-static silex_status window(struct slx_walseg_reader *r, uint64_t offset, size_t n, const uint8_t **ret, silex_error *err)
+static silex_status window(
+	struct slx_walseg_reader *r, uint64_t offset, size_t n, const uint8_t **ret, silex_error *err)
 {
 	if (offset >= r->at && offset + n <= r->at + r->n) {
 		*ret = r->buf + (offset - r->at);
@@ -88,8 +89,8 @@ static silex_status window(struct slx_walseg_reader *r, uint64_t offset, size_t 
 	return SILEX_OK;
 }
 
-silex_status slx_walseg_read_header(struct slx_walseg_reader *r, struct slx_walseg_header *ret, bool *ret_found,
-				    silex_error *err)
+silex_status slx_walseg_read_header(
+	struct slx_walseg_reader *r, struct slx_walseg_header *ret, bool *ret_found, silex_error *err)
 {
 	const uint8_t *p = NULL;
 	*ret_found = false;
@@ -100,8 +101,8 @@ silex_status slx_walseg_read_header(struct slx_walseg_reader *r, struct slx_wals
 	return SILEX_OK;
 }
 
-silex_status slx_walseg_frame_at(struct slx_walseg_reader *r, uint64_t offset, struct slx_walseg_frame *ret,
-				 bool *ret_found, silex_error *err)
+silex_status slx_walseg_frame_at(
+	struct slx_walseg_reader *r, uint64_t offset, struct slx_walseg_frame *ret, bool *ret_found, silex_error *err)
 {
 	const uint8_t *p = NULL;
 	*ret_found = false;
@@ -130,7 +131,7 @@ static bool plausible(const struct slx_envelope *e, uint64_t first_seq, uint64_t
 }
 
 silex_status slx_walseg_find(struct slx_walseg_reader *r, uint64_t offset, uint64_t first_seq, uint64_t next_seq,
-			     struct slx_walseg_frame *ret, bool *ret_found, silex_error *err)
+	struct slx_walseg_frame *ret, bool *ret_found, silex_error *err)
 {
 	*ret_found = false;
 	for (uint64_t at = offset; at + SLX_ENVELOPE_SIZE <= r->size; at++) {

@@ -56,11 +56,13 @@ struct slx_walseg_reader {
 	uint64_t at;
 };
 
-silex_status slx_walseg_open(struct slx_walseg_reader *r, struct slx_vfs *v, struct slx_mem *m, const char *path, silex_error *err);
+silex_status slx_walseg_open(
+	struct slx_walseg_reader *r, struct slx_vfs *v, struct slx_mem *m, const char *path, silex_error *err);
 void slx_walseg_close(struct slx_walseg_reader *r);
 
 /* The header; false when the file is too short or it is not intact. */
-silex_status slx_walseg_read_header(struct slx_walseg_reader *r, struct slx_walseg_header *ret, bool *ret_found, silex_error *err);
+silex_status slx_walseg_read_header(
+	struct slx_walseg_reader *r, struct slx_walseg_header *ret, bool *ret_found, silex_error *err);
 
 struct slx_walseg_frame {
 	struct slx_envelope envelope;
@@ -69,11 +71,13 @@ struct slx_walseg_frame {
 };
 
 /* The frame at offset, when there is an intact one. */
-silex_status slx_walseg_frame_at(struct slx_walseg_reader *r, uint64_t offset, struct slx_walseg_frame *ret, bool *ret_found, silex_error *err);
+silex_status slx_walseg_frame_at(
+	struct slx_walseg_reader *r, uint64_t offset, struct slx_walseg_frame *ret, bool *ret_found, silex_error *err);
 
 /* The first intact frame at or after `offset` that fits: numbered first_seq or more, and not so high that the bytes
  * from `offset` on could not have held the frames from next_seq up to it. */
-silex_status slx_walseg_find(struct slx_walseg_reader *r, uint64_t offset, uint64_t first_seq, uint64_t next_seq, struct slx_walseg_frame *ret, bool *ret_found, silex_error *err);
+silex_status slx_walseg_find(struct slx_walseg_reader *r, uint64_t offset, uint64_t first_seq, uint64_t next_seq,
+	struct slx_walseg_frame *ret, bool *ret_found, silex_error *err);
 
 /* Whether the file holds only zeros from offset on. */
 silex_status slx_walseg_only_zeros(struct slx_walseg_reader *r, uint64_t offset, bool *ret, silex_error *err);

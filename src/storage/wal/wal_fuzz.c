@@ -10,15 +10,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int64_t fixed_time(void *ctx)
-{
-	return 1700000000000000000;
-}
+static int64_t fixed_time(void *ctx) { return 1700000000000000000; }
 
-static void fixed_bytes(void *ctx, void *bytes, size_t n)
-{
-	memset(bytes, 7, n);
-}
+static void fixed_bytes(void *ctx, void *bytes, size_t n) { memset(bytes, 7, n); }
 
 struct seen {
 	uint64_t frames, last, sum;

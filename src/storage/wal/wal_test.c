@@ -1,5 +1,5 @@
-/* The log on the simulated file system: what is appended comes back, faults are answered as promised, and the promise of
- * each sync mode holds through crashes at every call. Times and numbers are drawn from seeds. */
+/* The log on the simulated file system: what is appended comes back, faults are answered as promised, and the promise
+ * of each sync mode holds through crashes at every call. Times and numbers are drawn from seeds. */
 #include "base/vfs_sim.h"
 #include "storage/wal/segment.h"
 #include "storage/wal/wal.h"
@@ -20,15 +20,9 @@ static struct slx_mem mem;
 static int64_t wall_ns = 1700000000000000000;
 static uint64_t random_state = 1;
 
-static int64_t fake_wall(void *ctx)
-{
-	return wall_ns;
-}
+static int64_t fake_wall(void *ctx) { return wall_ns; }
 
-static int64_t fake_monotonic(void *ctx)
-{
-	return 0;
-}
+static int64_t fake_monotonic(void *ctx) { return 0; }
 
 static void fake_fill(void *ctx, void *bytes, size_t n)
 {
@@ -65,7 +59,7 @@ static size_t make_payload(uint64_t seq, uint8_t *to)
 
 struct seen {
 	uint64_t first, last, frames, version, segment;
-	uint64_t holes;  /* numbers skipped */
+	uint64_t holes; /* numbers skipped */
 	uint64_t covered;
 };
 
@@ -101,7 +95,8 @@ static silex_status append(struct slx_wal *w, uint64_t seq, struct slx_wal_pos *
 	return st;
 }
 
-static struct slx_wal *open_wal(struct slx_wal_options o, uint64_t after_seq, struct seen *seen, struct slx_wal_report *report)
+static struct slx_wal *open_wal(
+	struct slx_wal_options o, uint64_t after_seq, struct seen *seen, struct slx_wal_report *report)
 {
 	struct slx_wal *w = NULL;
 	silex_error err = { 0, "" };
@@ -518,7 +513,8 @@ static void crash(struct slx_vfs_sim *sim, struct slx_wal *w, bool power)
 	slx_vfs_sim_reboot(sim, power);
 }
 
-/* Marks tell damage from a tear in a log that was not closed: what a sync had kept before the last append must be there. */
+/* Marks tell damage from a tear in a log that was not closed: what a sync had kept before the last append must be
+ * there. */
 static void test_damage_in_an_unclosed_log(void **state)
 {
 	for (uint64_t byte = SLX_WALSEG_HEADER_SIZE; byte < 600; byte += 11) {
@@ -609,8 +605,8 @@ static void test_continuation_without_frames(void **state)
 
 /* What a run of a log promised. */
 struct promise {
-	uint64_t waited;  /* highest frame that a wait returned OK for */
-	uint64_t synced;  /* ... that slx_wal_sync returned OK for */
+	uint64_t waited; /* highest frame that a wait returned OK for */
+	uint64_t synced; /* ... that slx_wal_sync returned OK for */
 	uint64_t appended;
 	uint64_t cut;
 };
@@ -642,7 +638,7 @@ static void work(struct slx_wal *w, uint64_t seed, int steps, struct promise *p)
 }
 
 static void check_promise(struct slx_vfs *v, enum slx_wal_sync mode, bool power, uint64_t seed, const struct promise *p,
-			  struct slx_vfs_sim *sim)
+	struct slx_vfs_sim *sim)
 {
 	struct slx_wal_report report;
 	struct seen seen;
@@ -653,11 +649,13 @@ static void check_promise(struct slx_vfs *v, enum slx_wal_sync mode, bool power,
 	uint64_t must = p->synced > p->cut ? p->synced : p->cut;
 	if ((!power || mode == SLX_WAL_ALWAYS) && p->waited > must)
 		must = p->waited;
-	if (last < must || seen.holes || last > p->appended || (seen.frames && seen.first > p->cut + 1) || report.lost_frames) {
-		print_message("seed %llu mode %d power %d at %s: %llu..%llu replayed, %llu holes, %llu lost; cut %llu, must have %llu, appended %llu\n",
-			      (unsigned long long)seed, mode, power, slx_vfs_sim_fired_at(sim), (unsigned long long)seen.first,
-			      (unsigned long long)last, (unsigned long long)seen.holes, (unsigned long long)report.lost_frames,
-			      (unsigned long long)p->cut, (unsigned long long)must, (unsigned long long)p->appended);
+	if (last < must || seen.holes || last > p->appended || (seen.frames && seen.first > p->cut + 1) ||
+		report.lost_frames) {
+		print_message("seed %llu mode %d power %d at %s: %llu..%llu replayed, %llu holes, %llu lost; "
+					  "cut %llu, must have %llu, appended %llu\n",
+			(unsigned long long)seed, mode, power, slx_vfs_sim_fired_at(sim), (unsigned long long)seen.first,
+			(unsigned long long)last, (unsigned long long)seen.holes, (unsigned long long)report.lost_frames,
+			(unsigned long long)p->cut, (unsigned long long)must, (unsigned long long)p->appended);
 		fail();
 	}
 	/* The log goes on behind what it has, and keeps that. */
@@ -667,10 +665,11 @@ static void check_promise(struct slx_vfs *v, enum slx_wal_sync mode, bool power,
 	crash(sim, w, true);
 	w = open_wal(o, p->cut, &seen, &report);
 	if (seen.last != last + 1 || seen.holes || report.lost_frames) {
-		print_message("seed %llu mode %d power %d at %s: second life: %llu..%llu replayed, %llu holes, %llu lost; expected up to %llu\n",
-			      (unsigned long long)seed, mode, power, slx_vfs_sim_fired_at(sim), (unsigned long long)seen.first,
-			      (unsigned long long)seen.last, (unsigned long long)seen.holes, (unsigned long long)report.lost_frames,
-			      (unsigned long long)last + 1);
+		print_message("seed %llu mode %d power %d at %s: second life: %llu..%llu replayed, %llu holes, "
+					  "%llu lost; expected up to %llu\n",
+			(unsigned long long)seed, mode, power, slx_vfs_sim_fired_at(sim), (unsigned long long)seen.first,
+			(unsigned long long)seen.last, (unsigned long long)seen.holes, (unsigned long long)report.lost_frames,
+			(unsigned long long)last + 1);
 		fail();
 	}
 	slx_wal_close(w, NULL);
@@ -711,13 +710,14 @@ static void test_crashes(void **state)
 {
 	for (uint64_t seed = 0; seed < crash_rounds(); seed++)
 		crash_run(seed, (enum slx_wal_sync)(seed % 3), seed / 3 % 2 ? SLX_SIM_POWER_CUT : SLX_SIM_KILL,
-			  1 + slx_rng_next(&(uint64_t){ seed }) % 150);
+			1 + slx_rng_next(&(uint64_t){ seed }) % 150);
 	assert_int_equal(slx_mem_total(&mem), 0);
 }
 
 /* A fault that passes (a failed write or sync, no space): nothing acknowledged is lost, not by a power cut after it
  * either, and the log works again or says that it stopped. */
-static void fault_run(uint64_t seed, enum slx_wal_sync mode, enum slx_sim_fault fault, uint64_t at, bool power, int *stopped)
+static void fault_run(
+	uint64_t seed, enum slx_wal_sync mode, enum slx_sim_fault fault, uint64_t at, bool power, int *stopped)
 {
 	struct slx_vfs_sim *sim = slx_vfs_sim_new(seed);
 	struct slx_vfs *v = slx_vfs_sim_vfs(sim);
@@ -740,7 +740,8 @@ static void fault_run(uint64_t seed, enum slx_wal_sync mode, enum slx_sim_fault 
 	slx_wal_stats(w, &stats);
 	if (stats.condition == SLX_WAL_STOPPED) {
 		++*stopped;
-		power = true; /* what only the page cache holds after a failed sync can be read, but not be kept, by a restart */
+		power =
+			true; /* what only the page cache holds after a failed sync can be read, but not be kept, by a restart */
 		assert_true(stats.reason[0]);
 		assert_int_equal(append(w, p.appended + 1, &pos, NULL), SILEX_UNAVAILABLE);
 	} else {
@@ -836,20 +837,14 @@ static void test_planted_faults_are_seen(void **state)
 
 static int64_t allocations_left;
 
-static void *failing_alloc(void *ctx, size_t n)
-{
-	return allocations_left-- > 0 ? malloc(n) : NULL;
-}
+static void *failing_alloc(void *ctx, size_t n) { return allocations_left-- > 0 ? malloc(n) : NULL; }
 
 static void *failing_realloc(void *ctx, void *p, size_t old_size, size_t n)
 {
 	return allocations_left-- > 0 ? realloc(p, n) : NULL;
 }
 
-static void plain_free(void *ctx, void *p, size_t n)
-{
-	free(p);
-}
+static void plain_free(void *ctx, void *p, size_t n) { free(p); }
 
 /* Each allocation fails once: an error, no crash, no leak, and nothing acknowledged is lost. */
 static void test_out_of_memory(void **state)
@@ -977,9 +972,10 @@ static void *write_with_faults(void *arg)
 		struct iovec part = { &payload, sizeof payload };
 		struct slx_wal_pos pos;
 		if (slx_wal_append(me->wal, KIND, 3, &part, 1, 0, &pos, NULL) == SILEX_OK &&
-		    slx_wal_wait(me->wal, pos.lsn, NULL) == SILEX_OK) {
+			slx_wal_wait(me->wal, pos.lsn, NULL) == SILEX_OK) {
 			_Atomic int *highest = me->failed;
-			for (int seen = *highest; seen < (int)pos.seq && !atomic_compare_exchange_weak(highest, &seen, (int)pos.seq);)
+			for (int seen = *highest;
+				 seen < (int)pos.seq && !atomic_compare_exchange_weak(highest, &seen, (int)pos.seq);)
 				;
 		}
 	}
