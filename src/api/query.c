@@ -72,13 +72,10 @@ static silex_status cursor_new(silex_db *db, const struct slx_query_plan *plan, 
 	return SILEX_OK;
 }
 
-void silex_query_init(silex_query *q)
-{
-	*q = (silex_query){ .size = sizeof *q, .start = INT64_MIN, .end = INT64_MAX };
-}
+void silex_query_init(silex_query *q) { *q = (silex_query){ .size = sizeof *q, .start = INT64_MIN, .end = INT64_MAX }; }
 
-static silex_status run(silex_db *db, const silex_query *q, struct slx_selector *selectors, struct slx_str *group_by, silex_cursor **ret,
-	silex_error *err)
+static silex_status run(silex_db *db, const silex_query *q, struct slx_selector *selectors, struct slx_str *group_by,
+	silex_cursor **ret, silex_error *err)
 {
 	struct slx_query_plan plan;
 	SLX_TRY(fill_plan(db, q, &plan, err));
@@ -96,10 +93,11 @@ silex_status silex_query_run(silex_db *db, const silex_query *query, silex_curso
 {
 	enum { LISTS_MAX = 1000 };
 	if (query->size != sizeof *query)
-		return slx_err(err, SILEX_INVALID, "query: size is %zu, expected %zu; call silex_query_init first", query->size, sizeof *query);
+		return slx_err(err, SILEX_INVALID, "query: size is %zu, expected %zu; call silex_query_init first", query->size,
+			sizeof *query);
 	if (query->n_selectors > LISTS_MAX || query->n_group_by > LISTS_MAX)
-		return slx_err(err, SILEX_INVALID, "%zu selectors, %zu labels in group_by; expected at most %d of each", query->n_selectors,
-			query->n_group_by, LISTS_MAX);
+		return slx_err(err, SILEX_INVALID, "%zu selectors, %zu labels in group_by; expected at most %d of each",
+			query->n_selectors, query->n_group_by, LISTS_MAX);
 	size_t size = query->n_selectors * sizeof(struct slx_selector) + query->n_group_by * sizeof(struct slx_str);
 	struct slx_selector *selectors = size ? slx_calloc(db->mem, SLX_MEM_QUERY, size) : NULL;
 	if (size && !selectors)
@@ -219,15 +217,9 @@ silex_status silex_cursor_next(silex_cursor *c, silex_batch *ret, silex_error *e
 	return SILEX_OK;
 }
 
-void silex_cursor_cancel(silex_cursor *c)
-{
-	slx_query_cancel(c->rows);
-}
+void silex_cursor_cancel(silex_cursor *c) { slx_query_cancel(c->rows); }
 
-void silex_cursor_stats(const silex_cursor *c, silex_query_stats *ret)
-{
-	slx_query_stats(c->rows, ret);
-}
+void silex_cursor_stats(const silex_cursor *c, silex_query_stats *ret) { slx_query_stats(c->rows, ret); }
 
 void silex_cursor_close(silex_cursor *c)
 {
@@ -241,12 +233,10 @@ void silex_cursor_close(silex_cursor *c)
 
 /* ---- aggregates by name ---- */
 
-const char *silex_agg_name(silex_agg agg)
-{
-	return slx_query_agg_name(agg);
-}
+const char *silex_agg_name(silex_agg agg) { return slx_query_agg_name(agg); }
 
-silex_status silex_agg_parse(const char *text, silex_agg *ret, double *ret_parameter, const char **ret_state, size_t *ret_state_len, silex_error *err)
+silex_status silex_agg_parse(const char *text, silex_agg *ret, double *ret_parameter, const char **ret_state,
+	size_t *ret_state_len, silex_error *err)
 {
 	return slx_query_agg_parse(text, ret, ret_parameter, ret_state, ret_state_len, err);
 }

@@ -11,7 +11,8 @@ static double rise(double from, double to)
 	return to < from ? to : to - from; /* a counter that fell began again at zero */
 }
 
-static void add_stats(struct slx_query_acc *a, unsigned needs, const struct slx_stats *s, int64_t t_first, int64_t t_last)
+static void add_stats(
+	struct slx_query_acc *a, unsigned needs, const struct slx_stats *s, int64_t t_first, int64_t t_last)
 {
 	struct slx_agg g = { s->count, s->sum, s->comp, s->min, s->max };
 	if (s->count == 0)
@@ -36,7 +37,8 @@ static void add_stats(struct slx_query_acc *a, unsigned needs, const struct slx_
 }
 
 /* States have neither sum nor order: they are counted, and the first and last are kept. */
-static void add_states(struct slx_query_acc *a, unsigned needs, uint32_t first, uint32_t last, size_t n, int64_t t_first, int64_t t_last)
+static void add_states(
+	struct slx_query_acc *a, unsigned needs, uint32_t first, uint32_t last, size_t n, int64_t t_first, int64_t t_last)
 {
 	bool times = needs & SLX_NEED_TIMES;
 	if (a->agg.count == 0 || (times && t_first < a->t_first)) {
@@ -69,10 +71,7 @@ static inline void add_exactly(double x, double *sum, double *comp)
 }
 
 /* Infinities make the compensation NaN; the plain sum is then what IEEE says. */
-static double comp_of(double sum, double comp)
-{
-	return isfinite(sum) && isfinite(comp) ? comp : 0;
-}
+static double comp_of(double sum, double comp) { return isfinite(sum) && isfinite(comp) ? comp : 0; }
 
 /* A few samples of which only count, sum, min and max are wanted. */
 static inline void short_fold(struct slx_agg *to, enum slx_kind kind, const uint64_t *bits, size_t n)
@@ -116,7 +115,8 @@ static void short_stats(enum slx_kind kind, const uint64_t *bits, size_t n, stru
 	*ret = s;
 }
 
-static void add_run(struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n)
+static void add_run(
+	struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n)
 {
 	struct slx_chunk_meta m;
 	if (n <= SHORT_MAX && needs == SLX_NEED_FOLD) {
@@ -174,7 +174,8 @@ static void add_spread(struct slx_query_acc *a, enum slx_kind kind, const uint64
 	merge_spread(a, count, mean, m2 > 0 || m2 != m2 ? m2 : 0);
 }
 
-static silex_status add_keys(struct slx_query_acc *a, enum slx_kind kind, const uint64_t *bits, size_t n, struct slx_query_memory *mem, silex_error *err)
+static silex_status add_keys(struct slx_query_acc *a, enum slx_kind kind, const uint64_t *bits, size_t n,
+	struct slx_query_memory *mem, silex_error *err)
 {
 	struct slx_query_keys *k = &a->keys;
 	if (k->n + n > k->cap)
@@ -189,8 +190,8 @@ static silex_status add_keys(struct slx_query_acc *a, enum slx_kind kind, const 
 	return SILEX_OK;
 }
 
-silex_status slx_query_acc_samples(struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
-	struct slx_query_memory *mem, silex_error *err)
+silex_status slx_query_acc_samples(struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts,
+	const uint64_t *bits, size_t n, struct slx_query_memory *mem, silex_error *err)
 {
 	if (needs & SLX_NEED_KEYS)
 		return add_keys(a, kind, bits, n, mem, err);
@@ -205,7 +206,8 @@ silex_status slx_query_acc_samples(struct slx_query_acc *a, unsigned needs, enum
 
 /* ---- parts of a group ---- */
 
-silex_status slx_query_acc_merge(struct slx_query_acc *to, unsigned needs, struct slx_query_acc *from, struct slx_query_memory *mem, silex_error *err)
+silex_status slx_query_acc_merge(struct slx_query_acc *to, unsigned needs, struct slx_query_acc *from,
+	struct slx_query_memory *mem, silex_error *err)
 {
 	if (needs & SLX_NEED_KEYS && from->keys.n) {
 		struct slx_query_keys *k = &to->keys;

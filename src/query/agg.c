@@ -14,15 +14,9 @@ static bool number(double v, struct slx_query_value *ret)
 	return true;
 }
 
-static double total(const struct slx_agg *a)
-{
-	return a->sum + a->comp;
-}
+static double total(const struct slx_agg *a) { return a->sum + a->comp; }
 
-static double number_of(struct slx_query_value v)
-{
-	return slx_bits_f64(v.bits);
-}
+static double number_of(struct slx_query_value v) { return slx_bits_f64(v.bits); }
 
 static const char *state_text(const void *arg, uint32_t state)
 {
@@ -172,7 +166,9 @@ static silex_status no_such_aggregate(const char *text, silex_error *err)
 	size_t n = 0;
 	for (int i = 0; i < SILEX_AGG_COUNT_OF; i++)
 		n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", table[i].name);
-	return slx_err(err, SILEX_INVALID, "no aggregate \"%.40s\"; expected one of %s, or p50, p99.9, percentile(99.9), time_in_state(STATE)", text, names);
+	return slx_err(err, SILEX_INVALID,
+		"no aggregate \"%.40s\"; expected one of %s, or p50, p99.9, percentile(99.9), time_in_state(STATE)", text,
+		names);
 }
 
 /* A number 0..100 that fills n bytes exactly. */
@@ -201,8 +197,8 @@ static bool find_name(const char *p, size_t n, silex_agg *ret)
 	return false;
 }
 
-silex_status slx_query_agg_parse(const char *text, silex_agg *ret, double *ret_parameter, const char **ret_state, size_t *ret_state_len,
-	silex_error *err)
+silex_status slx_query_agg_parse(const char *text, silex_agg *ret, double *ret_parameter, const char **ret_state,
+	size_t *ret_state_len, silex_error *err)
 {
 	const char *open = strchr(text, '(');
 	size_t n = open ? (size_t)(open - text) : strlen(text), inside = open ? strlen(open) : 0;
@@ -219,7 +215,8 @@ silex_status slx_query_agg_parse(const char *text, silex_agg *ret, double *ret_p
 	size_t argument_n = open ? inside - 2 : 0;
 	if (agg == SILEX_AGG_PERCENTILE) {
 		if (!parse_percentile(argument, argument_n, &percentile))
-			return slx_err(err, SILEX_INVALID, "\"%.40s\": expected a percentile from 0 to 100, as in percentile(99.9) or p99.9", text);
+			return slx_err(err, SILEX_INVALID,
+				"\"%.40s\": expected a percentile from 0 to 100, as in percentile(99.9) or p99.9", text);
 		*ret_parameter = percentile;
 	} else if (agg == SILEX_AGG_TIME_IN_STATE) {
 		if (argument_n == 0)

@@ -45,8 +45,9 @@ static void names_are_read(void **state)
 
 static void bad_names_are_told(void **state)
 {
-	static const char *const bad[] = { "", "p", "p101", "p-1", "pp", "summ", "sum(", "sum(1)", "percentile", "percentile()", "percentile(x)",
-		"percentile(101)", "time_in_state", "time_in_state()", "(", ")", "mean)", "p1e9999" };
+	static const char *const bad[] = { "", "p", "p101", "p-1", "pp", "summ", "sum(", "sum(1)", "percentile",
+		"percentile()", "percentile(x)", "percentile(101)", "time_in_state", "time_in_state()", "(", ")", "mean)",
+		"p1e9999" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		silex_error err = { 0 };
 		silex_agg agg;

@@ -123,11 +123,13 @@ void slx_query_work_give_back(struct slx_query_cursor *c, struct slx_query_work 
 static silex_status check_plan(const struct slx_query_plan *p, silex_error *err)
 {
 	if (!slx_query_agg(p->agg))
-		return slx_err(err, SILEX_INVALID, "agg is %d; expected a number of SILEX_AGG_LIST, 0 to %d", (int)p->agg, SILEX_AGG_COUNT_OF - 1);
+		return slx_err(err, SILEX_INVALID, "agg is %d; expected a number of SILEX_AGG_LIST, 0 to %d", (int)p->agg,
+			SILEX_AGG_COUNT_OF - 1);
 	if ((unsigned)p->fill > SILEX_FILL_PREVIOUS)
 		return slx_err(err, SILEX_INVALID, "fill is %d; expected skip (0), null (1) or previous (2)", (int)p->fill);
 	if (p->range.from > p->range.to)
-		return slx_err(err, SILEX_INVALID, "start (%lld ns) is after end (%lld ns)", (long long)p->range.from, (long long)p->range.to);
+		return slx_err(err, SILEX_INVALID, "start (%lld ns) is after end (%lld ns)", (long long)p->range.from,
+			(long long)p->range.to);
 	if (p->step < 0)
 		return slx_err(err, SILEX_INVALID, "step is %lld ns; expected 0 (one window) or more", (long long)p->step);
 	if (p->agg == SILEX_AGG_NONE && p->step > 0)
@@ -159,7 +161,8 @@ static silex_status check_rows(struct slx_query_cursor *c, const struct slx_quer
 	bool over = __builtin_mul_overflow(c->windows.n, (uint64_t)c->n_units, &rows);
 	if (!over && rows <= rows_max)
 		return SILEX_OK;
-	return slx_err(err, SILEX_INVALID, "%llu windows x %zu %s would make more than %llu rows (rows_max); take a larger step or a smaller range",
+	return slx_err(err, SILEX_INVALID,
+		"%llu windows x %zu %s would make more than %llu rows (rows_max); take a larger step or a smaller range",
 		(unsigned long long)c->windows.n, c->n_units, c->group ? "groups" : "series", (unsigned long long)rows_max);
 }
 
@@ -214,7 +217,8 @@ static void set_limits(struct slx_query_cursor *c, const struct slx_query_plan *
 		c->deadline_ns = INT64_MAX;
 }
 
-silex_status slx_query_open(struct slx_querier *q, const struct slx_query_plan *plan, struct slx_query_cursor **ret, silex_error *err)
+silex_status slx_query_open(
+	struct slx_querier *q, const struct slx_query_plan *plan, struct slx_query_cursor **ret, silex_error *err)
 {
 	SLX_TRY(check_plan(plan, err));
 	struct slx_mem *mem = slx_engine_mem(q->engine);
@@ -284,10 +288,7 @@ silex_status slx_query_next(struct slx_query_cursor *c, struct slx_query_rows *r
 	return SILEX_OK;
 }
 
-void slx_query_cancel(struct slx_query_cursor *c)
-{
-	atomic_store_explicit(&c->canceled, true, memory_order_relaxed);
-}
+void slx_query_cancel(struct slx_query_cursor *c) { atomic_store_explicit(&c->canceled, true, memory_order_relaxed); }
 
 void slx_query_stats(const struct slx_query_cursor *c, silex_query_stats *ret)
 {

@@ -112,7 +112,8 @@ static silex_status feed_samples(struct feed *f, const struct slx_run *run, sile
 		struct slx_query_acc *a;
 		end = end_of_window(run->ts, at + 1, run->n, slx_query_window_to(w, k));
 		SLX_TRY(window_at(f, k, &a, err));
-		SLX_TRY(slx_query_acc_samples(a, f->needs, run->kind, run->ts + at, run->bits + at, end - at, &f->c->memory, err));
+		SLX_TRY(
+			slx_query_acc_samples(a, f->needs, run->kind, run->ts + at, run->bits + at, end - at, &f->c->memory, err));
 		/* Mostly the next window has the next sample: that saves a division. */
 		if (end < run->n)
 			k = run->ts[end] <= slx_query_window_to(w, k + 1) ? k + 1 : slx_query_window(w, run->ts[end]);
@@ -212,8 +213,8 @@ static struct slx_agg fold_columns(const struct slx_section_columns *cols, size_
 }
 
 /* Chunks i..end-1 lie in window k. */
-static silex_status feed_headers(struct feed *f, const struct slx_section *s, const struct slx_section_columns *cols, uint64_t k, size_t i,
-	size_t end, silex_error *err)
+static silex_status feed_headers(struct feed *f, const struct slx_section *s, const struct slx_section_columns *cols,
+	uint64_t k, size_t i, size_t end, silex_error *err)
 {
 	struct slx_query_acc *a;
 	f->chunks_by_columns += end - i;
@@ -280,7 +281,8 @@ static bool part_extent(const struct slx_part *p, struct slx_time_range *ret)
 	switch (p->type) {
 	case SLX_PART_MEMORY:
 		if (p->memory.n)
-			*ret = (struct slx_time_range){ p->memory.chunks[0]->meta.tmin, p->memory.chunks[p->memory.n - 1]->meta.tmax };
+			*ret =
+				(struct slx_time_range){ p->memory.chunks[0]->meta.tmin, p->memory.chunks[p->memory.n - 1]->meta.tmax };
 		return p->memory.n > 0;
 	case SLX_PART_RAW:
 		if (p->raw.n)
@@ -484,10 +486,16 @@ static silex_status feed_series(struct feed *f, size_t series, silex_error *err)
 	return close_window(f, err);
 }
 
-silex_status slx_query_fold(struct slx_query_cursor *c, struct slx_query_job *job, size_t first, size_t n, struct slx_query_acc *accs,
-	silex_status *ret_damage, silex_error *damage, silex_error *err)
+silex_status slx_query_fold(struct slx_query_cursor *c, struct slx_query_job *job, size_t first, size_t n,
+	struct slx_query_acc *accs, silex_status *ret_damage, silex_error *damage, silex_error *err)
 {
-	struct feed f = { .c = c, .job = job, .windows = &c->windows, .needs = c->needs, .accs = accs, .damage = ret_damage, .damage_err = damage };
+	struct feed f = { .c = c,
+		.job = job,
+		.windows = &c->windows,
+		.needs = c->needs,
+		.accs = accs,
+		.damage = ret_damage,
+		.damage_err = damage };
 	silex_status st = SILEX_OK;
 	f.one_open = !accs || c->agg->per_series;
 	f.range.from = slx_query_window_from(&c->windows, job->first);

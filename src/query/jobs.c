@@ -1,9 +1,9 @@
 /* Aggregates: jobs, run a batch at a time on all cores, and their rows, handed out in order.
  *
- * A job is one unit (series or group) over one tile of windows; tiles bound the rows that lie in memory. A batch of jobs
- * is run side by side. Where there are few units and they are groups of many series, a job is cut into slices of its
- * series instead, each with windows of its own, merged in order at the end: the same query gives the same bits on every
- * run. A single job of few series is done by the caller alone, without a word to the pool.
+ * A job is one unit (series or group) over one tile of windows; tiles bound the rows that lie in memory. A batch of
+ * jobs is run side by side. Where there are few units and they are groups of many series, a job is cut into slices of
+ * its series instead, each with windows of its own, merged in order at the end: the same query gives the same bits on
+ * every run. A single job of few series is done by the caller alone, without a word to the pool.
  *
  * A job's rows are those of its windows that are not empty; filling happens while they are handed out. */
 #include "query/query_int.h"
@@ -13,11 +13,11 @@
 #include <math.h>
 
 enum {
-	TILE_OF_ROWS = 65536,  /* windows of a job that makes rows one by one */
-	TILE_OF_GROUP = 8192,  /* of one that keeps all its windows open */
-	BATCH_ROWS = 1 << 18,  /* rows that a batch of jobs may make */
+	TILE_OF_ROWS = 65536, /* windows of a job that makes rows one by one */
+	TILE_OF_GROUP = 8192, /* of one that keeps all its windows open */
+	BATCH_ROWS = 1 << 18, /* rows that a batch of jobs may make */
 	BATCH_JOBS = 1024,
-	SLICE_SERIES = 32,     /* series that are worth a slice */
+	SLICE_SERIES = 32, /* series that are worth a slice */
 	SLICES_BYTES = 16 << 20,
 	FILL_ROWS = 8192,
 };
@@ -31,7 +31,8 @@ static silex_status table_reserve(struct slx_query_table *t, struct slx_query_me
 	return slx_query_grow(m, &t->states, &t->states_cap, sizeof *t->states, n, err);
 }
 
-silex_status slx_query_table_add(struct slx_query_table *t, struct slx_query_memory *m, int64_t time, struct slx_query_value v, silex_error *err)
+silex_status slx_query_table_add(
+	struct slx_query_table *t, struct slx_query_memory *m, int64_t time, struct slx_query_value v, silex_error *err)
 {
 	if (t->n == t->times_cap || t->n == t->bits_cap || t->n == t->states_cap)
 		SLX_TRY(table_reserve(t, m, t->n + 1, err));
@@ -80,13 +81,15 @@ static void accs_free(struct slx_query_cursor *c, struct slx_query_acc *a, uint6
 }
 
 /* The windows of a group become rows. What series gave by themselves has been summed up. */
-static silex_status finish_group(struct slx_query_cursor *c, struct slx_query_job *job, struct slx_query_acc *accs, silex_error *err)
+static silex_status finish_group(
+	struct slx_query_cursor *c, struct slx_query_job *job, struct slx_query_acc *accs, silex_error *err)
 {
 	const struct slx_query_agg *agg = c->agg->per_series ? slx_query_agg(SILEX_AGG_SUM) : c->agg;
 	for (uint64_t k = 0; k < job->n; k++) {
 		struct slx_query_value v;
 		if (agg->finish(&accs[k], &c->finish, &v))
-			SLX_TRY(slx_query_table_add(&job->rows, &c->memory, slx_query_window_from(&c->windows, job->first + k), v, err));
+			SLX_TRY(slx_query_table_add(
+				&job->rows, &c->memory, slx_query_window_from(&c->windows, job->first + k), v, err));
 	}
 	return SILEX_OK;
 }
@@ -141,14 +144,12 @@ static void run_slice(void *arg, size_t i)
 	size_t from = u->n * i / all->n, to = u->n * (i + 1) / all->n;
 	s->status = accs_new(all->c, all->job->n, &s->accs, &s->err);
 	if (s->status == SILEX_OK)
-		s->status = slx_query_fold(all->c, all->job, u->first + from, to - from, s->accs, &s->damage, &s->damage_err, &s->err);
+		s->status =
+			slx_query_fold(all->c, all->job, u->first + from, to - from, s->accs, &s->damage, &s->damage_err, &s->err);
 }
 
 /* Sums of per-series values are merged as sums. */
-static unsigned merge_needs(const struct slx_query_cursor *c)
-{
-	return c->agg->per_series ? SLX_NEED_FOLD : c->needs;
-}
+static unsigned merge_needs(const struct slx_query_cursor *c) { return c->agg->per_series ? SLX_NEED_FOLD : c->needs; }
 
 static silex_status merge_slices(struct sliced *all, silex_error *err)
 {
@@ -158,7 +159,8 @@ static silex_status merge_slices(struct sliced *all, silex_error *err)
 			return slx_err(err, all->slices[i].status, "%s", all->slices[i].err.message);
 	for (size_t i = 1; i < all->n; i++)
 		for (uint64_t k = 0; k < all->job->n; k++)
-			SLX_TRY(slx_query_acc_merge(&all->slices[0].accs[k], merge_needs(c), &all->slices[i].accs[k], &c->memory, err));
+			SLX_TRY(
+				slx_query_acc_merge(&all->slices[0].accs[k], merge_needs(c), &all->slices[i].accs[k], &c->memory, err));
 	return finish_group(c, all->job, all->slices[0].accs, err);
 }
 
@@ -190,7 +192,8 @@ static size_t slices_for(const struct slx_query_cursor *c)
 	size_t threads = slx_pool_threads(slx_engine_pool(c->engine)) + 1;
 	if (!c->group || c->n_units == 0 || c->n_units >= 4 * threads)
 		return 1;
-	uint64_t tile = c->tile < c->windows.n ? c->tile : c->windows.n, room = SLICES_BYTES / (tile * sizeof(struct slx_query_acc));
+	uint64_t tile = c->tile < c->windows.n ? c->tile : c->windows.n,
+			 room = SLICES_BYTES / (tile * sizeof(struct slx_query_acc));
 	size_t n = c->n_series / c->n_units / SLICE_SERIES;
 	n = n < 4 * threads ? n : 4 * threads;
 	n = n < room ? n : (size_t)room;
@@ -262,7 +265,8 @@ static silex_status has_samples(struct slx_query_cursor *c, const struct slx_que
 	SLX_TRY(slx_query_work_take(c, &w, err));
 	for (size_t i = u->first; i < u->first + u->n && st == SILEX_OK && !*ret; i++) {
 		st = slx_query_collect(c, i, c->windows.range, w, err);
-		slx_scan_start(w->scan, w->parts.parts, st == SILEX_OK ? w->parts.n : 0, w->parts.hides, w->parts.n_hides, c->windows.range);
+		slx_scan_start(w->scan, w->parts.parts, st == SILEX_OK ? w->parts.n : 0, w->parts.hides, w->parts.n_hides,
+			c->windows.range);
 		if (st == SILEX_OK)
 			st = slx_scan_next(w->scan, &run, ret, err);
 	}
@@ -283,15 +287,21 @@ static void begin_unit(struct slx_query_cursor *c, const struct slx_query_job *j
 	c->has_previous = false;
 }
 
-static void set_rows(struct slx_query_cursor *c, const struct slx_query_table *t, size_t at, const uint8_t *null, size_t n, struct slx_query_rows *ret)
+static void set_rows(struct slx_query_cursor *c, const struct slx_query_table *t, size_t at, const uint8_t *null,
+	size_t n, struct slx_query_rows *ret)
 {
 	if (n == 0)
 		return;
 	if (c->unit_rows == 0)
 		c->series_given++;
 	c->unit_rows += n;
-	*ret = (struct slx_query_rows){ .series = c->series_given - 1, .labels = c->units[c->unit].labels,
-		.kind = t->states[at] ? SLX_KIND_ENUM : SLX_KIND_FLOAT64, .n = n, .times = t->times + at, .bits = t->bits + at, .null = null };
+	*ret = (struct slx_query_rows){ .series = c->series_given - 1,
+		.labels = c->units[c->unit].labels,
+		.kind = t->states[at] ? SLX_KIND_ENUM : SLX_KIND_FLOAT64,
+		.n = n,
+		.times = t->times + at,
+		.bits = t->bits + at,
+		.null = null };
 }
 
 /* The longest stretch of rows of one kind. */
@@ -305,7 +315,8 @@ static void give_rows(struct slx_query_cursor *c, const struct slx_query_job *jo
 }
 
 /* What stands in window k: its row, or what fills it; false when it is left out. */
-static bool fill_window(struct slx_query_cursor *c, const struct slx_query_job *job, int64_t time, struct slx_query_value *ret, bool *ret_null)
+static bool fill_window(struct slx_query_cursor *c, const struct slx_query_job *job, int64_t time,
+	struct slx_query_value *ret, bool *ret_null)
 {
 	const struct slx_query_table *t = &job->rows;
 	bool next = c->row < t->n;
@@ -328,7 +339,8 @@ static bool fill_window(struct slx_query_cursor *c, const struct slx_query_job *
 }
 
 /* Fills windows of the job, up to FILL_ROWS, of one kind. Nulls are of the kind before them. */
-static silex_status give_filled(struct slx_query_cursor *c, const struct slx_query_job *job, struct slx_query_rows *ret, silex_error *err)
+static silex_status give_filled(
+	struct slx_query_cursor *c, const struct slx_query_job *job, struct slx_query_rows *ret, silex_error *err)
 {
 	struct slx_query_table *t = &c->filled;
 	SLX_TRY(table_reserve(t, &c->memory, FILL_ROWS, err));
@@ -360,7 +372,8 @@ static silex_status give_filled(struct slx_query_cursor *c, const struct slx_que
 	return SILEX_OK;
 }
 
-static silex_status give(struct slx_query_cursor *c, struct slx_query_job *job, struct slx_query_rows *ret, silex_error *err)
+static silex_status give(
+	struct slx_query_cursor *c, struct slx_query_job *job, struct slx_query_rows *ret, silex_error *err)
 {
 	if (!c->unit_begun || c->unit != job->unit)
 		begin_unit(c, job);

@@ -14,10 +14,7 @@ uint64_t slx_query_key(double v)
 	return b >> 63 ? ~b : b | UINT64_C(1) << 63;
 }
 
-double slx_query_key_number(uint64_t key)
-{
-	return slx_bits_f64(key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key);
-}
+double slx_query_key_number(uint64_t key) { return slx_bits_f64(key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key); }
 
 static void insertion_sort(uint64_t *v, size_t n)
 {

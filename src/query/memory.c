@@ -5,8 +5,8 @@ static silex_status too_much(struct slx_query_memory *m, size_t n, silex_error *
 {
 	int64_t used = atomic_load_explicit(&m->used, memory_order_relaxed);
 	return slx_err(err, SILEX_RESOURCE_EXHAUSTED,
-		"the query holds %lld bytes and needs %zu more; its limit is %lld (narrow it, or raise memory_limit)", (long long)used, n,
-		(long long)m->limit);
+		"the query holds %lld bytes and needs %zu more; its limit is %lld (narrow it, or raise memory_limit)",
+		(long long)used, n, (long long)m->limit);
 }
 
 /* Books n bytes; false when they go over the limit. */
@@ -35,7 +35,8 @@ silex_status slx_query_alloc(struct slx_query_memory *m, size_t n, void **ret, s
 	return slx_err_oom(err);
 }
 
-silex_status slx_query_grow(struct slx_query_memory *m, void *p, size_t *cap, size_t each, size_t need, silex_error *err)
+silex_status slx_query_grow(
+	struct slx_query_memory *m, void *p, size_t *cap, size_t each, size_t need, silex_error *err)
 {
 	if (need <= *cap)
 		return SILEX_OK;

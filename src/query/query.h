@@ -14,8 +14,8 @@
  * - time_in_state: a sample's state holds until the next sample, at most until now (a future sample: until itself); the
  *   state in force at a window's start comes from the last sample before it, if that lies in the query's range, so
  *   windows without a sample may have a value. Numbers are states too: "1" and "true" match the value 1;
- * - fill `previous` leaves windows out that have no earlier one with a value; a series without any sample in range gives
- *   no rows, whatever the fill;
+ * - fill `previous` leaves windows out that have no earlier one with a value; a series without any sample in range
+ *   gives no rows, whatever the fill;
  * - after CORRUPT an aggregate goes on without the damaged chunk. */
 #ifndef SLX_QUERY_QUERY_H
 #define SLX_QUERY_QUERY_H
@@ -49,8 +49,8 @@ struct slx_query_plan {
 
 const char *slx_query_agg_name(silex_agg agg); /* "unknown" outside the list */
 /* "mean", "avg", "p99.9", "percentile(99.9)", "time_in_state(open)". Results as silex_agg_parse. */
-silex_status slx_query_agg_parse(const char *text, silex_agg *ret, double *ret_parameter, const char **ret_state, size_t *ret_state_len,
-	silex_error *err);
+silex_status slx_query_agg_parse(const char *text, silex_agg *ret, double *ret_parameter, const char **ret_state,
+	size_t *ret_state_len, silex_error *err);
 
 /* ---- running: one querier per database, any thread ---- */
 
@@ -60,7 +60,8 @@ void slx_querier_free(struct slx_querier *q); /* after its cursors; NULL is fine
 
 struct slx_query_cursor; /* one thread at a time */
 /* The plan and all it points to are read during this call only. INVALID says which member and why. */
-silex_status slx_query_open(struct slx_querier *q, const struct slx_query_plan *plan, struct slx_query_cursor **ret, silex_error *err);
+silex_status slx_query_open(
+	struct slx_querier *q, const struct slx_query_plan *plan, struct slx_query_cursor **ret, silex_error *err);
 
 struct slx_query_rows {
 	uint64_t series;          /* number in this result, from 0 */
@@ -68,16 +69,17 @@ struct slx_query_rows {
 	enum slx_kind kind;       /* of aggregates FLOAT64, or ENUM */
 	size_t n;                 /* 0: the end */
 	const int64_t *times;
-	const uint64_t *bits;     /* by kind; FLOAT64: may be read as an array of double */
-	const uint8_t *null;      /* with SILEX_FILL_NULL: 1 where the window was empty; else NULL */
+	const uint64_t *bits; /* by kind; FLOAT64: may be read as an array of double */
+	const uint8_t *null;  /* with SILEX_FILL_NULL: 1 where the window was empty; else NULL */
 };
 
-/* The next rows; they live until the next call on the cursor. Errors: see silex_cursor_next. After CORRUPT the cursor may
- * go on; any other error it repeats. */
+/* The next rows; they live until the next call on the cursor. Errors: see silex_cursor_next. After CORRUPT the cursor
+ * may go on; any other error it repeats. */
 silex_status slx_query_next(struct slx_query_cursor *c, struct slx_query_rows *ret, silex_error *err);
 void slx_query_cancel(struct slx_query_cursor *c); /* any thread */
 void slx_query_stats(const struct slx_query_cursor *c, silex_query_stats *ret);
-const char *slx_query_state(const struct slx_query_cursor *c, uint32_t state); /* text of an ENUM value; "" when unknown */
+/* Text of an ENUM value; "" when unknown. */
+const char *slx_query_state(const struct slx_query_cursor *c, uint32_t state);
 void slx_query_close(struct slx_query_cursor *c); /* NULL is fine */
 
 #endif

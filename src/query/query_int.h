@@ -16,9 +16,11 @@ struct slx_query_memory {
 };
 
 /* RESOURCE_EXHAUSTED says how much would have been needed. */
-silex_status slx_query_alloc(struct slx_query_memory *m, size_t n, void **ret, silex_error *err); /* zeroed; n 0: NULL */
+silex_status slx_query_alloc(
+	struct slx_query_memory *m, size_t n, void **ret, silex_error *err); /* zeroed; n 0: NULL */
 /* Grows *p (elements of `each` bytes) from *cap to at least `need` elements, doubling. */
-silex_status slx_query_grow(struct slx_query_memory *m, void *p, size_t *cap, size_t each, size_t need, silex_error *err);
+silex_status slx_query_grow(
+	struct slx_query_memory *m, void *p, size_t *cap, size_t each, size_t need, silex_error *err);
 void slx_query_release(struct slx_query_memory *m, void *p, size_t n);
 
 /* ---- values to be sorted ----
@@ -37,18 +39,19 @@ static inline bool slx_query_key_is_state(uint64_t key) { return key >> 32 == 0x
 void slx_query_select(uint64_t *keys, size_t n, size_t k); /* keys[k] as if sorted; none greater before it */
 double slx_query_percentile(struct slx_query_keys *k, double percentile); /* numbers; n >= 1; reorders */
 /* Most frequent key; `text` gives the texts of states, for ties. n >= 1; reorders. */
-uint64_t slx_query_mode(struct slx_query_keys *k, const char *(*text)(const void *arg, uint32_t state), const void *arg);
+uint64_t slx_query_mode(
+	struct slx_query_keys *k, const char *(*text)(const void *arg, uint32_t state), const void *arg);
 
 /* ---- aggregates ---- */
 
 enum slx_query_need {
-	SLX_NEED_FOLD = 1,     /* count, sum, min, max */
-	SLX_NEED_EDGES = 2,    /* first, last */
-	SLX_NEED_TIMES = 4,    /* and their times */
+	SLX_NEED_FOLD = 1,  /* count, sum, min, max */
+	SLX_NEED_EDGES = 2, /* first, last */
+	SLX_NEED_TIMES = 4, /* and their times */
 	SLX_NEED_INCREASE = 8,
-	SLX_NEED_SPREAD = 16,  /* mean, m2 */
-	SLX_NEED_KEYS = 32,    /* every value */
-	SLX_NEED_HOLD = 64,    /* how long states hold */
+	SLX_NEED_SPREAD = 16, /* mean, m2 */
+	SLX_NEED_KEYS = 32,   /* every value */
+	SLX_NEED_HOLD = 64,   /* how long states hold */
 	/* What the header of a chunk cannot say. */
 	SLX_NEED_SAMPLES = SLX_NEED_SPREAD | SLX_NEED_KEYS | SLX_NEED_HOLD,
 };
@@ -64,7 +67,7 @@ struct slx_query_acc {
 	struct slx_query_value first, last;
 	int64_t t_first, t_last;
 	double increase;
-	double mean, m2; /* Chan, Golub, LeVeque 1979 */
+	double mean, m2;  /* Chan, Golub, LeVeque 1979 */
 	uint64_t hold_ns; /* in the state asked for */
 	bool held;        /* some state was in force */
 	struct slx_query_keys keys;
@@ -89,13 +92,13 @@ const struct slx_query_agg *slx_query_agg(silex_agg agg);
 
 /* Adds a chunk by its header. With NEED_TIMES the chunk has no NaN. */
 void slx_query_acc_header(struct slx_query_acc *a, unsigned needs, const struct slx_chunk_meta *m);
-/* Adds samples of one kind, n >= 1. In time order within a series unless only FOLD, EDGES with TIMES, SPREAD or KEYS are
- * needed. */
-silex_status slx_query_acc_samples(struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
-	struct slx_query_memory *mem, silex_error *err);
+/* Adds samples of one kind, n >= 1. In time order within a series unless only FOLD, EDGES with TIMES, SPREAD or KEYS
+ * are needed. */
+silex_status slx_query_acc_samples(struct slx_query_acc *a, unsigned needs, enum slx_kind kind, const int64_t *ts,
+	const uint64_t *bits, size_t n, struct slx_query_memory *mem, silex_error *err);
 /* Adds what another part of the group's series gave for the same window (not INCREASE); `from` keeps nothing. */
-silex_status slx_query_acc_merge(struct slx_query_acc *to, unsigned needs, struct slx_query_acc *from, struct slx_query_memory *mem,
-	silex_error *err);
+silex_status slx_query_acc_merge(struct slx_query_acc *to, unsigned needs, struct slx_query_acc *from,
+	struct slx_query_memory *mem, silex_error *err);
 void slx_query_acc_clear(struct slx_query_acc *a, struct slx_query_memory *mem);
 
 /* ---- windows ---- */
@@ -195,7 +198,7 @@ struct slx_query_cursor {
 
 	_Atomic bool canceled;
 	int64_t begun_ns, deadline_ns, now_ns; /* monotonic; deadline 0: none; now: wall clock at the beginning */
-	int64_t elapsed_ns; /* from opening to the last row; -1: not there yet */
+	int64_t elapsed_ns;                    /* from opening to the last row; -1: not there yet */
 	bool opened;
 	silex_status failed; /* the error that ended it */
 	silex_error failure;
@@ -218,7 +221,7 @@ struct slx_query_cursor {
 	uint64_t next_job, jobs_all;
 	struct slx_query_job *jobs;
 	size_t jobs_n, jobs_cap, job;
-	size_t row; /* of jobs[job], next to be given */
+	size_t row;      /* of jobs[job], next to be given */
 	uint64_t window; /* windows of jobs[job] filled so far */
 	bool job_told;
 	struct slx_query_value previous;
@@ -232,26 +235,29 @@ struct slx_query_cursor {
 };
 
 silex_status slx_query_work_take(struct slx_query_cursor *c, struct slx_query_work **ret, silex_error *err);
-void slx_query_work_give_back(struct slx_query_cursor *c, struct slx_query_work *w); /* adds its statistics; NULL is fine */
+void slx_query_work_give_back(
+	struct slx_query_cursor *c, struct slx_query_work *w); /* adds its statistics; NULL is fine */
 
 /* OK, or why the query must end. */
 silex_status slx_query_check(struct slx_query_cursor *c, silex_error *err);
 
 /* Series and units of the plan (units.c). */
 silex_status slx_query_units(struct slx_query_cursor *c, const struct slx_query_plan *plan, silex_error *err);
-silex_status slx_query_collect(struct slx_query_cursor *c, size_t series, struct slx_time_range range, struct slx_query_work *w, silex_error *err);
+silex_status slx_query_collect(
+	struct slx_query_cursor *c, size_t series, struct slx_time_range range, struct slx_query_work *w, silex_error *err);
 
 /* Folds series[first..first+n-1] over the job's windows (fold.c): into rows when accs is NULL (n is 1 then), else into
  * accs[job->n]. CORRUPT is noted in the job, not returned. */
-silex_status slx_query_fold(struct slx_query_cursor *c, struct slx_query_job *job, size_t first, size_t n, struct slx_query_acc *accs,
-	silex_status *ret_damage, silex_error *damage, silex_error *err);
-silex_status slx_query_table_add(struct slx_query_table *t, struct slx_query_memory *m, int64_t time, struct slx_query_value v, silex_error *err);
+silex_status slx_query_fold(struct slx_query_cursor *c, struct slx_query_job *job, size_t first, size_t n,
+	struct slx_query_acc *accs, silex_status *ret_damage, silex_error *damage, silex_error *err);
+silex_status slx_query_table_add(
+	struct slx_query_table *t, struct slx_query_memory *m, int64_t time, struct slx_query_value v, silex_error *err);
 void slx_query_table_free(struct slx_query_table *t, struct slx_query_memory *m);
 
-/* Samples (samples.c). The last stretch of w's parts that ends at or before `to`, not before `from`: samples appended to
- * *s (which is reset); *ret_from is where it begins; *ret_more false when there is nothing at all any more. */
-silex_status slx_query_back(struct slx_query_cursor *c, struct slx_query_work *w, int64_t from, int64_t to, struct slx_query_stretch *s,
-	int64_t *ret_from, bool *ret_more, silex_error *err);
+/* Samples (samples.c). The last stretch of w's parts that ends at or before `to`, not before `from`: samples appended
+ * to *s (which is reset); *ret_from is where it begins; *ret_more false when there is nothing at all any more. */
+silex_status slx_query_back(struct slx_query_cursor *c, struct slx_query_work *w, int64_t from, int64_t to,
+	struct slx_query_stretch *s, int64_t *ret_from, bool *ret_more, silex_error *err);
 silex_status slx_query_samples_next(struct slx_query_cursor *c, struct slx_query_rows *ret, silex_error *err);
 void slx_query_stretch_free(struct slx_query_stretch *s, struct slx_query_memory *m);
 

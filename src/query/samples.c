@@ -1,8 +1,8 @@
 /* Queries without an aggregate: the samples themselves.
  *
- * Ascending, a run of the scan is a batch: nothing is copied, one chunk is decoded at a time. Descending, a series is read
- * in stretches from its end: each begins where the last chunk of some part begins, so that a stretch holds at most one
- * chunk of every part; it is scanned upwards and turned round. */
+ * Ascending, a run of the scan is a batch: nothing is copied, one chunk is decoded at a time. Descending, a series is
+ * read in stretches from its end: each begins where the last chunk of some part begins, so that a stretch holds at most
+ * one chunk of every part; it is scanned upwards and turned round. */
 #include "query/query_int.h"
 
 enum { RAW_STRETCH = 256 }; /* samples of a raw part that make a stretch */
@@ -56,7 +56,8 @@ static bool last_begin(const struct slx_part *p, int64_t to, int64_t *ret)
 	return n > 0;
 }
 
-static silex_status stretch_add(struct slx_query_stretch *s, struct slx_query_memory *m, const struct slx_run *run, silex_error *err)
+static silex_status stretch_add(
+	struct slx_query_stretch *s, struct slx_query_memory *m, const struct slx_run *run, silex_error *err)
 {
 	size_t n = s->n + run->n;
 	SLX_TRY(slx_query_grow(m, &s->ts, &s->ts_cap, sizeof *s->ts, n, err));
@@ -77,8 +78,8 @@ void slx_query_stretch_free(struct slx_query_stretch *s, struct slx_query_memory
 	*s = (struct slx_query_stretch){ 0 };
 }
 
-silex_status slx_query_back(struct slx_query_cursor *c, struct slx_query_work *w, int64_t from, int64_t to, struct slx_query_stretch *s,
-	int64_t *ret_from, bool *ret_more, silex_error *err)
+silex_status slx_query_back(struct slx_query_cursor *c, struct slx_query_work *w, int64_t from, int64_t to,
+	struct slx_query_stretch *s, int64_t *ret_from, bool *ret_more, silex_error *err)
 {
 	struct slx_parts *p = &w->parts;
 	silex_status damage = SILEX_OK;
@@ -133,7 +134,8 @@ static void end_unit(struct slx_query_cursor *c)
 	c->unit++;
 }
 
-static void give(struct slx_query_cursor *c, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n, struct slx_query_rows *ret)
+static void give(struct slx_query_cursor *c, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
+	struct slx_query_rows *ret)
 {
 	if (c->limit_per_series && n > c->limit_per_series - c->unit_rows)
 		n = (size_t)(c->limit_per_series - c->unit_rows);
@@ -141,7 +143,12 @@ static void give(struct slx_query_cursor *c, enum slx_kind kind, const int64_t *
 		c->series_given++;
 	c->unit_rows += n;
 	count_points(c, n);
-	*ret = (struct slx_query_rows){ .series = c->series_given - 1, .labels = c->units[c->unit].labels, .kind = kind, .n = n, .times = ts, .bits = bits };
+	*ret = (struct slx_query_rows){ .series = c->series_given - 1,
+		.labels = c->units[c->unit].labels,
+		.kind = kind,
+		.n = n,
+		.times = ts,
+		.bits = bits };
 	if (c->limit_per_series && c->unit_rows >= c->limit_per_series)
 		end_unit(c);
 }

@@ -1,8 +1,8 @@
 /* From selectors to units: the series of the result in label order, and which of them belong together.
  *
- * A selection of the snapshot is in label order already. Several selections are merged by sorting (the same series may be
- * in more than one). Groups are made by building each series' kept labels and sorting by them; within a group series stay
- * in label order, so that sums come out the same every time. */
+ * A selection of the snapshot is in label order already. Several selections are merged by sorting (the same series may
+ * be in more than one). Groups are made by building each series' kept labels and sorting by them; within a group series
+ * stay in label order, so that sums come out the same every time. */
 #include "query/query_int.h"
 
 #include <stdlib.h>
@@ -100,8 +100,8 @@ static silex_status units_new(struct slx_query_cursor *c, size_t n, silex_error 
 }
 
 /* The labels of a series that the query keeps, in the cursor's arena. */
-static silex_status kept_labels(struct slx_query_cursor *c, const struct slx_query_plan *plan, struct slx_labels_builder *b, struct slx_labels of,
-	struct slx_labels *ret, silex_error *err)
+static silex_status kept_labels(struct slx_query_cursor *c, const struct slx_query_plan *plan,
+	struct slx_labels_builder *b, struct slx_labels of, struct slx_labels *ret, silex_error *err)
 {
 	struct slx_labels l;
 	slx_labels_builder_reset(b);
@@ -119,7 +119,8 @@ static silex_status kept_labels(struct slx_query_cursor *c, const struct slx_que
 	return SILEX_OK;
 }
 
-static silex_status label_groups(struct slx_query_cursor *c, const struct slx_query_plan *plan, struct ranked *r, silex_error *err)
+static silex_status label_groups(
+	struct slx_query_cursor *c, const struct slx_query_plan *plan, struct ranked *r, silex_error *err)
 {
 	struct slx_labels_builder b;
 	silex_status st = SILEX_OK;
@@ -178,7 +179,8 @@ silex_status slx_query_units(struct slx_query_cursor *c, const struct slx_query_
 	return SILEX_OK;
 }
 
-silex_status slx_query_collect(struct slx_query_cursor *c, size_t series, struct slx_time_range range, struct slx_query_work *w, silex_error *err)
+silex_status slx_query_collect(
+	struct slx_query_cursor *c, size_t series, struct slx_time_range range, struct slx_query_work *w, silex_error *err)
 {
 	const struct slx_query_series *s = &c->series[series];
 	return slx_snapshot_collect(c->snapshot, c->selections[s->selection], s->i, range, &w->parts, err);

@@ -57,11 +57,11 @@ static void bad_plans(void **state)
 	silex_query q;
 	const char *bad = "hr{", *tenant = "a/b", *good = "hr", *label = "host";
 	put(db, "hr", "a", 0, 1);
-#define REFUSED(words, ...)                 \
-	do {                                \
-		silex_query_init(&q);       \
-		__VA_ARGS__;                \
-		refused(db, &q, words);     \
+#define REFUSED(words, ...)     \
+	do {                        \
+		silex_query_init(&q);   \
+		__VA_ARGS__;            \
+		refused(db, &q, words); \
 	} while (0)
 	REFUSED("start (5) is after end (4)", q.start = 5, q.end = 4);
 	REFUSED("step is -1", q.agg = SILEX_AGG_SUM, q.step = -1);
@@ -92,7 +92,8 @@ struct seen {
 	double first, last;
 };
 
-static silex_status run(silex_db *db, const silex_query *q, struct seen *ret, silex_query_stats *stats, silex_error *err)
+static silex_status run(
+	silex_db *db, const silex_query *q, struct seen *ret, silex_query_stats *stats, silex_error *err)
 {
 	silex_cursor *c;
 	silex_batch b;

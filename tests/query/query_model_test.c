@@ -26,7 +26,7 @@ struct sample {
 struct model {
 	silex_label labels[SERIES][4]; /* in name order; n_labels of them */
 	size_t n_labels[SERIES];
-	char text[SERIES][64]; /* for ordering */
+	char text[SERIES][64];           /* for ordering */
 	struct sample at[SERIES][TIMES]; /* time is index x gap */
 	int64_t gap;
 	uint64_t rng;
@@ -50,10 +50,7 @@ static uint64_t next(struct model *m)
 	return z ^ z >> 31;
 }
 
-static uint64_t below(struct model *m, uint64_t n)
-{
-	return next(m) % n;
-}
+static uint64_t below(struct model *m, uint64_t n) { return next(m) % n; }
 
 /* ---- filling model and database ---- */
 
@@ -77,7 +74,8 @@ static silex_value random_value(struct model *m, size_t series)
 static void name_series(struct model *m)
 {
 	static const char *const hosts[] = { "h0", "h1", "h2" };
-	static const char *const numbers[SERIES] = { "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11" };
+	static const char *const numbers[SERIES] = { "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10",
+		"11" };
 	for (size_t s = 0; s < SERIES; s++) {
 		size_t n = 0;
 		m->labels[s][n++] = (silex_label){ "__name__", s % 3 == 2 ? "mb" : "ma" };
@@ -119,7 +117,8 @@ static void delete_some(struct model *m, silex_db *db)
 		expected += m->at[s][i].there;
 		m->at[s][i].there = false;
 	}
-	assert_int_equal(silex_delete(db, NULL, selector, (int64_t)from * m->gap, (int64_t)to * m->gap, &deleted, NULL), SILEX_OK);
+	assert_int_equal(
+		silex_delete(db, NULL, selector, (int64_t)from * m->gap, (int64_t)to * m->gap, &deleted, NULL), SILEX_OK);
 	assert_int_equal(deleted, expected);
 }
 
@@ -130,10 +129,7 @@ struct window {
 	size_t series[SERIES];
 };
 
-static double number_of(silex_value v)
-{
-	return v.kind == SILEX_FLOAT64 ? v.as.f : (double)v.as.i;
-}
+static double number_of(silex_value v) { return v.kind == SILEX_FLOAT64 ? v.as.f : (double)v.as.i; }
 
 static bool counts(silex_agg agg, silex_value v)
 {
@@ -232,26 +228,53 @@ static bool aggregate(const silex_query *q, struct bag *b, struct row *r)
 	for (size_t i = 0; i < b->n; i++)
 		m2 += (number_of(b->v[i]) - mean) * (number_of(b->v[i]) - mean);
 	switch (q->agg) {
-	case SILEX_AGG_SUM: r->v = sum; break;
-	case SILEX_AGG_MEAN: r->v = mean; break;
-	case SILEX_AGG_MIN: r->v = min; break;
-	case SILEX_AGG_MAX: r->v = max; break;
-	case SILEX_AGG_RANGE: r->v = max - min; break;
-	case SILEX_AGG_VARIANCE: r->v = m2 / (double)b->n; r->size *= 100; break;
-	case SILEX_AGG_STDDEV: r->v = sqrt(m2 / (double)b->n); break;
-	case SILEX_AGG_MEDIAN: r->v = percentile(b, 50); break;
-	case SILEX_AGG_PERCENTILE: r->v = percentile(b, q->percentile); break;
-	case SILEX_AGG_INCREASE: r->v = increase; break;
-	case SILEX_AGG_DELTA: r->v = number_of(b->v[b->n - 1]) - number_of(b->v[0]); break;
-	case SILEX_AGG_RATE: r->v = increase / ((double)(b->t[b->n - 1] - b->t[0]) / 1e9); return b->n > 1;
-	default: abort();
+	case SILEX_AGG_SUM:
+		r->v = sum;
+		break;
+	case SILEX_AGG_MEAN:
+		r->v = mean;
+		break;
+	case SILEX_AGG_MIN:
+		r->v = min;
+		break;
+	case SILEX_AGG_MAX:
+		r->v = max;
+		break;
+	case SILEX_AGG_RANGE:
+		r->v = max - min;
+		break;
+	case SILEX_AGG_VARIANCE:
+		r->v = m2 / (double)b->n;
+		r->size *= 100;
+		break;
+	case SILEX_AGG_STDDEV:
+		r->v = sqrt(m2 / (double)b->n);
+		break;
+	case SILEX_AGG_MEDIAN:
+		r->v = percentile(b, 50);
+		break;
+	case SILEX_AGG_PERCENTILE:
+		r->v = percentile(b, q->percentile);
+		break;
+	case SILEX_AGG_INCREASE:
+		r->v = increase;
+		break;
+	case SILEX_AGG_DELTA:
+		r->v = number_of(b->v[b->n - 1]) - number_of(b->v[0]);
+		break;
+	case SILEX_AGG_RATE:
+		r->v = increase / ((double)(b->t[b->n - 1] - b->t[0]) / 1e9);
+		return b->n > 1;
+	default:
+		abort();
 	}
 	return true;
 }
 
 static bool per_series(silex_agg agg)
 {
-	return agg == SILEX_AGG_INCREASE || agg == SILEX_AGG_RATE || agg == SILEX_AGG_DELTA || agg == SILEX_AGG_TIME_IN_STATE;
+	return agg == SILEX_AGG_INCREASE || agg == SILEX_AGG_RATE || agg == SILEX_AGG_DELTA ||
+		agg == SILEX_AGG_TIME_IN_STATE;
 }
 
 /* Range of positions in the query's range. */
@@ -268,7 +291,8 @@ static bool in_state(const silex_query *q, silex_value v)
 }
 
 /* Seconds in state of one series in [from, to), the window whose last instant is `last`. */
-static bool time_in_state(const struct model *m, const silex_query *q, size_t s, int64_t from, int64_t last, int64_t to, double *ret)
+static bool time_in_state(
+	const struct model *m, const silex_query *q, size_t s, int64_t from, int64_t last, int64_t to, double *ret)
 {
 	int64_t ns = 0, q_end = q->end;
 	bool held = false;
@@ -291,7 +315,8 @@ static bool time_in_state(const struct model *m, const silex_query *q, size_t s,
 	return held;
 }
 
-static void gather(const struct model *m, const silex_query *q, const size_t *series, size_t n, int64_t from, int64_t to, struct bag *b)
+static void gather(const struct model *m, const silex_query *q, const size_t *series, size_t n, int64_t from,
+	int64_t to, struct bag *b)
 {
 	b->n = 0;
 	for (size_t i = first_position(m, from); i < TIMES && (int64_t)i * m->gap <= to; i++)
@@ -304,7 +329,8 @@ static void gather(const struct model *m, const silex_query *q, const size_t *se
 		}
 }
 
-static bool window_value(const struct model *m, const silex_query *q, const struct window *u, int64_t from, int64_t to, struct row *r)
+static bool window_value(
+	const struct model *m, const silex_query *q, const struct window *u, int64_t from, int64_t to, struct row *r)
 {
 	static struct bag b;
 	if (!per_series(q->agg)) {
@@ -347,7 +373,8 @@ static bool has_any(const struct model *m, const silex_query *q, const struct wi
 	return false;
 }
 
-static size_t answer_windows(const struct model *m, const silex_query *q, size_t unit, const struct window *u, struct row *rows)
+static size_t answer_windows(
+	const struct model *m, const silex_query *q, size_t unit, const struct window *u, struct row *rows)
 {
 	size_t n = 0;
 	struct row previous;
@@ -406,8 +433,9 @@ static bool selected(const struct model *m, const silex_query *q, size_t s)
 		for (size_t k = 0; k < m->n_labels[s]; k++)
 			if (strcmp(m->labels[s][k].name, "host") == 0)
 				host = m->labels[s][k].value;
-		if (strcmp(x, m->labels[s][0].value) == 0 || (strcmp(x, "{host!=\"h1\"}") == 0 && (!host || strcmp(host, "h1")))
-			|| (strcmp(x, "{n=~\"0[1-4]|11\"}") == 0 && ((s >= 1 && s <= 4) || s == 11)))
+		if (strcmp(x, m->labels[s][0].value) == 0 ||
+			(strcmp(x, "{host!=\"h1\"}") == 0 && (!host || strcmp(host, "h1"))) ||
+			(strcmp(x, "{n=~\"0[1-4]|11\"}") == 0 && ((s >= 1 && s <= 4) || s == 11)))
 			return true;
 	}
 	return false;
@@ -441,7 +469,8 @@ static size_t by_label_order(const struct model *m, const silex_query *q, size_t
 	return n;
 }
 
-static size_t make_units(const struct model *m, const silex_query *q, const size_t *series, size_t n, struct window *units)
+static size_t make_units(
+	const struct model *m, const silex_query *q, const size_t *series, size_t n, struct window *units)
 {
 	char keys[SERIES][128], key[128];
 	size_t units_n = 0;
@@ -473,7 +502,7 @@ static size_t answer(const struct model *m, const silex_query *q, struct row *ro
 	size_t units_n = make_units(m, q, series, n_series, units);
 	for (size_t u = 0; u < units_n; u++) {
 		size_t got = q->agg == SILEX_AGG_NONE ? answer_samples(m, q, given, units[u].series[0], rows + n)
-						      : answer_windows(m, q, given, &units[u], rows + n);
+											  : answer_windows(m, q, given, &units[u], rows + n);
 		for (size_t i = 0; q->descending && i < got / 2; i++) {
 			struct row x = rows[n + i];
 			rows[n + i] = rows[n + got - 1 - i];
@@ -489,9 +518,9 @@ static size_t answer(const struct model *m, const silex_query *q, struct row *ro
 
 static void describe(const silex_query *q, char *ret, size_t size)
 {
-	snprintf(ret, size, "%s step %lld group %d by %zu fill %d desc %d limit %llu range %lld..%lld", silex_agg_name(q->agg),
-		(long long)q->step, q->group, q->n_group_by, q->fill, q->descending, (unsigned long long)q->limit, (long long)q->start,
-		(long long)q->end);
+	snprintf(ret, size, "%s step %lld group %d by %zu fill %d desc %d limit %llu range %lld..%lld",
+		silex_agg_name(q->agg), (long long)q->step, q->group, q->n_group_by, q->fill, q->descending,
+		(unsigned long long)q->limit, (long long)q->start, (long long)q->end);
 }
 
 static void check_row(const silex_query *q, const silex_batch *b, size_t i, const struct row *want)
@@ -500,8 +529,8 @@ static void check_row(const silex_query *q, const silex_batch *b, size_t i, cons
 	bool null = b->null && b->null[i], good;
 	describe(q, text, sizeof text);
 	if (b->times[i] != want->t || b->series != want->unit || null != want->null)
-		fail_msg("%s: series %llu time %lld null %d, expected series %zu time %lld null %d", text, (unsigned long long)b->series,
-			(long long)b->times[i], null, want->unit, (long long)want->t, want->null);
+		fail_msg("%s: series %llu time %lld null %d, expected series %zu time %lld null %d", text,
+			(unsigned long long)b->series, (long long)b->times[i], null, want->unit, (long long)want->t, want->null);
 	if (null)
 		return;
 	if (b->kind != want->kind)
@@ -514,7 +543,8 @@ static void check_row(const silex_query *q, const silex_batch *b, size_t i, cons
 		assert_int_equal(b->ints[i], want->i);
 	good = isnan(want->v) ? isnan(b->values[i]) : fabs(b->values[i] - want->v) <= 1e-13 * want->size;
 	if (!good)
-		fail_msg("%s: %.17g, expected %.17g at %lld of series %zu", text, b->values[i], want->v, (long long)want->t, want->unit);
+		fail_msg("%s: %.17g, expected %.17g at %lld of series %zu", text, b->values[i], want->v, (long long)want->t,
+			want->unit);
 }
 
 static void check_query(const struct model *m, silex_db *db, const silex_query *q)
@@ -535,12 +565,14 @@ static void check_query(const struct model *m, silex_db *db, const silex_query *
 			break;
 		for (size_t i = 0; i < b.n; i++, at++) {
 			if (at >= n)
-				fail_msg("%s: more than %zu rows: series %llu time %lld", text, n, (unsigned long long)b.series, (long long)b.times[i]);
+				fail_msg("%s: more than %zu rows: series %llu time %lld", text, n, (unsigned long long)b.series,
+					(long long)b.times[i]);
 			check_row(q, &b, i, &want[at]);
 		}
 	}
 	if (at != n)
-		fail_msg("%s: %zu rows, expected %zu; next is series %zu time %lld", text, at, n, want[at].unit, (long long)want[at].t);
+		fail_msg("%s: %zu rows, expected %zu; next is series %zu time %lld", text, at, n, want[at].unit,
+			(long long)want[at].t);
 	silex_cursor_close(c);
 }
 
@@ -579,7 +611,9 @@ static void random_query(struct model *m, silex_query *q)
 		q->n_group_by = 1;
 	q->group_by = kept;
 	unsigned step = (unsigned)below(m, 4);
-	q->step = step == 0 ? 0 : step == 1 ? m->gap * (int64_t)(1 + below(m, 3)) : m->gap * (int64_t)(1 + below(m, 300)) + (int64_t)below(m, 2) * 17;
+	q->step = step == 0 ? 0
+		: step == 1     ? m->gap * (int64_t)(1 + below(m, 3))
+						: m->gap * (int64_t)(1 + below(m, 300)) + (int64_t)below(m, 2) * 17;
 	if (below(m, 6) == 0 && q->step) /* windows that fit the range */
 		q->end = q->start + q->step * (int64_t)(1 + below(m, 4)) - 1;
 }

@@ -1,27 +1,28 @@
 /* The merge of the engine (scan.h).
  *
- * Problem. A series lies in many places: sealed chunks and tails of one or two heads, out-of-order chunks, blocks. Most of
- * the time these follow one another and a chunk can be handed on unopened; now and then they overlap, and then every
+ * Problem. A series lies in many places: sealed chunks and tails of one or two heads, out-of-order chunks, blocks. Most
+ * of the time these follow one another and a chunk can be handed on unopened; now and then they overlap, and then every
  * timestamp must come from the source of greatest rank, less what tombstones hide.
  *
  * Approach. Each part has a cursor that stands on one piece: a chunk, or up to SLX_CHUNK_MAX samples of a raw part. The
- * cursors form a heap, ordered by the least time that they may still give, then by rank, greatest first. A piece is closed
- * (only its header was looked at) or open (its visible samples of the range are at hand).
+ * cursors form a heap, ordered by the least time that they may still give, then by rank, greatest first. A piece is
+ * closed (only its header was looked at) or open (its visible samples of the range are at hand).
  *
  *     top closed, ends before any other cursor begins, in range, not hidden:  give it whole
  *     top closed otherwise:                                                  open it, put it in its place
- *     top open: its samples up to where the next cursor begins win. A long stretch is given where it lies, short ones are
- *               gathered in `out` until that is full, the kind changes or the next piece can be given whole.
+ *     top open: its samples up to where the next cursor begins win. A long stretch is given where it lies, short ones
+ *               are gathered in `out` until that is full, the kind changes or the next piece can be given whole.
  *
  * Invariants
- *   1. All samples given have times <= done; a sample at or before `done` that turns up later was beaten and is skipped.
+ *   1. All samples given have times <= done; a sample at or before `done` that turns up later was beaten and is
+ *      skipped.
  *   2. A closed piece is never below `done` on the heap except at equality (its first sample may have been beaten), so
  *      it is whole only when tmin > done.
- *   3. The cursor that gave the last run stays on top, untouched, until the next call settles it: that is what keeps the
- *      arrays and the header of a run alive.
+ *   3. The cursor that gave the last run stays on top, untouched, until the next call settles it: that is what keeps
+ *      the arrays and the header of a run alive.
  *
- * What may fail: memory (the call may be repeated), a damaged chunk (its cursor steps over it, so that the next call goes
- * on behind it; samples gathered before it are given first). */
+ * What may fail: memory (the call may be repeated), a damaged chunk (its cursor steps over it, so that the next call
+ * goes on behind it; samples gathered before it are given first). */
 #include "storage/tsdb/scan.h"
 
 #include <assert.h>
@@ -38,16 +39,16 @@ struct buffer {
 
 struct cursor {
 	const struct slx_part *part;
-	int64_t time; /* key of the heap: nothing earlier comes from here */
+	int64_t time;       /* key of the heap: nothing earlier comes from here */
 	int64_t tmin, tmax; /* of the piece */
-	uint32_t chunk; /* number of the piece */
-	size_t next;    /* chunk, or sample of a raw part, where the next piece begins */
+	uint32_t chunk;     /* number of the piece */
+	size_t next;        /* chunk, or sample of a raw part, where the next piece begins */
 	bool open;
 	enum slx_kind kind;
 	size_t pos, n; /* open: samples left are pos..n-1; closed: n is the header's */
 	const int64_t *ts;
 	const uint64_t *bits;
-	struct buffer *buf; /* behind ts and bits when they are decoded */
+	struct buffer *buf;           /* behind ts and bits when they are decoded */
 	const int64_t *tmins, *tmaxs; /* block parts: columns of the section */
 };
 
@@ -84,25 +85,13 @@ struct slx_scan {
 
 /* ---- buffers ---- */
 
-static size_t buffer_samples(bool large)
-{
-	return large ? SLX_CHUNK_MAX : SLX_HOT_MAX;
-}
+static size_t buffer_samples(bool large) { return large ? SLX_CHUNK_MAX : SLX_HOT_MAX; }
 
-static size_t buffer_size(bool large)
-{
-	return sizeof(struct buffer) + buffer_samples(large) * 2 * sizeof(uint64_t);
-}
+static size_t buffer_size(bool large) { return sizeof(struct buffer) + buffer_samples(large) * 2 * sizeof(uint64_t); }
 
-static int64_t *buffer_ts(struct buffer *b)
-{
-	return (int64_t *)b->columns;
-}
+static int64_t *buffer_ts(struct buffer *b) { return (int64_t *)b->columns; }
 
-static uint64_t *buffer_bits(struct buffer *b)
-{
-	return b->columns + buffer_samples(b->large);
-}
+static uint64_t *buffer_bits(struct buffer *b) { return b->columns + buffer_samples(b->large); }
 
 static struct buffer *buffer_take(struct slx_scan *s, size_t n)
 {
@@ -182,10 +171,7 @@ static size_t memory_from(const struct slx_part *p, int64_t t)
 
 /* ---- tombstones ---- */
 
-static bool hide_applies(const struct slx_hide *h, const struct slx_part *p)
-{
-	return h->version > p->floor;
-}
+static bool hide_applies(const struct slx_hide *h, const struct slx_part *p) { return h->version > p->floor; }
 
 static bool hidden_partly(const struct slx_scan *s, const struct cursor *c)
 {
@@ -291,15 +277,16 @@ static silex_status at_chunk(const struct cursor *c, silex_status st, silex_erro
 	if (!err || st == SILEX_RESOURCE_EXHAUSTED)
 		return st;
 	if (c->part->type == SLX_PART_BLOCK)
-		slx_err_wrap(err, "block %s, chunk %u", slx_block_info(slx_section_block(c->part->block.section))->name, c->chunk);
+		slx_err_wrap(
+			err, "block %s, chunk %u", slx_block_info(slx_section_block(c->part->block.section))->name, c->chunk);
 	else
 		slx_err_wrap(err, "chunk %u in memory", c->chunk);
 	return st;
 }
 
 /* Header and bytes of a closed cursor's chunk. *payload is to be released. */
-static silex_status load(struct slx_scan *s, const struct cursor *c, struct slx_chunk_meta *ret_meta, struct slx_payload *payload,
-	const uint8_t **ret_bytes, silex_error *err)
+static silex_status load(struct slx_scan *s, const struct cursor *c, struct slx_chunk_meta *ret_meta,
+	struct slx_payload *payload, const uint8_t **ret_bytes, silex_error *err)
 {
 	const struct slx_part *p = c->part;
 	if (p->type == SLX_PART_MEMORY) {
@@ -318,8 +305,8 @@ static silex_status load(struct slx_scan *s, const struct cursor *c, struct slx_
 }
 
 /* Decodes the samples of `range` of a closed cursor's chunk into a buffer. */
-static silex_status decode(struct slx_scan *s, const struct cursor *c, struct slx_time_range range, struct buffer **ret, size_t *ret_n,
-	enum slx_kind *ret_kind, silex_error *err)
+static silex_status decode(struct slx_scan *s, const struct cursor *c, struct slx_time_range range, struct buffer **ret,
+	size_t *ret_n, enum slx_kind *ret_kind, silex_error *err)
 {
 	struct slx_payload payload = { 0 };
 	struct slx_chunk_meta meta;
@@ -327,8 +314,9 @@ static silex_status decode(struct slx_scan *s, const struct cursor *c, struct sl
 	SLX_TRY(load(s, c, &meta, &payload, &bytes, err));
 	assert(meta.n <= SLX_CHUNK_MAX);
 	struct buffer *b = buffer_take(s, meta.n);
-	silex_status st = b ? slx_chunk_decode(s->work, s->codecs, &meta, bytes, range, buffer_ts(b), buffer_bits(b), ret_n, err)
-			    : slx_err_oom(err);
+	silex_status st = b
+		? slx_chunk_decode(s->work, s->codecs, &meta, bytes, range, buffer_ts(b), buffer_bits(b), ret_n, err)
+		: slx_err_oom(err);
 	slx_payload_release(&payload);
 	if (st != SILEX_OK) {
 		buffer_give_back(s, &b);
@@ -468,8 +456,8 @@ static void settle(struct slx_scan *s)
 
 static bool can_pass_whole(const struct slx_scan *s, const struct cursor *top, const struct cursor *other)
 {
-	return top->part->type != SLX_PART_RAW && (!other || other->time > top->tmax) && top->tmin > s->done && top->tmin >= s->range.from
-		&& top->tmax <= s->range.to && (s->n_hides == 0 || !hidden_partly(s, top));
+	return top->part->type != SLX_PART_RAW && (!other || other->time > top->tmax) && top->tmin > s->done &&
+		top->tmin >= s->range.from && top->tmax <= s->range.to && (s->n_hides == 0 || !hidden_partly(s, top));
 }
 
 static void give_whole(struct slx_scan *s, struct slx_run *ret)
@@ -502,8 +490,10 @@ static size_t stretch(const struct cursor *top, const struct cursor *other)
 {
 	if (!other)
 		return top->n - top->pos;
-	bool wins_tie = top->part->rank > other->part->rank || (top->part->rank == other->part->rank && top->part > other->part);
-	size_t end = wins_tie ? upper_bound(top->ts, top->pos, top->n, other->time) : lower_bound(top->ts, top->pos, top->n, other->time);
+	bool wins_tie =
+		top->part->rank > other->part->rank || (top->part->rank == other->part->rank && top->part > other->part);
+	size_t end = wins_tie ? upper_bound(top->ts, top->pos, top->n, other->time)
+						  : lower_bound(top->ts, top->pos, top->n, other->time);
 	return end - top->pos;
 }
 
@@ -606,7 +596,8 @@ silex_status slx_scan_decode(struct slx_scan *s, struct slx_run *run, silex_erro
 	if (!b)
 		return slx_err_oom(err);
 	size_t n;
-	silex_status st = slx_chunk_decode(s->work, s->codecs, &run->meta, s->bytes, SLX_TIME_ALL, buffer_ts(b), buffer_bits(b), &n, err);
+	silex_status st =
+		slx_chunk_decode(s->work, s->codecs, &run->meta, s->bytes, SLX_TIME_ALL, buffer_ts(b), buffer_bits(b), &n, err);
 	if (st != SILEX_OK) {
 		buffer_give_back(s, &b);
 		return at_chunk(s->heap[0], st, err);
@@ -631,7 +622,8 @@ silex_status slx_scan_fold(struct slx_scan *s, const struct slx_run *run, int64_
 {
 	assert(run->whole);
 	SLX_TRY(whole_bytes(s, err));
-	silex_status st = slx_chunk_aggregate(s->work, s->codecs, &run->meta, s->bytes, SLX_TIME_ALL, origin, step, each, arg, err);
+	silex_status st =
+		slx_chunk_aggregate(s->work, s->codecs, &run->meta, s->bytes, SLX_TIME_ALL, origin, step, each, arg, err);
 	return st == SILEX_OK ? st : at_chunk(s->heap[0], st, err);
 }
 
@@ -680,8 +672,8 @@ void slx_scan_free(struct slx_scan *s)
 	slx_free(s->mem, SLX_MEM_QUERY, s, sizeof *s);
 }
 
-void slx_scan_start(struct slx_scan *s, const struct slx_part *parts, size_t n_parts, const struct slx_hide *hides, size_t n_hides,
-	struct slx_time_range range)
+void slx_scan_start(struct slx_scan *s, const struct slx_part *parts, size_t n_parts, const struct slx_hide *hides,
+	size_t n_hides, struct slx_time_range range)
 {
 	let_go(s);
 	s->parts = parts;

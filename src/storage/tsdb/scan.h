@@ -1,11 +1,11 @@
 /* Scan: the samples of one series in a time range, from everywhere they lie, ascending, each timestamp once.
  *
- * A series is given as parts: a part is what one source (head in-order side, an out-of-order chunk, a raw tail, a block)
- * has of it, its chunks ascending and disjoint within the part. At equal timestamps the part of greatest rank wins; a
- * tombstone hides the samples of its range in the parts whose floor is below its version. Where a chunk overlaps no
- * other part and no tombstone it is passed through whole, with its header, so that callers can answer from the header
- * or aggregate without decoding; elsewhere samples are decoded and merged. The one merge of the engine: queries,
- * deletes (counting), flush and compaction all read through it. One thread at a time. */
+ * A series is given as parts: a part is what one source (head in-order side, an out-of-order chunk, a raw tail, a
+ * block) has of it, its chunks ascending and disjoint within the part. At equal timestamps the part of greatest rank
+ * wins; a tombstone hides the samples of its range in the parts whose floor is below its version. Where a chunk
+ * overlaps no other part and no tombstone it is passed through whole, with its header, so that callers can answer from
+ * the header or aggregate without decoding; elsewhere samples are decoded and merged. The one merge of the engine:
+ * queries, deletes (counting), flush and compaction all read through it. One thread at a time. */
 #ifndef SLX_TSDB_SCAN_H
 #define SLX_TSDB_SCAN_H
 
@@ -22,9 +22,20 @@ struct slx_part {
 	uint64_t rank;  /* greater wins */
 	uint64_t floor; /* tombstones of version > floor apply */
 	union {
-		struct { const struct slx_memchunk *const *chunks; uint32_t n; } memory;
-		struct { const int64_t *ts; const uint64_t *bits; size_t n; enum slx_kind kind; } raw; /* ascending, unique */
-		struct { const struct slx_section *section; uint32_t first, n; } block;
+		struct {
+			const struct slx_memchunk *const *chunks;
+			uint32_t n;
+		} memory;
+		struct {
+			const int64_t *ts;
+			const uint64_t *bits;
+			size_t n;
+			enum slx_kind kind;
+		} raw; /* ascending, unique */
+		struct {
+			const struct slx_section *section;
+			uint32_t first, n;
+		} block;
 	};
 };
 
@@ -51,8 +62,8 @@ struct slx_scan;
 silex_status slx_scan_new(struct slx_mem *m, const struct slx_codec_choice *c, struct slx_scan **ret, silex_error *err);
 void slx_scan_free(struct slx_scan *s); /* NULL is fine */
 
-void slx_scan_start(struct slx_scan *s, const struct slx_part *parts, size_t n_parts, const struct slx_hide *hides, size_t n_hides,
-	struct slx_time_range range);
+void slx_scan_start(struct slx_scan *s, const struct slx_part *parts, size_t n_parts, const struct slx_hide *hides,
+	size_t n_hides, struct slx_time_range range);
 /* The next run by time; *ret_more false at the end. Runs are of one kind and at most SLX_CHUNK_MAX samples.
  * CORRUPT names block and chunk; the next call goes on behind it. */
 silex_status slx_scan_next(struct slx_scan *s, struct slx_run *ret, bool *ret_more, silex_error *err);
@@ -64,7 +75,9 @@ silex_status slx_scan_fold(struct slx_scan *s, const struct slx_run *run, int64_
 /* The encoded bytes of a whole run, for copying into a block without recoding; until the next call. */
 silex_status slx_scan_bytes(struct slx_scan *s, const struct slx_run *run, const uint8_t **ret, silex_error *err);
 
-struct slx_scan_stats { uint64_t chunks, chunks_decoded, chunks_by_header, bytes_read; };
+struct slx_scan_stats {
+	uint64_t chunks, chunks_decoded, chunks_by_header, bytes_read;
+};
 void slx_scan_stats(const struct slx_scan *s, struct slx_scan_stats *ret); /* since new */
 
 #endif

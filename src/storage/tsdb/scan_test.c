@@ -44,10 +44,7 @@ struct world {
 	size_t n_hides;
 };
 
-static uint64_t below(struct world *w, uint64_t n)
-{
-	return slx_rng_next(&w->rng) % n;
-}
+static uint64_t below(struct world *w, uint64_t n) { return slx_rng_next(&w->rng) % n; }
 
 static uint64_t random_bits(struct world *w, enum slx_kind kind)
 {
@@ -90,11 +87,13 @@ static size_t cut(struct world *w, size_t i, size_t k, size_t max)
 	return n;
 }
 
-static void encode(struct world *w, size_t i, size_t k, size_t n, bool cold, struct slx_buf *out, struct slx_chunk_meta *meta)
+static void encode(
+	struct world *w, size_t i, size_t k, size_t n, bool cold, struct slx_buf *out, struct slx_chunk_meta *meta)
 {
 	slx_buf_reset(out);
-	silex_status st = cold ? slx_chunk_encode_cold(w->work, &codecs, w->kinds[i][k], w->ts[i] + k, w->bits[i] + k, n, out, meta, NULL)
-			       : slx_chunk_encode_hot(&codecs, w->kinds[i][k], w->ts[i] + k, w->bits[i] + k, n, NULL, out, meta, NULL);
+	silex_status st = cold
+		? slx_chunk_encode_cold(w->work, &codecs, w->kinds[i][k], w->ts[i] + k, w->bits[i] + k, n, out, meta, NULL)
+		: slx_chunk_encode_hot(&codecs, w->kinds[i][k], w->ts[i] + k, w->bits[i] + k, n, NULL, out, meta, NULL);
 	assert_int_equal(st, SILEX_OK);
 }
 
@@ -142,7 +141,8 @@ static void make_block(struct world *w, size_t i)
 	silex_error err = { 0 };
 	slx_buf_init(&out, &w->mem, SLX_MEM_OTHER, 1 << 24);
 	assert_int_equal(slx_block_writer_new(w->store, &w->mem, &w->random, &info, &bw, &err), SILEX_OK);
-	assert_int_equal(slx_block_writer_series(bw, SLX_STR("t"), labels, slx_series_id(SLX_STR("t"), labels), &err), SILEX_OK);
+	assert_int_equal(
+		slx_block_writer_series(bw, SLX_STR("t"), labels, slx_series_id(SLX_STR("t"), labels), &err), SILEX_OK);
 	for (size_t k = 0, n; k < w->n[i]; k += n) {
 		struct slx_chunk_meta meta;
 		n = cut(w, i, k, SLX_CHUNK_MAX);
@@ -293,7 +293,8 @@ static void check_whole(struct world *w, struct slx_scan *s, struct slx_run *run
 	assert_int_equal(slx_scan_decode(s, run, NULL), SILEX_OK);
 }
 
-static void check_scan(struct world *w, struct slx_scan *s, struct slx_time_range range, const struct sample *want, size_t n)
+static void check_scan(
+	struct world *w, struct slx_scan *s, struct slx_time_range range, const struct sample *want, size_t n)
 {
 	struct slx_run run;
 	bool more;
@@ -455,13 +456,13 @@ struct countdown {
 	long left; /* allocations until one fails; negative: none does */
 };
 
-static bool fails(struct countdown *c)
-{
-	return c->left >= 0 && c->left-- == 0;
-}
+static bool fails(struct countdown *c) { return c->left >= 0 && c->left-- == 0; }
 
 static void *alloc_counted(void *ctx, size_t n) { return fails(ctx) ? NULL : malloc(n); }
-static void *realloc_counted(void *ctx, void *p, size_t old_size, size_t n) { return fails(ctx) ? NULL : realloc(p, n); }
+static void *realloc_counted(void *ctx, void *p, size_t old_size, size_t n)
+{
+	return fails(ctx) ? NULL : realloc(p, n);
+}
 static void free_counted(void *ctx, void *p, size_t n) { free(p); }
 
 static size_t scan_all(struct world *w, struct slx_scan *s, unsigned *ret_errors)
