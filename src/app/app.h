@@ -134,6 +134,9 @@ void app_parse_free(struct app *a, const struct app_command *c, void *own);
 
 void app_help(FILE *f, const struct app_command *c);
 void app_help_all(FILE *f);
+/* Words of s in lines of at most 80 columns, beginning in column `at`, further lines indented. Single newlines are
+ * blanks, double ones end a paragraph. */
+void app_put_wrapped(FILE *f, const char *s, int at, int indent);
 /* An option's help with its choices, on one line. */
 void app_option_text(const struct app_opt *o, char *ret, size_t size);
 /* Prints "did you mean" for the nearest of `names` (NULL-terminated), when one is near. */

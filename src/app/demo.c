@@ -48,7 +48,12 @@ static void heading(struct demo *d, const char *text)
 	fputc('\n', d->a->out);
 }
 
-static void tell(struct demo *d, const char *text) { fprintf(d->a->out, "%s\n", text); }
+static void tell(struct demo *d, const char *text)
+{
+	if (*text == '\n') /* an empty line before: wrapping would take it for a blank */
+		fputc('\n', d->a->out);
+	app_put_wrapped(d->a->out, text, 0, 0);
+}
 
 /* A word as a shell would need it typed. */
 static void put_word(FILE *f, const char *s)
@@ -335,13 +340,13 @@ static silex_status show(struct change *c, const char *after)
 	silex_status st = silex_query_run(c->db, &q, &cursor, &c->err);
 	if (st != SILEX_OK)
 		return st;
-	fprintf(c->d->a->out, "  %-44s", after);
+	fprintf(c->d->a->out, "  %-40s", after);
 	while ((st = silex_cursor_next(cursor, &b, &c->err)) == SILEX_OK && b.n)
 		for (size_t i = 0; i < b.n; i++) {
 			char time[APP_TEXT_SIZE], value[APP_TEXT_SIZE];
 			app_time_text(b.times[i], time);
 			time[16] = 0;
-			fprintf(c->d->a->out, " %s %s ", time + 11, app_short_text(b.values[i], value));
+			fprintf(c->d->a->out, "  %s %s", time + 11, app_short_text(b.values[i], value));
 		}
 	fputc('\n', c->d->a->out);
 	silex_cursor_close(cursor);
@@ -426,18 +431,19 @@ static int queries(struct demo *d)
 	heading(d, "3. What comes out");
 	tell(d, "Query 1: the newest value of every vital sign.");
 	int st = RUN(d, 0, "query", "{}", "--latest");
-	tell(d, "\nQuery 2: four-hour means, side by side.");
+	tell(d,
+		"\nQuery 2: medians of four hours, side by side (a probe that is off reads 0: a mean would be pulled down).");
 	if (st == APP_OK)
-		st = RUN(d, 0, "query", "HR", "RESP", "SpO2", "ABPMean", "--agg", "mean", "--step", "4h");
+		st = RUN(d, 0, "query", "HR", "RESP", "SpO2", "--agg", "median", "--step", "4h");
 	tell(d, "\nQuery 3: the 95th percentile (exact) of the heart rate of each patient.");
 	if (st == APP_OK)
 		st = RUN(d, 0, "query", "HR", "--agg", "p95", "--group-by", "patient");
-	tell(d, "\nQuery 4: over all machines: the busiest value by region and service.");
+	tell(d, "\nQuery 4: over all machines: the mean load by region.");
 	if (st == APP_OK)
-		st = RUN(d, 2, "query", "usage_user", "-a", "max", "-w", "6h", "-g", "region,service");
+		st = RUN(d, 2, "query", "usage_user", "-a", "mean", "-w", "4h", "-g", "region");
 	tell(d, "\nQuery 5: how far the ECG leads swing, by the half minute.");
 	if (st == APP_OK)
-		st = RUN(d, 1, "query", "MLII", "V5", "-a", "range", "-w", "30s");
+		st = RUN(d, 1, "query", "ecg_mv", "-a", "range", "-w", "30s");
 	return st;
 }
 
@@ -445,11 +451,12 @@ static int charts(struct demo *d)
 {
 	heading(d, "4. Two pictures");
 	tell(d, "The heart rate over the night, in the terminal:");
-	int st = RUN(d, 0, "query", "HR", "-s", "2024-05-01T00:00", "-e", "2024-05-01T08:00", "-a", "mean", "-w", "2m",
+	int st = RUN(d, 0, "query", "HR", "-s", "2024-05-01T00:00", "-e", "2024-05-01T08:00", "-a", "mean", "-w", "5m",
 		"-f", "chart");
 	tell(d, "\nFour seconds of the ECG: beats.");
 	if (st == APP_OK)
-		st = RUN(d, 1, "query", "MLII", "-s", "2024-05-01T00:00:10", "-e", "2024-05-01T00:00:14", "-f", "chart");
+		st = RUN(d, 1, "query", "ecg_mv{signal=\"MLII\"}", "-s", "2024-05-01T00:00:10", "-e", "2024-05-01T00:00:14",
+			"-f", "chart");
 	return st;
 }
 
@@ -471,12 +478,16 @@ static void farewell(struct demo *d)
 	heading(d, "Next");
 	fprintf(d->a->out,
 		"The tour took %s. Its databases stay in %s. Try:\n\n"
-		"  silex shell -d %s               type queries, with completion\n"
-		"  silex series --info -d %s       what is in it\n"
+		"  # type queries, with history and completion\n"
+		"  silex shell -d %s\n"
+		"  # what is in it\n"
+		"  silex series --info -d %s\n"
+		"  # what each codec makes of the ECG\n"
 		"  silex compression --start 2024-05-01 %s/ecg/100s.hea\n"
-		"                                  what each codec makes of the ECG\n"
-		"  silex import --help             bring your own data\n"
-		"  silex bench                     how fast is this machine?\n",
+		"  # bring your own data\n"
+		"  silex import --help\n"
+		"  # how fast is this machine?\n"
+		"  silex bench\n",
 		app_span_text((int64_t)((app_seconds() - d->began) * 1e9), took), d->dir, d->data[0], d->data[2], d->samples);
 }
 

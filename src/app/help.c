@@ -5,9 +5,7 @@
 
 enum { WIDTH = 80, OPTION_INDENT = 30 };
 
-/* Words of s in lines of at most WIDTH columns, beginning in column `at`, further lines indented. Single newlines are
- * blanks, double ones end a paragraph. */
-static void put_wrapped(FILE *f, const char *s, int at, int indent)
+void app_put_wrapped(FILE *f, const char *s, int at, int indent)
 {
 	for (bool fresh = true; *s;) {
 		if (s[0] == '\n' && s[1] == '\n') {
@@ -47,7 +45,7 @@ static void put_option(FILE *f, const struct app_opt *o)
 	else
 		fprintf(f, "%-*s", OPTION_INDENT, left);
 	app_option_text(o, text, sizeof text);
-	put_wrapped(f, text, OPTION_INDENT, OPTION_INDENT);
+	app_put_wrapped(f, text, OPTION_INDENT, OPTION_INDENT);
 }
 
 static void put_options(FILE *f, const struct app_opt *o)
@@ -92,7 +90,7 @@ void app_help(FILE *f, const struct app_command *c)
 	if (*c->text)
 		fputc('\n', f);
 	if (*c->text)
-		put_wrapped(f, c->text, 0, 0);
+		app_put_wrapped(f, c->text, 0, 0);
 	fputs("\nOptions:\n", f);
 	if (c->options)
 		put_options(f, c->options);

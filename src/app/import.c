@@ -358,7 +358,7 @@ static int import_all(struct import *m, const struct app_texts *files)
 			st = APP_OK, m->refused++; /* said already; the other files still come in */
 	}
 	st = app_close(m->a, m->db, APP_WRITE, st); /* flushed: what the summary counts is on disk */
-	if (!m->o->quiet)
+	if (!m->o->quiet && (st == APP_OK || m->accepted))
 		summary(m, app_seconds() - began);
 	return st == APP_OK && m->refused ? APP_REFUSED : st;
 }

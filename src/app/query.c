@@ -137,6 +137,7 @@ static int run_query(struct app *a, silex_db *db, const struct query_options *o,
 		.wide = o->wide ? 1
 			: o->tall   ? 2
 						: 0,
+		.timeless = q->agg != SILEX_AGG_NONE && !q->step && !o->latest,
 		.windows = q->step != 0,
 		.height = (int)(o->height > 100 ? 100 : o->height),
 	};

@@ -224,11 +224,26 @@ static char *common_text(struct result *r)
 	return s;
 }
 
-/* What tells series i from the others: "3" when one label differs, "icu 3" when more do. The caller frees it. */
+/* Whether no two series have the same value of this label. */
+static bool tells_all(const struct result *r, const char *name)
+{
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(app_label(r->series[i].labels.v, r->series[i].labels.n, name),
+					app_label(r->series[k].labels.v, r->series[k].labels.n, name)) == 0)
+				return false;
+	return true;
+}
+
+/* What tells series i from the others: one label when one is enough ("p1"), else all that differ ("icu p1"). The caller
+ * frees it. For a few series: comparing all with all is fine. */
 static char *short_name(struct result *r, size_t i)
 {
 	struct slx_buf b;
 	const struct app_labels *l = &r->series[i].labels;
+	for (size_t k = 0; k < r->names_n && r->n < 100; k++)
+		if (tells_all(r, r->names[k]) && *app_label(l->v, l->n, r->names[k]))
+			return app_strdup(app_label(l->v, l->n, r->names[k]));
 	slx_buf_init(&b, &r->a->mem, SLX_MEM_OTHER, 1 << 20);
 	for (size_t k = 0; k < r->names_n; k++) {
 		const char *v = app_label(l->v, l->n, r->names[k]);
@@ -255,14 +270,16 @@ static void end_names(struct result *r)
 static void fill_long(struct result *r, struct app_table *t)
 {
 	char text[APP_TEXT_SIZE];
-	app_table_column(t, "time", APP_LEFT, true);
+	if (!r->style->timeless)
+		app_table_column(t, "time", APP_LEFT, true);
 	for (size_t k = 0; k < r->names_n; k++)
 		app_table_column(t, strcmp(r->names[k], "__name__") == 0 ? "name" : r->names[k], APP_LEFT, true);
 	app_table_column(t, "value", APP_POINT, false);
 	for (size_t i = 0; i < r->n; i++)
 		for (size_t k = 0; k < r->series[i].n; k++) {
 			const struct column *c = &r->series[i];
-			app_table_add(t, app_time_text(c->t[k], text));
+			if (!r->style->timeless)
+				app_table_add(t, app_time_text(c->t[k], text));
 			for (size_t j = 0; j < r->names_n; j++)
 				app_table_add(t, app_label(c->labels.v, c->labels.n, r->names[j]));
 			app_table_add(t, c->text[k]);

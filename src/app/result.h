@@ -8,6 +8,7 @@ struct app_result_style {
 	enum app_format format; /* DEFAULT: TABLE */
 	bool exact;             /* table: every digit; else six significant ones */
 	int wide;               /* table: 1 one column per series, 2 one row per sample, 0 what fits */
+	bool timeless;          /* table: no column of times (one aggregate of everything) */
 	bool windows;           /* the rows are windows: series share their times */
 	const char *title;      /* of a chart, may be NULL */
 	int height;             /* of a chart; 0: 16 */

@@ -98,7 +98,7 @@ static int run_backslash(struct shell *s, int n, char **words)
 	char *names[] = { "series", "--names", NULL }, *info[] = { "series", "--info", words[1], NULL };
 	char *labels[] = { "labels", words[1], NULL }, *tenants[] = { "labels", "--tenants", NULL },
 		 *stats[] = { "stats", NULL };
-	switch (words[0][1]) {
+	switch (words[0][0]) {
 	case 'd':
 		return n > 1 ? run_words(s, 3, info) : run_words(s, 2, names);
 	case 'l':
@@ -115,19 +115,21 @@ static int run_backslash(struct shell *s, int n, char **words)
 		help(s);
 		return APP_OK;
 	}
-	return app_usage("%s is not known; \\? lists what is", words[0]);
+	return app_usage("\\%s is not known; \\? lists what is", words[0]);
 }
 
 static int run_line(struct shell *s, char *line)
 {
 	char *words[WORDS_MAX + 1];
 	line[strcspn(line, "\r\n")] = 0;
-	int n = split(line, words);
+	line += strspn(line, " \t");
+	bool backslash = *line == '\\';
+	int n = split(line + backslash, words);
 	if (n < 0)
 		return app_usage("a quote is not closed");
 	if (!n)
 		return APP_OK;
-	if (words[0][0] == '\\')
+	if (backslash)
 		return run_backslash(s, n, words);
 	if (strcmp(words[0], "exit") == 0 || strcmp(words[0], "quit") == 0) {
 		s->done = true;
