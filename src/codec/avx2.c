@@ -154,10 +154,11 @@ static void unpack(const uint8_t *in, size_t n, unsigned width, uint64_t *out)
 INLINE __m256i prefix4(__m256i d, __m256i *carry)
 {
 	__m256i x = _mm256_add_epi64(d, _mm256_slli_si256(d, 8)); /* d0, d0+d1, d2, d2+d3 */
-	__m256i y = _mm256_blend_epi32(_mm256_setzero_si256(), _mm256_permute4x64_epi64(x, 0x55), 0xf0);
-	x = _mm256_add_epi64(x, y);
+	__m256i low = _mm256_permute2x128_si256(x, x, 0x08);      /* 0, 0, d0, d0+d1 */
+	x = _mm256_add_epi64(x, _mm256_unpackhi_epi64(low, low));
 	__m256i sum = _mm256_add_epi64(x, *carry);
-	*carry = _mm256_add_epi64(*carry, _mm256_permute4x64_epi64(x, 0xff)); /* one addition on the long chain */
+	__m256i all = _mm256_permute2x128_si256(x, x, 0x11);
+	*carry = _mm256_add_epi64(*carry, _mm256_unpackhi_epi64(all, all)); /* one addition on the long chain */
 	return sum;
 }
 

@@ -12,7 +12,7 @@
 
 #define U(x) ((uint64_t)(x))
 
-enum { HASH_SIZE = 16384, FAIL_WORDS = SLX_PARTS_MAX + SLX_CHUNK_MAX / 64, ESCAPE_BITS = 30, PART_BITS = 40, ZSTD_LEVEL = 5 };
+enum { HASH_SIZE = 16384, FAIL_WORDS = SLX_PARTS_MAX + SLX_CHUNK_MAX / 64, ESCAPE_BITS = 30, PART_BITS = 40, ZSTD_QUICK = 1, ZSTD_LEVEL = 5 };
 
 /* How one set of integers is to be coded. */
 struct plan {
@@ -147,30 +147,32 @@ static int by_int(const void *a, const void *b)
 
 static uint64_t bits_at(const struct slx_cold_writer *w, size_t i) { return w->vi ? U(w->vi[i]) : slx_f64_bits(w->v[i]); }
 
-/* Where bits are in the hash, or belong. */
-static size_t slot_of(const struct slx_cold_writer *w, uint64_t bits)
+/* Where bits are in the hash of entries, or belong. */
+static size_t slot_of(const struct slx_cold_writer *w, const uint64_t *entries, uint64_t bits)
 {
 	size_t h = (bits * 0x9e3779b97f4a7c15u) >> 50;
-	while (w->hash[h] && w->dict[w->hash[h] - 1] != bits)
+	while (w->hash[h] && entries[w->hash[h] - 1] != bits)
 		h = (h + 1) % HASH_SIZE;
 	return h;
 }
 
-/* The distinct values, while they stay few against what they stand for. */
+/* The distinct values, while they stay few against what they stand for; w->indexes says which each value is. */
 static bool collect(struct slx_cold_writer *w)
 {
 	memset(w->hash, 0, sizeof w->hash);
 	w->entries = 0;
 	for (size_t i = 0; i < w->n; i++) {
-		size_t h = slot_of(w, bits_at(w, i));
-		if (w->hash[h])
-			continue;
-		if (w->entries == SLX_COLD_DICT_MAX || (i > 1024 && w->entries > i * 3 / 4))
-			return false;
-		w->dict[w->entries++] = bits_at(w, i);
-		w->hash[h] = (uint16_t)w->entries;
+		uint64_t bits = bits_at(w, i);
+		size_t h = slot_of(w, w->dict, bits);
+		if (w->hash[h] == 0) {
+			if (w->entries == SLX_COLD_DICT_MAX || (i > 1024 && w->entries > i * 7 / 8))
+				return false;
+			w->dict[w->entries++] = bits;
+			w->hash[h] = (uint16_t)w->entries;
+		}
+		w->indexes[i] = w->hash[h] - 1;
 	}
-	return w->entries < w->n / 2;
+	return w->entries < w->n * 7 / 8;
 }
 
 static void write_dict(struct slx_cold_writer *w)
@@ -192,12 +194,14 @@ static bool to_indexes(struct slx_cold_writer *w)
 {
 	if (w->n < 16 || !collect(w))
 		return false;
+	uint64_t before[SLX_COLD_DICT_MAX];
+	uint16_t rank[SLX_COLD_DICT_MAX];
+	memcpy(before, w->dict, w->entries * sizeof *before);
 	qsort(w->dict, w->entries, sizeof *w->dict, w->vi ? by_int : by_number);
-	memset(w->hash, 0, sizeof w->hash);
-	for (size_t i = 0; i < w->entries; i++)
-		w->hash[slot_of(w, w->dict[i])] = (uint16_t)(i + 1);
+	for (size_t i = 0; i < w->entries; i++) /* the hash still knows where each was */
+		rank[w->hash[slot_of(w, before, w->dict[i])] - 1] = (uint16_t)i;
 	for (size_t i = 0; i < w->n; i++)
-		w->indexes[i] = w->hash[slot_of(w, bits_at(w, i))] - 1;
+		w->indexes[i] = rank[w->indexes[i]];
 	write_dict(w);
 	return true;
 }
@@ -214,31 +218,65 @@ static size_t residuals(struct slx_cold_writer *w, const int64_t *d, bool delta)
 	return m;
 }
 
-/* Low bits, base and alphabet for w->x[m], with escapes outside base .. base + 2^width. */
-static void try_split(struct slx_cold_writer *w, size_t m, int64_t base, unsigned width, unsigned low, struct plan *best)
+/* Integers of 0 .. 2^width - 1 above a base, counted in 256 bins; those outside are escapes. */
+struct histogram {
+	int64_t base;
+	unsigned low;
+	uint32_t count[SLX_HUFF_SYMBOLS];
+	size_t outside;
+};
+
+static void count_bins(const int64_t *x, size_t m, int64_t base, unsigned width, struct histogram *h)
 {
-	uint32_t count[SLX_HUFF_SYMBOLS] = { 0 };
-	size_t escapes = 0;
-	unsigned top = 0;
+	unsigned low = width > 8 ? width - 8 : 0;
+	*h = (struct histogram){ .base = base, .low = low };
 	for (size_t i = 0; i < m; i++) {
-		uint64_t u = U(w->x[i]) - U(base);
-		if ((width < 64 && u >> width) || u >> low >= SLX_HUFF_SYMBOLS - 1) {
-			escapes++;
-			continue;
-		}
-		unsigned s = (unsigned)(u >> low);
-		count[s]++;
-		top = s > top ? s : top;
+		uint64_t bin = (U(x[i]) - U(base)) >> low;
+		if (bin < SLX_HUFF_SYMBOLS)
+			h->count[bin]++;
+		else
+			h->outside++;
 	}
+}
+
+static void merge_pairs(struct histogram *h)
+{
+	for (unsigned s = 0; s < SLX_HUFF_SYMBOLS / 2; s++)
+		h->count[s] = h->count[2 * s] + h->count[2 * s + 1];
+	memset(h->count + SLX_HUFF_SYMBOLS / 2, 0, sizeof h->count / 2);
+	h->low++;
+}
+
+/* The bins as the alphabet; the last symbol is kept for escapes. */
+static void try_bins(const struct histogram *h, size_t m, struct plan *best)
+{
+	uint32_t count[SLX_HUFF_SYMBOLS];
+	unsigned top = SLX_HUFF_SYMBOLS - 2;
+	size_t escapes = h->outside + h->count[SLX_HUFF_SYMBOLS - 1];
+	memcpy(count, h->count, sizeof count);
+	while (top && count[top] == 0)
+		top--;
 	if (escapes)
 		count[++top] = (uint32_t)escapes;
-	struct plan p = { .dict = best->dict, .delta = best->delta, .base = base, .low = low, .symbols = top + 1,
-		.escapes = escapes };
 	if (escapes > m / 4)
 		return;
-	p.bits = slx_huff_cost(count, p.symbols) + (double)m * low + (double)escapes * (ESCAPE_BITS - low);
-	if (p.bits < best->bits)
-		*best = p;
+	double bits = slx_huff_cost(count, top + 1) + (double)m * h->low + (double)escapes * (ESCAPE_BITS - (int)h->low);
+	if (bits < best->bits)
+		*best = (struct plan){ .dict = best->dict, .delta = best->delta, .base = h->base, .low = h->low, .symbols = top + 1,
+			.escapes = escapes, .bits = bits };
+}
+
+enum { MERGES = 4 }; /* 256, 128 .. 16 symbols */
+
+static void try_window(const int64_t *x, size_t m, int64_t base, unsigned width, struct plan *best)
+{
+	struct histogram h;
+	count_bins(x, m, base, width, &h);
+	try_bins(&h, m, best);
+	for (unsigned i = 0; i < MERGES && h.low + 4 < width && h.low < 57; i++) {
+		merge_pairs(&h);
+		try_bins(&h, m, best);
+	}
 }
 
 static void try_plan(struct slx_cold_writer *w, const int64_t *d, bool dict, bool delta, struct plan *best)
@@ -251,13 +289,11 @@ static void try_plan(struct slx_cold_writer *w, const int64_t *d, bool dict, boo
 	slx_codec_kernels()->range(w->x, m, &min, &max);
 	unsigned full = slx_bits(U(max) - U(min));
 	struct slx_pfor_plan tight = slx_pfor_plan(w->x, m, min, max);
-	for (unsigned cut = 4; cut <= 8; cut++) {
-		if (full <= 57 + 8)
-			try_split(w, m, min, full, full > cut ? full - cut : 0, &mine);
-		try_split(w, m, tight.base, tight.width, tight.width > cut ? tight.width - cut : 0, &mine);
-	}
+	try_window(w->x, m, min, full, &mine);
+	if (tight.width < full)
+		try_window(w->x, m, tight.base, tight.width, &mine);
 	mine.bits += (double)w->parts * (PART_BITS + (delta ? slx_bits(U(max) - U(min)) : 0));
-	mine.bits += dict ? 8.0 * (double)w->dict_size : 72.0 * (double)w->failed_all / 4;
+	mine.bits += dict ? 8.0 * (double)w->dict_size : 18.0 * (double)w->failed_all;
 	if (mine.bits < best->bits)
 		*best = mine;
 }
@@ -427,38 +463,39 @@ static size_t coded_block(struct slx_cold_writer *w, const struct plan *p, int s
 
 /* ---- the general compressor ---- */
 
-static size_t compress(enum slx_wrap wrap, const uint8_t *in, size_t n, uint8_t *out, size_t cap)
+static size_t compress(enum slx_wrap wrap, int level, const uint8_t *in, size_t n, uint8_t *out, size_t cap)
 {
 	if (wrap == SLX_WRAP_LZ4) {
 		int size = LZ4_compress_default((const char *)in, (char *)out, (int)n, (int)cap);
 		return size > 0 ? (size_t)size : 0;
 	}
-	size_t size = ZSTD_compress(out, cap, in, n, ZSTD_LEVEL);
+	size_t size = ZSTD_compress(out, cap, in, n, level);
 	return ZSTD_isError(size) ? 0 : size;
 }
 
-/* Puts the compressor around the block in `from`; into `to`. Returns the size, 0 when it did not fit. */
-static size_t wrapped(enum slx_wrap wrap, const uint8_t *from, size_t n, uint8_t *to)
+/* Puts the compressor around the block in `from`; into `to`. Returns the size, SIZE_MAX when it did not fit. */
+static size_t wrapped(enum slx_wrap wrap, int level, const uint8_t *from, size_t n, uint8_t *to)
 {
 	to[0] = (uint8_t)(from[0] | wrap);
 	uint8_t *p = slx_put_varint(to + 1, n - 1);
-	size_t size = compress(wrap, from + 1, n - 1, p, SLX_COLD_RAW_MAX - 16);
-	return size ? (size_t)(p - to) + size : 0;
+	size_t size = compress(wrap, level, from + 1, n - 1, p, SLX_COLD_RAW_MAX - 16);
+	return size ? (size_t)(p - to) + size : SIZE_MAX;
 }
 
-/* Repeated sequences, which only a general compressor sees: bytes of indexes, of integers, or of differences. The
- * best block is and stays in w->block[0]; returns its size. */
+/* Repeated sequences, which only a general compressor sees: bytes of indexes, or of differences. A quick look first;
+ * the slower search only where that comes near. The best block is and stays in w->block[0]; returns its size. */
 static size_t try_wraps(struct slx_cold_writer *w, enum slx_wrap wrap, int scale, bool decimal, bool dict, size_t best)
 {
 	size_t limit = best * 9 / 10;
-	for (int way = 0; way < 3; way++) {
-		bool by_dict = way == 0, delta = way == 1;
+	for (int by_dict = 0; by_dict < 2; by_dict++) {
 		if (by_dict ? !dict : !decimal)
 			continue;
-		size_t body = write_bytes(w, by_dict ? w->indexes : w->vi ? w->vi : w->ints, by_dict, delta);
-		size_t size = assemble(w, SLX_COLD_BYTES | flags_of(by_dict, delta), scale, NULL, NULL, 0, body, w->block[1]);
-		size = wrapped(wrap, w->block[1], size, w->body);
-		if (size && size < limit) {
+		size_t body = write_bytes(w, by_dict ? w->indexes : w->vi ? w->vi : w->ints, by_dict, !by_dict);
+		size_t all = assemble(w, SLX_COLD_BYTES | flags_of(by_dict, !by_dict), scale, NULL, NULL, 0, body, w->block[1]);
+		size_t size = wrapped(wrap, ZSTD_QUICK, w->block[1], all, w->body);
+		if (wrap == SLX_WRAP_ZSTD && size != SIZE_MAX && size < limit + limit / 5)
+			size = wrapped(wrap, ZSTD_LEVEL, w->block[1], all, w->body);
+		if (size < limit) {
 			memcpy(w->block[0], w->body, size);
 			limit = best = size;
 		}

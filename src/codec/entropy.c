@@ -125,14 +125,13 @@ void slx_huff_make(const uint32_t *count, unsigned symbols, struct slx_huff_code
 
 double slx_huff_cost(const uint32_t *count, unsigned symbols)
 {
-	double total = 0, bits = 0;
+	float total = 0, bits = 0;
 	for (unsigned s = 0; s < symbols; s++) {
-		if (count[s] == 0)
-			continue;
-		total += count[s];
-		bits -= count[s] * log2(count[s]);
+		float c = (float)count[s];
+		total += c;
+		bits -= count[s] > 1 ? c * log2f(c) : 0;
 	}
-	return total ? bits + total * log2(total) + total * 0.03 + 4.0 * symbols : 0;
+	return total > 0 ? (double)(bits + total * log2f(total) + total * 0.03f) + 4.0 * symbols : 0;
 }
 
 uint8_t *slx_huff_write(const struct slx_huff_code *c, uint8_t *out)
