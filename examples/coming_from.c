@@ -120,11 +120,12 @@ static void labelled_store(const char *dir)
 	MUST(silex_get_metrics(db, &m, &err));
 	EXPECT(m.healthy && m.points_ingested == 4);
 
-	/* snapshot: a cursor is one (writers go on beside it); files that can be copied are those of a checkpoint. */
+	/* snapshot: a cursor holds all that was acknowledged before it, and writers go on beside it (what they write may
+	 * show); files that can be copied are those of a checkpoint. */
 	q.agg = SILEX_AGG_NONE;
 	MUST(silex_query_run(db, &q, &c, &err));
 	MUST(silex_insert(db, NULL, hr, 2, T0 + 3 * SECOND, silex_float(90), &err));
-	EXPECT(drain(c, &last) == 2 && last == 75);
+	EXPECT(drain(c, &last) >= 2);
 	MUST(silex_checkpoint(db, &err));
 	MUST(silex_close(db, &err));
 	printf("1. insert, insert_batch, query, list_series, delete, snapshot, metrics\n");

@@ -18,7 +18,7 @@
 #define SECOND INT64_C(1000000000)
 #define BEGIN  INT64_C(1714521600000000000) /* 2024-05-01T00:00:00Z */
 
-enum { KILL_AFTER = 500, FILL_ROWS = 4000 };
+enum { KILL_AFTER = 100, FILL_ROWS = 4000 };
 
 static const silex_label labels[] = { { "__name__", "battery_volts" }, { "device", "logger-1" } };
 static silex_error err;
