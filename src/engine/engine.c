@@ -444,7 +444,7 @@ static silex_status open_log(struct slx_engine *e, const uint8_t uuid[SLX_WAL_UU
 		.sync_interval_ns = e->opt.wal_sync_interval_ms * SLX_MS,
 		.segment_size = e->opt.wal_segment_size,
 		.min_seq = e->checkpoint_seq,
-		.min_version = e->max_version,
+		.min_version = e->known_version,
 		.read_only = e->opt.read_only,
 	};
 	/* A small database has small log buffers. */

@@ -118,6 +118,7 @@ struct slx_engine {
 	bool manifest_unsure; /* the last edit failed and may be on disk: files it names must stay */
 	uint64_t checkpoint_seq;
 	uint64_t max_version;      /* as of the last edit */
+	uint64_t known_version;    /* of the newest delete that the manifest may tell of: the log is durable up to there */
 	uint64_t generation;
 	uint64_t flushed_version;  /* version of the last freeze that reached blocks */
 	uint64_t frozen_seq;       /* log position of the view's frozen head */

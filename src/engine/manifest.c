@@ -106,12 +106,26 @@ static silex_status store_again(struct slx_engine *e, const struct slx_buf *b, s
 	return status;
 }
 
+/* A delete that the manifest lists, or whose effect is in a block that it names, must not outlive the log records before
+ * it: after a power cut what is left has to be a prefix. The view before the edit still has all such deletes. */
+static silex_status sync_deletes(struct slx_engine *e, uint64_t max_version, silex_error *err)
+{
+	const struct slx_view *v = e->view; /* stable under manifest_lock */
+	uint64_t newest = v->n_tombs ? v->tombs[v->n_tombs - 1]->version : 0;
+	if (newest <= max_version || newest <= e->known_version)
+		return SILEX_OK;
+	SLX_TRY(slx_wal_sync(e->wal, err));
+	e->known_version = newest;
+	return SILEX_OK;
+}
+
 silex_status slx_manifest_store(struct slx_engine *e, const struct slx_view *v, uint64_t checkpoint_seq, uint64_t max_version, silex_error *err)
 {
 	struct slx_buf b;
 	silex_error own = { 0 };
 	if (!err)
 		err = &own;
+	SLX_TRY(sync_deletes(e, max_version, err));
 	slx_buf_init(&b, &e->mem, SLX_MEM_OTHER, MANIFEST_SIZE_MAX);
 	encode(e, v, checkpoint_seq, max_version, &b);
 	silex_status status;
@@ -233,6 +247,17 @@ static silex_status get_tombs(struct slx_engine *e, struct slx_rd *r, silex_erro
 	return status;
 }
 
+/* New versions are greater than all that the manifest knows, also when the clock went back. */
+static uint64_t newest_known(const struct slx_engine *e)
+{
+	uint64_t newest = e->max_version;
+	for (size_t i = 0; i < e->view->n_tombs; i++)
+		newest = e->view->tombs[i]->version > newest ? e->view->tombs[i]->version : newest;
+	for (size_t i = 0; i < e->view->n_blocks; i++)
+		newest = e->view->blocks[i]->info.floor > newest ? e->view->blocks[i]->info.floor : newest;
+	return newest;
+}
+
 static silex_status get_tenants(struct slx_engine *e, struct slx_rd *r, silex_error *err)
 {
 	uint32_t n = slx_rd_u32(r);
@@ -285,6 +310,7 @@ static silex_status decode(struct slx_engine *e, const uint8_t *p, size_t n, uin
 	}
 	slx_view_install(e, v);
 	SLX_TRY(get_tombs(e, &r, err));
+	e->known_version = newest_known(e);
 	return get_tenants(e, &r, err);
 }
 
