@@ -103,14 +103,17 @@ silex_status slx_engine_set_limits(struct slx_engine *e, struct slx_tenant *t, u
 	slx_buf_init(&record, &e->mem, SLX_MEM_OTHER, 4096);
 	slx_record_limits_encode(&record, t->name, series_max, head_bytes_max);
 	struct iovec part = { record.p, record.n };
+	pthread_mutex_lock(&e->tenants_lock); /* a manifest whose checkpoint covers the record must have the limits */
 	silex_status status = record.failed ? slx_err_oom(err) : slx_wal_append(e->wal, SLX_RECORD_LIMITS, 0, &part, 1, 0, &pos, err);
+	if (status == SILEX_OK) {
+		atomic_store(&t->series_max, series_max);
+		atomic_store(&t->head_bytes_max, head_bytes_max);
+		atomic_store(&t->limits_set, true);
+	}
+	pthread_mutex_unlock(&e->tenants_lock);
 	slx_buf_free(&record);
 	SLX_TRY(status);
-	SLX_TRY(slx_wal_wait(e->wal, pos.lsn, err));
-	atomic_store(&t->series_max, series_max);
-	atomic_store(&t->head_bytes_max, head_bytes_max);
-	atomic_store(&t->limits_set, true);
-	return SILEX_OK;
+	return slx_wal_wait(e->wal, pos.lsn, err);
 }
 
 /* --- listing --------------------------------------------------------------------------------------------------------------- */
@@ -223,7 +226,14 @@ silex_status slx_engine_find_state(struct slx_engine *e, const struct slx_tenant
 	return found ? SILEX_OK : slx_err(err, SILEX_NOT_FOUND, "no state \"%.*s\" in tenant %.*s", (int)text.n, text.p, (int)t->name.n, t->name.p);
 }
 
-/* A new state is logged before its first use; the lock keeps that order. */
+static void states_drop_last(struct slx_engine *e, struct slx_states *s)
+{
+	char *text = s->text[--s->n];
+	slx_free(&e->mem, SLX_MEM_OTHER, text, strlen(text) + 1);
+}
+
+/* A new state is logged before its first use; the lock keeps that order. It is in the dictionary before it is logged: a
+ * number that the log has given away must not be given to another text. */
 static silex_status state_add(struct slx_engine *e, struct slx_tenant *t, struct slx_str text, uint32_t *ret, silex_error *err)
 {
 	uint32_t number = t->states ? t->states->n : 0;
@@ -235,10 +245,14 @@ static silex_status state_add(struct slx_engine *e, struct slx_tenant *t, struct
 	slx_buf_init(&record, &e->mem, SLX_MEM_OTHER, 8192);
 	slx_record_state_encode(&record, t->name, number, text);
 	struct iovec part = { record.p, record.n };
-	silex_status status = record.failed ? slx_err_oom(err) : slx_wal_append(e->wal, SLX_RECORD_STATES, 0, &part, 1, 0, &pos, err);
+	silex_status status = record.failed ? slx_err_oom(err) : slx_states_set(e, t, number, text, err);
+	if (status == SILEX_OK) {
+		status = slx_wal_append(e->wal, SLX_RECORD_STATES, 0, &part, 1, 0, &pos, err);
+		if (status != SILEX_OK)
+			states_drop_last(e, t->states);
+	}
 	slx_buf_free(&record);
 	SLX_TRY(status);
-	SLX_TRY(slx_states_set(e, t, number, text, err));
 	*ret = number;
 	return SILEX_OK;
 }
