@@ -255,21 +255,26 @@ static silex_status run_batch(struct slx_query_cursor *c, silex_error *err)
 
 /* ---- rows ---- */
 
+static silex_status series_has_samples(
+	struct slx_query_cursor *c, size_t series, struct slx_query_work *w, bool *ret, silex_error *err)
+{
+	const struct slx_parts *p = &w->parts;
+	struct slx_run run;
+	SLX_TRY(slx_query_check(c, err));
+	SLX_TRY(slx_query_collect(c, series, c->windows.range, w, err));
+	slx_scan_start(w->scan, p->parts, p->n, p->hides, p->n_hides, c->windows.range);
+	return slx_scan_next(w->scan, &run, ret, err);
+}
+
 /* Does the unit have any sample in range at all? Asked only when nulls would be made of nothing. */
 static silex_status has_samples(struct slx_query_cursor *c, const struct slx_query_unit *u, bool *ret, silex_error *err)
 {
 	struct slx_query_work *w;
-	struct slx_run run;
 	silex_status st = SILEX_OK;
 	*ret = false;
 	SLX_TRY(slx_query_work_take(c, &w, err));
-	for (size_t i = u->first; i < u->first + u->n && st == SILEX_OK && !*ret; i++) {
-		st = slx_query_collect(c, i, c->windows.range, w, err);
-		slx_scan_start(w->scan, w->parts.parts, st == SILEX_OK ? w->parts.n : 0, w->parts.hides, w->parts.n_hides,
-			c->windows.range);
-		if (st == SILEX_OK)
-			st = slx_scan_next(w->scan, &run, ret, err);
-	}
+	for (size_t i = u->first; i < u->first + u->n && st == SILEX_OK && !*ret; i++)
+		st = series_has_samples(c, i, w, ret, err);
 	slx_query_work_give_back(c, w);
 	if (st != SILEX_CORRUPT)
 		return st;

@@ -1,6 +1,7 @@
 /* Queries at their edges: refused plans, limits, budgets, cancelling, many series, many windows, time units. */
 #include <silex/silex.h>
 
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -350,6 +351,157 @@ static void too_slow(void **state)
 	assert_int_equal(silex_close(db, NULL), SILEX_OK);
 }
 
+/* ---- lack of memory at every allocation in turn ---- */
+
+struct countdown {
+	_Atomic long left; /* allocations until one fails; negative: none does */
+};
+
+static bool fails(void *ctx)
+{
+	struct countdown *c = ctx;
+	return c->left >= 0 && c->left-- == 0;
+}
+
+static void *alloc_counted(void *ctx, size_t n) { return fails(ctx) ? NULL : malloc(n); }
+static void *realloc_counted(void *ctx, void *p, size_t old_size, size_t n)
+{
+	return fails(ctx) ? NULL : realloc(p, n);
+}
+static void free_counted(void *ctx, void *p, size_t n) { free(p); }
+
+/* A query under the countdown: OK with the right rows, or RESOURCE_EXHAUSTED. */
+static void starve(silex_db *db, struct countdown *countdown, const silex_query *q)
+{
+	struct seen want, got;
+	assert_int_equal(run(db, q, &want, NULL, NULL), SILEX_OK);
+	silex_status st = SILEX_RESOURCE_EXHAUSTED;
+	for (long at = 0; st != SILEX_OK; at++) {
+		silex_error err = { 0 };
+		countdown->left = at;
+		st = run(db, q, &got, NULL, &err);
+		countdown->left = -1;
+		if (st != SILEX_OK && st != SILEX_RESOURCE_EXHAUSTED)
+			fail_msg("allocation %ld: %d %s", at, st, err.message);
+		assert_true(at < 2000);
+	}
+	assert_int_equal(got.rows, want.rows);
+	assert_true(got.sum == want.sum);
+}
+
+static void out_of_memory(void **state)
+{
+	struct countdown countdown = { -1 };
+	silex_options o;
+	silex_options_init(&o);
+	o.env.allocator = (silex_allocator){ &countdown, alloc_counted, realloc_counted, free_counted };
+	o.threads = 1;
+	silex_db *db = open_db(&o);
+	const char *by = "host", *selectors[] = { "m", "m{host=\"a\"}" };
+	silex_query q;
+	put_ramp(db, "m", "a", 1000);
+	put_ramp(db, "m", "b", 300);
+	assert_int_equal(silex_checkpoint(db, NULL), SILEX_OK);
+	put_ramp(db, "m", "b", 600);
+	silex_query_init(&q);
+	q.selectors = selectors;
+	q.n_selectors = 2;
+	starve(db, &countdown, &q);
+	q.descending = true;
+	starve(db, &countdown, &q);
+	q.start = 0;
+	q.end = 2000 * second;
+	q.step = 100 * second;
+	q.state = "7";
+	for (int agg = SILEX_AGG_COUNT; agg < SILEX_AGG_COUNT_OF; agg++) {
+		q.agg = (silex_agg)agg;
+		q.group = agg % 2;
+		q.group_by = &by;
+		q.n_group_by = q.group;
+		q.fill = (silex_fill)(agg % 3);
+		starve(db, &countdown, &q);
+	}
+	assert_int_equal(silex_close(db, NULL), SILEX_OK);
+}
+
+/* ---- a damaged block ---- */
+
+static void flip_bytes(const char *dir)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%s/blocks", dir);
+	DIR *d = opendir(path);
+	assert_non_null(d);
+	for (struct dirent *e; (e = readdir(d));) {
+		if (!strstr(e->d_name, ".slx"))
+			continue;
+		snprintf(path, sizeof path, "%s/blocks/%s", dir, e->d_name);
+		FILE *f = fopen(path, "r+b");
+		assert_non_null(f);
+		assert_int_equal(fseek(f, 4096 + 200, SEEK_SET), 0); /* in the first page of payload */
+		int c = fgetc(f);
+		assert_int_equal(fseek(f, 4096 + 200, SEEK_SET), 0);
+		fputc(c ^ 1, f);
+		fclose(f);
+	}
+	closedir(d);
+}
+
+static void damage_is_told(void **state)
+{
+	char dir[] = "/tmp/silex-query-XXXXXX", command[64];
+	silex_options o;
+	silex_db *db;
+	silex_error err;
+	silex_cursor *c;
+	silex_batch b;
+	silex_query q;
+	size_t rows = 0, told = 0;
+	assert_non_null(mkdtemp(dir));
+	silex_options_init(&o);
+	o.no_background = true;
+	o.codec = "raw"; /* several pages */
+	assert_int_equal(silex_open(dir, &o, &db, &err), SILEX_OK);
+	put_ramp(db, "m", "a", 30000);
+	put_ramp(db, "m", "b", 30000);
+	assert_int_equal(silex_checkpoint(db, &err), SILEX_OK);
+	assert_int_equal(silex_close(db, &err), SILEX_OK);
+	flip_bytes(dir);
+	assert_int_equal(silex_open(dir, &o, &db, &err), SILEX_OK);
+	silex_query_init(&q);
+	for (int turn = 0; turn < 3; turn++) {
+		q.agg = turn == 2 ? SILEX_AGG_MEDIAN : SILEX_AGG_NONE;
+		q.descending = turn == 1;
+		rows = told = 0;
+		assert_int_equal(silex_query_run(db, &q, &c, &err), SILEX_OK);
+		for (bool more = true; more;) {
+			silex_status st = silex_cursor_next(c, &b, &err);
+			if (st != SILEX_OK) {
+				assert_int_equal(st, SILEX_CORRUPT);
+				assert_non_null(strstr(err.message, "block b-"));
+				told++;
+			} else {
+				rows += b.n;
+				more = b.n > 0;
+			}
+			assert_true(told < 20);
+		}
+		silex_cursor_close(c);
+		assert_true(told > 0);
+		if (turn == 2)
+			assert_int_equal(rows, 2);
+		else
+			assert_in_range(rows, 30000, 60000 - 1);
+	}
+	q.agg = SILEX_AGG_COUNT; /* headers are enough */
+	struct seen s;
+	assert_int_equal(run(db, &q, &s, NULL, &err), SILEX_OK);
+	assert_true(s.sum == 60000);
+	assert_int_equal(silex_close(db, &err), SILEX_OK);
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 /* ---- units, statistics ---- */
 
 static void milliseconds(void **state)
@@ -417,6 +569,8 @@ int main(void)
 		cmocka_unit_test(memory_is_limited),
 		cmocka_unit_test(cancelled),
 		cmocka_unit_test(too_slow),
+		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(damage_is_told),
 		cmocka_unit_test(milliseconds),
 		cmocka_unit_test(headers_answer),
 	};
