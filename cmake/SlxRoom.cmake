@@ -1,8 +1,9 @@
-# slx_room(NAME DEPS room... LIBS target...): the folder is one room. Its *.c make the static library slx_NAME;
+# slx_room(NAME DEPS room... LIBS target... [TSAN test...]): the folder is one room. Its *.c make the static library slx_NAME;
 # X_test.c makes the test X_test (cmocka), X_fuzz.c the fuzzer X_fuzz (preset fuzz) and, in every other build,
 # a replay of tests/corpus/X_fuzz/* named X_fuzz_replay. X_suite_test.c runs a suite of $SLX_SHARED (label shared).
+# Tests named after TSAN start threads: they also carry the label tsan.
 function(slx_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;TSAN" ${ARGN})
   file(GLOB all CONFIGURE_DEPENDS *.c)
   set(srcs ${all})
   list(FILTER srcs EXCLUDE REGEX "_(test|fuzz)\\.c$")
@@ -26,11 +27,13 @@ function(slx_room name)
   if(SILEX_TESTS)
     foreach(t ${tests})
       get_filename_component(n ${t} NAME_WE)
+      set(labels unit)
       if(n MATCHES "_suite_test$")
-        slx_test(${n} SOURCES ${t} LIBS slx_${name} LABELS shared)
-      else()
-        slx_test(${n} SOURCES ${t} LIBS slx_${name})
+        set(labels shared)
+      elseif(n IN_LIST ROOM_TSAN)
+        set(labels unit tsan)
       endif()
+      slx_test(${n} SOURCES ${t} LIBS slx_${name} LABELS ${labels})
     endforeach()
     foreach(f ${fuzzers})
       get_filename_component(n ${f} NAME_WE)
