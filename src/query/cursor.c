@@ -8,7 +8,10 @@
 
 #include <stdlib.h>
 
-enum { ROWS_MAX = 50000000 };
+enum {
+	ROWS_MAX = 50000000,
+	ROOM_MIN = 512 << 10, /* bytes a query may always take: a small one works however full the database is */
+};
 
 struct slx_querier {
 	struct slx_engine *engine;
@@ -208,7 +211,7 @@ static void set_limits(struct slx_query_cursor *c, const struct slx_query_plan *
 {
 	const silex_clock *clock = slx_engine_clock(c->engine);
 	int64_t room = slx_engine_query_room(c->engine);
-	c->memory.limit = room > 0 ? room : 0;
+	c->memory.limit = room > ROOM_MIN ? room : ROOM_MIN;
 	if (p->memory_limit && p->memory_limit < (uint64_t)c->memory.limit)
 		c->memory.limit = (int64_t)p->memory_limit;
 	c->begun_ns = slx_monotonic_ns(clock);
@@ -227,6 +230,7 @@ silex_status slx_query_open(
 		return slx_err_oom(err);
 	c->querier = q;
 	c->engine = q->engine;
+	c->memory.engine = q->engine;
 	c->elapsed_ns = -1;
 	c->memory.mem = mem;
 	pthread_mutex_init(&c->lock, NULL);

@@ -1,9 +1,20 @@
 /* Memory of one query: taken from the database's allocator, within the query's own limit. */
 #include "query/query_int.h"
 
+enum { LARGE = 65536 }; /* from here on the database is asked whether it has so much left */
+
+static bool database_is_full(struct slx_query_memory *m, size_t n)
+{
+	return n >= LARGE && slx_engine_query_room(m->engine) < (int64_t)n;
+}
+
 static silex_status too_much(struct slx_query_memory *m, size_t n, silex_error *err)
 {
 	int64_t used = atomic_load_explicit(&m->used, memory_order_relaxed);
+	if (database_is_full(m, n))
+		return slx_err(err, SILEX_RESOURCE_EXHAUSTED,
+			"the query holds %lld bytes and needs %zu more; the database has %lld left for queries", (long long)used, n,
+			(long long)slx_engine_query_room(m->engine));
 	return slx_err(err, SILEX_RESOURCE_EXHAUSTED,
 		"the query holds %lld bytes and needs %zu more; its limit is %lld (narrow it, or raise memory_limit)",
 		(long long)used, n, (long long)m->limit);
@@ -12,7 +23,7 @@ static silex_status too_much(struct slx_query_memory *m, size_t n, silex_error *
 /* Books n bytes; false when they go over the limit. */
 static bool book(struct slx_query_memory *m, size_t n)
 {
-	if (n > INT64_MAX / 2)
+	if (n > INT64_MAX / 2 || database_is_full(m, n))
 		return false;
 	int64_t used = atomic_fetch_add_explicit(&m->used, (int64_t)n, memory_order_relaxed) + (int64_t)n;
 	if (used <= m->limit)

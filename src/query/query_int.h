@@ -10,6 +10,7 @@
 /* ---- memory of one query, within its limit ---- */
 
 struct slx_query_memory {
+	struct slx_engine *engine;
 	struct slx_mem *mem;
 	_Atomic int64_t used;
 	int64_t limit;
