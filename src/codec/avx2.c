@@ -8,7 +8,6 @@
  * Integers become doubles by adding the bits of 1.5 * 2^52 and subtracting that number; as doubles they keep their
  * order, so minima and maxima need no 64-bit integer comparison, which AVX2 is slow at. */
 #if defined(__x86_64__)
-#pragma GCC target("avx2,fma,bmi,bmi2,lzcnt,popcnt")
 
 #include "codec/bitpack.h"
 #include "codec/stats_int.h"

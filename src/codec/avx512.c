@@ -2,7 +2,6 @@
  * other kernels of this level are those of AVX2. Compiled here but never run: the machine that built this release has
  * no such processor; kernels_test compares it with the scalar one wherever it can run. */
 #if defined(__x86_64__)
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512vbmi,avx2,fma,bmi,bmi2")
 
 #include "codec/bitpack.h"
 

@@ -298,7 +298,7 @@ static silex_status decode_packed(struct slx_rd *r, const struct slx_ts_info *in
 		slx_pfor_unpack(&pfor, ts);
 		for (size_t i = 0; i < n; i++)
 			ts[i] = (int64_t)(U(info->first) + (U(ts[i]) + U(pfor.base) + line_at(&l, i)) * unit);
-		return SILEX_OK;
+		return ts[0] == info->first ? SILEX_OK : corrupt(err, len, n, "first timestamp is not where the line begins");
 	}
 	slx_pfor_unpack(&pfor, ts + 1);
 	uint64_t at = U(ts[0] = info->first), step = U(pfor.base) * unit;
