@@ -122,6 +122,16 @@ static void delete_some(struct model *m, silex_db *db)
 	assert_int_equal(deleted, expected);
 }
 
+static void compact(silex_db *db, bool full)
+{
+	silex_compact_options o;
+	silex_error err;
+	silex_compact_options_init(&o);
+	o.full = full;
+	if (silex_compact(db, &o, &err) != SILEX_OK)
+		fail_msg("compact: %s", err.message);
+}
+
 /* ---- the model's answer ---- */
 
 struct window {
@@ -641,6 +651,8 @@ static void against_the_model(void **state)
 				delete_some(m, db);
 			if (below(m, 12) == 0)
 				assert_int_equal(silex_checkpoint(db, &err), SILEX_OK);
+			if (below(m, 30) == 0)
+				compact(db, below(m, 2));
 		}
 		for (unsigned i = 0; i < QUERIES; i++) {
 			silex_query q;
