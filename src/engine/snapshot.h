@@ -1,5 +1,6 @@
 /* Read snapshots: what a query sees. A snapshot holds the heads and blocks that were there when it was made (ref-counted),
- * so it includes every write acknowledged before; it never blocks writers. It may show later writes of the active head too.
+ * so it includes every write acknowledged before; it never blocks writers. It may show later writes to the active head too,
+ * and of a later delete what it took from the active head.
  * The memory it pins is its heads'; when the engine needs that memory it revokes the snapshot, and the reader's next
  * call must end with RESOURCE_EXHAUSTED. A snapshot may be read by several threads at once. */
 #ifndef SLX_ENGINE_SNAPSHOT_H
