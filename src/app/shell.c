@@ -156,6 +156,7 @@ struct proposals {
 	size_t word_n;
 	char **v;
 	size_t n, cap;
+	bool label; /* inside {...} */
 };
 
 static bool propose(void *arg, const char *text)
@@ -206,6 +207,7 @@ static void propose_labels(struct shell *s, struct proposals *p, const char *at,
 		start--;
 	p->word = start;
 	p->word_n = (size_t)(end - start);
+	p->label = true;
 	if (quotes % 2 == 0) {
 		silex_label_names(s->a->db, tenant, NULL, propose, p, NULL);
 		return;
@@ -260,8 +262,8 @@ static unsigned char complete(EditLine *edit, int ch)
 	char *text = app_strndup(line->buffer, (size_t)(line->cursor - line->buffer));
 	gather(s, text, strlen(text), &p);
 	size_t n = p.n ? common_length(&p) : 0;
-	if (n > p.word_n) {
-		char *more = app_strndup(p.v[0] + p.word_n, n - p.word_n);
+	if (n > p.word_n || p.n == 1) { /* a word that is whole gets its blank; a label still needs its = or " */
+		char *more = app_printf("%.*s%s", (int)(n - p.word_n), p.v[0] + p.word_n, p.n == 1 && !p.label ? " " : "");
 		result = el_insertstr(edit, more) == 0 ? CC_REFRESH : CC_ERROR;
 		free(more);
 	} else if (p.n > 1) {
