@@ -163,17 +163,16 @@ static void try_line(const int64_t *y, size_t n, struct line l, int64_t *r, int6
 static void try_mean_line(const int64_t *y, size_t n, int64_t *r, struct plan *best)
 {
 	int64_t span = (int64_t)(U(y[n - 1]) - U(y[0])), m = (int64_t)(n - 1), min, max;
+	if (span > INT64_MAX / 2 || span < INT64_MIN / 2)
+		return;
 	int64_t rest = (span % m + m) % m;
 	struct line l = { .step = (span - rest) / m };
-	if (U(span) - U(rest) > U(span) && span < 0)
-		return; /* the far end of int64 */
 	try_line(y, n, l, r, &min, &max, best);
 	if (rest == 0 || n < 32 || U(max) - U(min) > 2 * n + (UINT64_C(1) << 29))
 		return;
 	l.frac = (uint32_t)((U(rest) << 32) / U(m));
-	struct line near = l;
 	int64_t fmin, fmax;
-	try_line(y, n, near, r, &fmin, &fmax, best);
+	try_line(y, n, l, r, &fmin, &fmax, best);
 	if (U(fmax) - U(fmin) > 3)
 		return;
 	l.frac = 0;
