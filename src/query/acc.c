@@ -2,8 +2,6 @@
  * is, decoded samples are summed up first by the same kernels. Only spread, keys and states want the samples. */
 #include "query/query_int.h"
 
-#include <math.h>
-
 enum { SHORT_MAX = 12 }; /* runs up to here are summed up in place: setting up a kernel costs more */
 
 static double rise(double from, double to)
@@ -62,17 +60,6 @@ void slx_query_acc_header(struct slx_query_acc *a, unsigned needs, const struct 
 
 /* ---- samples ---- */
 
-/* Adds x to sum + comp: comp gathers what rounding took from sum (Knuth's two-sum: no branches). */
-static inline void add_exactly(double x, double *sum, double *comp)
-{
-	double t = *sum + x, z = t - *sum;
-	*comp += (*sum - (t - z)) + (x - z);
-	*sum = t;
-}
-
-/* Infinities make the compensation NaN; the plain sum is then what IEEE says. */
-static double comp_of(double sum, double comp) { return isfinite(sum) && isfinite(comp) ? comp : 0; }
-
 /* A few samples of which only count, sum, min and max are wanted. */
 static inline void short_fold(struct slx_agg *to, enum slx_kind kind, const uint64_t *bits, size_t n)
 {
@@ -86,9 +73,9 @@ static inline void short_fold(struct slx_agg *to, enum slx_kind kind, const uint
 		a.count++;
 		a.min = v < a.min ? v : a.min;
 		a.max = v > a.max ? v : a.max;
-		add_exactly(v, &a.sum, &a.comp);
+		slx_query_add(v, &a.sum, &a.comp);
 	}
-	a.comp = comp_of(a.sum, a.comp);
+	a.comp = slx_query_comp(a.sum, a.comp);
 	a.min += 0.0; /* a zero is +0.0 */
 	a.max += 0.0;
 	if (a.count)

@@ -36,12 +36,7 @@ static bool sum_finish(struct slx_query_acc *a, const struct slx_query_finish *x
 
 static bool mean_finish(struct slx_query_acc *a, const struct slx_query_finish *x, struct slx_query_value *ret)
 {
-	if (a->agg.count == 0)
-		return false;
-	double n = (double)a->agg.count, mean = total(&a->agg) / n;
-	if (isinf(mean) && isfinite(a->agg.min) && isfinite(a->agg.max)) /* the sum was too large, the mean is not */
-		mean = a->agg.sum / n + a->agg.comp / n;
-	return number(mean, ret);
+	return a->agg.count && number(total(&a->agg) / (double)a->agg.count, ret);
 }
 
 static bool min_finish(struct slx_query_acc *a, const struct slx_query_finish *x, struct slx_query_value *ret)

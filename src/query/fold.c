@@ -10,8 +10,6 @@
  * itself (increase, rate, delta, time_in_state); for other groups all windows of the job stay open, in accs. */
 #include "query/query_int.h"
 
-#include <math.h>
-
 enum {
 	PARTS_SORTED_MAX = 16, /* more parts than this go to the merge straight away */
 	FUSED_MIN = 24,        /* samples a window on average that are worth aggregating inside the codec */
@@ -84,33 +82,13 @@ static silex_status damaged(struct feed *f, silex_status st, const silex_error *
 
 /* ---- runs ---- */
 
-static size_t end_of_window(const int64_t *ts, size_t lo, size_t n, int64_t last)
-{
-	size_t hi = lo, step = 1;
-	while (hi < n && ts[hi] <= last) {
-		lo = hi + 1;
-		hi += step;
-		step *= 2;
-	}
-	if (hi > n)
-		hi = n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (ts[mid] <= last)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static silex_status feed_samples(struct feed *f, const struct slx_run *run, silex_error *err)
 {
 	const struct slx_query_windows *w = f->windows;
 	uint64_t k = slx_query_window(w, run->ts[0]);
 	for (size_t at = 0, end; at < run->n; at = end) {
 		struct slx_query_acc *a;
-		end = end_of_window(run->ts, at + 1, run->n, slx_query_window_to(w, k));
+		end = slx_query_until(run->ts, at + 1, run->n, slx_query_window_to(w, k));
 		SLX_TRY(window_at(f, k, &a, err));
 		SLX_TRY(
 			slx_query_acc_samples(a, f->needs, run->kind, run->ts + at, run->bits + at, end - at, &f->c->memory, err));
@@ -194,21 +172,19 @@ static bool only_numbers(const struct slx_section_columns *cols, size_t i, size_
 	return !states;
 }
 
-/* count, sum, min and max of chunks i..end-1. The sum is compensated (Knuth's two-sum, no branches). */
+/* count, sum, min and max of chunks i..end-1. */
 static struct slx_agg fold_columns(const struct slx_section_columns *cols, size_t i, size_t end)
 {
 	struct slx_agg a = { .min = INFINITY, .max = -INFINITY };
 	for (; i < end; i++) {
-		double x = cols->sum[i], t = a.sum + x, z = t - a.sum;
 		double min = cols->count[i] ? cols->min[i] : INFINITY, max = cols->count[i] ? cols->max[i] : -INFINITY;
-		a.comp += ((a.sum - (t - z)) + (x - z)) + cols->comp[i];
-		a.sum = t;
+		slx_query_add(cols->sum[i], &a.sum, &a.comp);
+		a.comp += cols->comp[i];
 		a.count += cols->count[i];
 		a.min = min < a.min ? min : a.min;
 		a.max = max > a.max ? max : a.max;
 	}
-	if (!isfinite(a.sum) || !isfinite(a.comp))
-		a.comp = 0;
+	a.comp = slx_query_comp(a.sum, a.comp);
 	return a;
 }
 
@@ -249,7 +225,7 @@ static silex_status feed_columns(struct feed *f, const struct slx_part *part, si
 	struct slx_section_columns cols;
 	slx_section_columns(part->block.section, &cols);
 	size_t n = (size_t)part->block.first + part->block.n;
-	size_t i = end_of_window(cols.tmax, part->block.first, n, f->range.from - 1);
+	size_t i = slx_query_until(cols.tmax, part->block.first, n, f->range.from - 1);
 	while (i < n && cols.tmin[i] <= f->range.to) {
 		size_t end = i;
 		uint64_t k = 0;

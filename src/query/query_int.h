@@ -4,6 +4,7 @@
 
 #include "query/query.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -23,6 +24,38 @@ silex_status slx_query_alloc(
 silex_status slx_query_grow(
 	struct slx_query_memory *m, void *p, size_t *cap, size_t each, size_t need, silex_error *err);
 void slx_query_release(struct slx_query_memory *m, void *p, size_t n);
+
+/* ---- sums and searches ---- */
+
+/* Adds x to sum + comp: comp gathers what rounding took from sum (Knuth's two-sum: no branches). */
+static inline void slx_query_add(double x, double *sum, double *comp)
+{
+	double t = *sum + x, z = t - *sum;
+	*comp += (*sum - (t - z)) + (x - z);
+	*sum = t;
+}
+
+/* Infinities make the compensation NaN; the plain sum is then what IEEE says. */
+static inline double slx_query_comp(double sum, double comp) { return isfinite(sum) && isfinite(comp) ? comp : 0; }
+
+/* The first index in lo..n-1 of ascending v whose element is > t; n if there is none. Gallops: it is often near lo. */
+static inline size_t slx_query_until(const int64_t *v, size_t lo, size_t n, int64_t t)
+{
+	size_t hi = lo;
+	for (size_t step = 1; hi < n && v[hi] <= t; step *= 2) {
+		lo = hi + 1;
+		hi += step;
+	}
+	hi = hi < n ? hi : n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (v[mid] <= t)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
 
 /* ---- values to be sorted ----
  * A key is a number, mapped so that unsigned order is its order, or a state, above all numbers. */

@@ -14,20 +14,6 @@ static void count_points(struct slx_query_cursor *c, size_t n)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Number of elements v[0..n-1], ascending, that are <= t. */
-static size_t count_until(const int64_t *v, size_t n, int64_t t)
-{
-	size_t lo = 0, hi = n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (v[mid] <= t)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 /* Where the last piece of the part that begins at or before `to` begins; false when there is none. */
 static bool last_begin(const struct slx_part *p, int64_t to, int64_t *ret)
 {
@@ -43,13 +29,13 @@ static bool last_begin(const struct slx_part *p, int64_t to, int64_t *ret)
 		if (n)
 			*ret = p->memory.chunks[n - 1]->meta.tmin;
 	} else if (p->type == SLX_PART_RAW) {
-		n = count_until(p->raw.ts, p->raw.n, to);
+		n = slx_query_until(p->raw.ts, 0, p->raw.n, to);
 		if (n)
 			*ret = p->raw.ts[n > RAW_STRETCH ? n - RAW_STRETCH : 0];
 	} else {
 		struct slx_section_columns cols;
 		slx_section_columns(p->block.section, &cols);
-		n = count_until(cols.tmin + p->block.first, p->block.n, to);
+		n = slx_query_until(cols.tmin + p->block.first, 0, p->block.n, to);
 		if (n)
 			*ret = cols.tmin[p->block.first + n - 1];
 	}
