@@ -48,7 +48,7 @@ void *slx_realloc(struct slx_mem *m, enum slx_mem_use use, void *p, size_t old_s
 {
 	if (!p)
 		return slx_alloc(m, use, new_size);
-	void *q = m->allocator.realloc(m->allocator.ctx, p, old_size, new_size ? new_size : 1);
+	void *q = m->allocator.realloc(m->allocator.ctx, p, old_size ? old_size : 1, new_size ? new_size : 1);
 	if (q)
 		slx_mem_book(m, use, (int64_t)new_size - (int64_t)old_size);
 	return q;
@@ -58,7 +58,7 @@ void slx_free(struct slx_mem *m, enum slx_mem_use use, void *p, size_t n)
 {
 	if (!p)
 		return;
-	m->allocator.free(m->allocator.ctx, p, n);
+	m->allocator.free(m->allocator.ctx, p, n ? n : 1);
 	slx_mem_book(m, use, -(int64_t)n);
 }
 
