@@ -5,8 +5,10 @@
  * 0 bytes). Decoders take bytes from strangers: they check every width, count, index and length, never read past `len`
  * nor write past `n`, and return SILEX_CORRUPT with the offset. The number of samples is not in the blocks: the caller
  * keeps it. Lossless to the bit for every input, NaN payloads and -0.0 included. No slack is needed around buffers.
+ * Stack: up to 160 KiB in slx_ts_encode and the cold codec, 20 KiB elsewhere.
  *
- * Formats: docs in the head of each .c (ts.c, sx.c, cold.c, gorilla.c, int.c, rle.c, standalone.c). Little-endian. */
+ * Formats: the head of each file (ts.c, sx.c, decimal.c, bitpack.h, gorilla.c, int.c, rle.c,
+ * standalone.c) and in cold_int.h. Little-endian. */
 #ifndef SLX_CODEC_CODEC_H
 #define SLX_CODEC_CODEC_H
 
@@ -23,7 +25,7 @@
 	X(RAW, 0, "raw")         /* 8 bytes a value */                                               \
 	X(GORILLA, 1, "gorilla") /* XOR of neighbours (Pelkonen et al., VLDB 2015) */                \
 	X(SX, 2, "sx")           /* decimal -> integer -> FOR or delta, bit-packed, patched */       \
-	X(COLD, 3, "cold")       /* many sub-vectors, shared tables; its methods: SLX_COLD_LIST */   \
+	X(COLD, 3, "cold")       /* many sub-vectors, shared tables; see cold_int.h */              \
 	X(INT64, 4, "int64")     /* exact integers */                                                \
 	X(BOOL, 5, "bool")       /* run lengths of 0 and 1 */                                        \
 	X(ENUM, 6, "enum")       /* run lengths of states */                                         \
@@ -42,24 +44,12 @@ enum slx_codec_id {
 	X(CONST, 1, "const") /* t0 + i * step */                            \
 	X(LINE, 2, "line")   /* residuals to such a line, packed, patched */ \
 	X(DELTA, 3, "delta") /* differences less the least, packed, patched */
-/* LINE and DELTA work on timestamps divided by their GCD; a DELTA block with step 1 and GCD 1 is the plain one. */
+/* LINE and DELTA work on timestamps divided by their GCD. */
 
 enum slx_ts_mode {
 #define SLX_TS_ENUM(name, id, text) SLX_TS_##name = id,
 	SLX_TS_LIST(SLX_TS_ENUM)
 #undef SLX_TS_ENUM
-};
-
-/* Methods inside a cold block (its second byte). */
-#define SLX_COLD_LIST(X)                                                    \
-	X(SX, 0, "sx")     /* sub-vectors as in the hot codec */                \
-	X(DELTA, 1, "huff") /* differences, entropy-coded high symbol, raw low bits */ \
-	X(DICT, 2, "dict") /* index into ordered distinct values, entropy-coded */
-
-enum slx_cold_method {
-#define SLX_COLD_ENUM(name, id, text) SLX_COLD_##name = id,
-	SLX_COLD_LIST(SLX_COLD_ENUM)
-#undef SLX_COLD_ENUM
 };
 
 enum {
@@ -164,7 +154,7 @@ silex_status slx_rle_decode(const uint8_t *in, size_t len, uint32_t *states, siz
 
 enum slx_wrap { SLX_WRAP_NONE = 0, SLX_WRAP_ZSTD = 1, SLX_WRAP_LZ4 = 2 };
 
-/* The encoder's work space (some 100s of KiB); reusable, one thread at a time. NULL when out of memory. */
+/* The encoder's work space (1.2 MiB, of which a block touches what it needs); reusable, one thread at a time. NULL when out of memory. */
 struct slx_cold_writer;
 struct slx_cold_writer *slx_cold_writer_new(struct slx_mem *m, enum slx_mem_use use);
 void slx_cold_writer_free(struct slx_cold_writer *w);
@@ -178,7 +168,8 @@ size_t slx_cold_encode(struct slx_cold_writer *w, const double *v, const uint16_
 size_t slx_cold_encode_i64(struct slx_cold_writer *w, const int64_t *v, const uint16_t *lens, size_t parts,
 	enum slx_wrap wrap, uint8_t *out, size_t cap);
 
-/* A parsed block: its tables and, if it was wrapped, its bytes. Reusable; one thread at a time. An unwrapped block's
+/* A parsed block (380 KiB): its tables and, if it was wrapped, its bytes. Reusable; one thread at a time. zstd keeps its
+ * own context, outside of slx_mem. An unwrapped block's
  * bytes are read in place: they must outlive the reader's use of them. */
 struct slx_cold_reader;
 struct slx_cold_reader *slx_cold_reader_new(struct slx_mem *m, enum slx_mem_use use);
