@@ -1,6 +1,6 @@
 /* crash: runs scripts with one fault at each counted call of the file system, and checks what is left (crash.h).
  *
- *     crash --count N [--seed S]                N distinct pairs (call, fault)
+ *     crash --count N [--seed S] [--fault NAME] N distinct pairs (call, fault), of one fault if named
  *     crash --seed S --fault NAME --at K        one pair again, in detail
  *     crash ... --plant missing-sync|early-cut  test of the test: syncs of the log do nothing; the log is cut before the
  *                                               manifest is written
@@ -12,14 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAULTS = 6, SCRIPTS_MIN = 12, PAIRS_PER_SCRIPT = 1200, CALLS = 12 };
-static const char *const fault_name[] = { "none", "eio", "enospc", "short", "sync-fails", "power-cut", "kill" };
+enum { FAULTS = 7, SCRIPTS_MIN = 12, PAIRS_PER_SCRIPT = 1200, CALLS = 12 };
+static const char *const fault_name[] = { "none", "eio", "enospc", "short", "sync-fails", "power-cut", "kill", "no-memory" };
 
 static const char *const plant_name[] = { "", "missing-sync", "early-cut" };
 
 struct tally {
 	uint64_t pairs, by_fault[FAULTS + 1], calls[CALLS], at[CALLS];
 	enum plant plant;
+	int only; /* this fault; 0: all */
 };
 
 static const char *const call_name[CALLS] = { "open", "read", "write", "sync ", "truncate", "rename", "link", "unlink", "mkdir", "sync_dir", "list", "other" };
@@ -32,7 +33,7 @@ static void count_call(struct tally *t, const char *fired_at)
 	t->calls[i]++;
 }
 
-static bool one(struct tally *t, const struct script *s, enum slx_sim_fault fault, uint64_t at, struct outcome *o)
+static bool one(struct tally *t, const struct script *s, int fault, uint64_t at, struct outcome *o)
 {
 	*o = crash_run(s, fault, at, t->plant, false);
 	if (!o->ok) {
@@ -54,16 +55,19 @@ static bool one(struct tally *t, const struct script *s, enum slx_sim_fault faul
  * fits it moves on behind that call, so that no pair comes twice; shares that such a fault leaves go to those that fit all. */
 static bool script_pairs(struct tally *t, uint64_t seed, uint64_t quota)
 {
-	static const enum slx_sim_fault order[FAULTS] = { SLX_SIM_SYNC_FAILS, SLX_SIM_SHORT, SLX_SIM_ENOSPC, SLX_SIM_EIO, SLX_SIM_KILL, SLX_SIM_POWER_CUT };
+	static const int order[FAULTS] = { SLX_SIM_SYNC_FAILS, SLX_SIM_SHORT, SLX_SIM_ENOSPC, FAULT_NO_MEMORY, SLX_SIM_EIO, SLX_SIM_KILL, SLX_SIM_POWER_CUT };
 	struct script s;
 	struct outcome o;
 	script_make(&s, seed);
 	bool ok = one(t, &s, SLX_SIM_NONE, 0, &o);
-	uint64_t calls = o.calls, end = t->pairs + quota;
+	uint64_t calls = o.calls, allocations = o.allocations, end = t->pairs + quota;
 	for (int i = 0; i < FAULTS && ok; i++) {
-		uint64_t share = (end - t->pairs) / (uint64_t)(FAULTS - i), last = t->pairs + share;
-		uint64_t stride = share && calls / share ? calls / share : 1;
-		for (uint64_t at = 1 + seed % stride; ok && at <= calls && t->pairs < last; at = o.fired_call + stride) {
+		if (t->only && t->only != order[i])
+			continue;
+		uint64_t n = order[i] == FAULT_NO_MEMORY ? allocations : calls;
+		uint64_t share = (end - t->pairs) / (uint64_t)(t->only ? 1 : FAULTS - i), last = t->pairs + share;
+		uint64_t stride = share && n / share ? n / share : 1;
+		for (uint64_t at = 1 + seed % stride; ok && at <= n && t->pairs < last; at = o.fired_call + stride) {
 			ok = one(t, &s, order[i], at, &o);
 			if (!o.fired)
 				break;
@@ -73,27 +77,28 @@ static bool script_pairs(struct tally *t, uint64_t seed, uint64_t quota)
 	return ok;
 }
 
-static bool repeat(uint64_t seed, const char *fault, uint64_t at, enum plant plant)
+static bool repeat(uint64_t seed, int f, uint64_t at, enum plant plant)
 {
 	struct script s;
-	int f = 0;
-	while (f <= FAULTS && strcmp(fault, fault_name[f]) != 0)
-		f++;
-	if (f > FAULTS) {
-		printf("unknown fault %s\n", fault);
-		return false;
-	}
 	script_make(&s, seed);
-	struct outcome o = crash_run(&s, (enum slx_sim_fault)f, at, plant, true);
-	printf("%s at call %llu (%s): %s\n", fault, (unsigned long long)o.fired_call, o.fired_at, o.ok ? "ok" : "violation: see above");
+	struct outcome o = crash_run(&s, f, at, plant, true);
+	printf("%s at call %llu (%s): %s\n", fault_name[f], (unsigned long long)o.fired_call, o.fired_at, o.ok ? "ok" : "violation: see above");
 	script_free(&s);
 	return o.ok;
+}
+
+static int fault_of(const char *name)
+{
+	for (int i = 0; i <= FAULTS; i++)
+		if (strcmp(name, fault_name[i]) == 0)
+			return i;
+	printf("unknown fault %s\n", name);
+	return -1;
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t count = 2000, seed = 20261121, at = 0;
-	const char *fault = NULL;
 	struct tally t = { 0 };
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--count") == 0)
@@ -103,15 +108,15 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--at") == 0)
 			at = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--fault") == 0)
-			fault = argv[i + 1];
+			t.only = fault_of(argv[i + 1]);
 		else if (strcmp(argv[i], "--plant") == 0)
 			t.plant = strcmp(argv[i + 1], plant_name[PLANT_EARLY_CUT]) == 0 ? PLANT_EARLY_CUT : PLANT_MISSING_SYNC;
 		else
 			return fprintf(stderr, "unknown option %s\n", argv[i]), 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (fault)
-		return repeat(seed, fault, at, t.plant) ? 0 : 1;
+	if (at > 0 || t.only < 0)
+		return t.only >= 0 && repeat(seed, t.only, at, t.plant) ? 0 : 1;
 	uint64_t scripts = count / PAIRS_PER_SCRIPT > SCRIPTS_MIN ? count / PAIRS_PER_SCRIPT : SCRIPTS_MIN, n = 0;
 	bool ok = true;
 	for (; ok && t.pairs < count; n++) {

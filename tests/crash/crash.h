@@ -88,7 +88,8 @@ bool state_equal(const struct state *want, const struct state *got);
 
 struct outcome {
 	bool ok, fired;
-	uint64_t calls;      /* of the run */
+	uint64_t calls;      /* of the run, to the file system */
+	uint64_t allocations;
 	uint64_t fired_call; /* where the fault happened */
 	char fired_at[128];
 };
@@ -96,7 +97,10 @@ struct outcome {
 /* Bugs put in on purpose, to see that they are found. */
 enum plant { PLANT_NONE, PLANT_MISSING_SYNC, PLANT_EARLY_CUT };
 
+/* Beside enum slx_sim_fault: the at-th allocation (every third time: 30 of them) is refused. */
+enum { FAULT_NO_MEMORY = SLX_SIM_KILL + 1 };
+
 /* fault SLX_SIM_NONE counts the calls. */
-struct outcome crash_run(const struct script *s, enum slx_sim_fault fault, uint64_t at, enum plant plant, bool verbose);
+struct outcome crash_run(const struct script *s, int fault, uint64_t at, enum plant plant, bool verbose);
 
 #endif

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char PATH[] = "db";
@@ -17,7 +18,7 @@ struct run {
 	silex_options opt;
 	struct history h;
 	struct state seen;
-	enum slx_sim_fault fault;
+	int fault;
 	uint64_t random;
 	_Atomic int64_t now;
 	bool verbose, crashed; /* crashed: reports of damage are wrong from here on */
@@ -27,6 +28,11 @@ struct run {
 	bool told_lost;
 	struct slx_vfs plant, *inner; /* see plant_early_cut */
 	bool in_checkpoint;
+	_Atomic uint64_t allocations; /* so far */
+	uint64_t fail_from, fail_to;  /* these are refused; 0, 0: none */
+	_Atomic bool refused;
+	_Atomic int64_t outstanding;  /* bytes */
+	_Atomic unsigned wrong_sizes;
 };
 
 /* --- the host: a clock and random numbers that a run repeats ---------------------------------------------------------- */
@@ -40,6 +46,63 @@ static void fill(void *ctx, void *bytes, size_t n)
 {
 	for (uint8_t *p = bytes; n--; p++)
 		*p = (uint8_t)slx_rng_next(&((struct run *)ctx)->random);
+}
+
+static bool refuse(struct run *r)
+{
+	uint64_t n = atomic_fetch_add(&r->allocations, 1) + 1;
+	if (n < r->fail_from || n >= r->fail_to)
+		return false;
+	atomic_store(&r->refused, true);
+	return true;
+}
+
+/* Each block knows its size, so that a free with another one is found. */
+enum { BLOCK_HEAD = 16 };
+
+static void check_size(struct run *r, void *p, size_t n)
+{
+	size_t own;
+	memcpy(&own, (char *)p - BLOCK_HEAD, sizeof own);
+	if (own != n && atomic_fetch_add(&r->wrong_sizes, 1) == 0)
+		printf("  a block of %zu bytes was given back as one of %zu\n", own, n);
+	atomic_fetch_sub(&r->outstanding, (int64_t)own);
+}
+
+static void *block_begin(struct run *r, char *p, size_t n)
+{
+	if (!p)
+		return NULL;
+	memcpy(p, &n, sizeof n);
+	atomic_fetch_add(&r->outstanding, (int64_t)n);
+	return p + BLOCK_HEAD;
+}
+
+static void *count_alloc(void *ctx, size_t n)
+{
+	return refuse(ctx) ? NULL : block_begin(ctx, malloc(n + BLOCK_HEAD), n);
+}
+
+static void *count_realloc(void *ctx, void *p, size_t old_size, size_t n)
+{
+	if (refuse(ctx))
+		return NULL;
+	check_size(ctx, p, old_size);
+	return block_begin(ctx, realloc((char *)p - BLOCK_HEAD, n + BLOCK_HEAD), n);
+}
+
+static void count_free(void *ctx, void *p, size_t n)
+{
+	if (!p)
+		return;
+	check_size(ctx, p, n);
+	free((char *)p - BLOCK_HEAD);
+}
+
+/* Whether the fault of this run has happened. */
+static bool fired(struct run *r)
+{
+	return r->fault == FAULT_NO_MEMORY ? atomic_load(&r->refused) : slx_vfs_sim_fired(r->sim);
 }
 
 static void on_log(void *arg, int level, const char *message)
@@ -119,6 +182,7 @@ static void configure(struct run *r)
 	r->opt.env.vfs = slx_vfs_sim_vfs(r->sim);
 	r->opt.env.clock = (silex_clock){ r, tick, tick };
 	r->opt.env.random = (silex_random){ r, fill };
+	r->opt.env.allocator = (silex_allocator){ r, count_alloc, count_realloc, count_free };
 	r->opt.log = on_log;
 	r->opt.log_arg = r;
 }
@@ -150,9 +214,8 @@ static void async_done(void *arg, silex_status status, const silex_batch_result 
 	struct waiting *w = arg;
 	pthread_mutex_lock(&w->lock);
 	w->called = true;
-	w->status = status;
-	if (err)
-		w->err = *err;
+	w->status = status != SILEX_OK ? status : result->refused ? result->error.code : SILEX_OK;
+	w->err = status != SILEX_OK ? *err : result->error;
 	pthread_cond_signal(&w->done);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -230,9 +293,9 @@ static silex_status append_rows(struct run *r, const struct op *op, silex_error 
 	return status;
 }
 
-static bool dead(const struct run *r)
+static bool dead(struct run *r)
 {
-	return slx_vfs_sim_fired(r->sim) && (r->fault == SLX_SIM_POWER_CUT || r->fault == SLX_SIM_KILL);
+	return fired(r) && (r->fault == SLX_SIM_POWER_CUT || r->fault == SLX_SIM_KILL);
 }
 
 /* Closes and opens again. An open that met the fault is tried once more: then it has to work. */
@@ -248,8 +311,9 @@ static silex_status reopen(struct run *r, int i, silex_error *err)
 		r->told_lost |= r->s->sync == SILEX_SYNC_NEVER && !dead(r);
 	silex_error own;
 	silex_status status = silex_open(PATH, &r->opt, &r->db, &own);
-	if (status != SILEX_OK && slx_vfs_sim_fired(r->sim) && !dead(r)) {
+	if (status != SILEX_OK && fired(r) && !dead(r)) {
 		slx_vfs_sim_heal(r->sim);
+		r->fail_from = r->fail_to = 0;
 		status = silex_open(PATH, &r->opt, &r->db, &own);
 		if (status != SILEX_OK)
 			printf("  open again: %s\n", own.message);
@@ -296,7 +360,7 @@ static bool run_script(struct run *r)
 	int full_until = 0;
 	silex_status status = reopen(r, 0, &err);
 	for (int i = 0; i < r->s->n && r->db; i++) {
-		if (slx_vfs_sim_fired(r->sim) && r->fault == SLX_SIM_ENOSPC && full_until == 0)
+		if (fired(r) && r->fault == SLX_SIM_ENOSPC && full_until == 0)
 			full_until = i + 3;
 		if (full_until && i == full_until)
 			slx_vfs_sim_heal(r->sim);
@@ -310,8 +374,12 @@ static bool run_script(struct run *r)
 			r->h.durable = i + 1;
 		if (r->verbose)
 			printf("  %2d call %llu: %s %s\n", i, (unsigned long long)slx_vfs_sim_calls(r->sim), op_name[op->kind], status == SILEX_OK ? "ok" : err.message);
-		if (status != SILEX_OK && !slx_vfs_sim_fired(r->sim)) {
+		if (status != SILEX_OK && !fired(r)) {
 			printf("  %s failed before any fault: %s\n", op_name[op->kind], err.message);
+			return false;
+		}
+		if (status != SILEX_OK && r->fault == FAULT_NO_MEMORY && status != SILEX_RESOURCE_EXHAUSTED) {
+			printf("  %s failed for lack of memory and says: %s: %s\n", op_name[op->kind], silex_status_text(status), err.message);
 			return false;
 		}
 		if (dead(r))
@@ -437,7 +505,7 @@ static enum slx_sim_fault draw_end(const struct run *r, uint64_t at)
 	return end == SLX_SIM_POWER_CUT && r->told_lost ? SLX_SIM_KILL : end;
 }
 
-struct outcome crash_run(const struct script *s, enum slx_sim_fault fault, uint64_t at, enum plant plant, bool verbose)
+struct outcome crash_run(const struct script *s, int fault, uint64_t at, enum plant plant, bool verbose)
 {
 	struct run r = { .s = s, .fault = fault, .random = s->seed ^ 0x5e6d, .now = INT64_C(1700000000000000000), .verbose = verbose };
 	struct outcome o = { 0 };
@@ -447,21 +515,30 @@ struct outcome crash_run(const struct script *s, enum slx_sim_fault fault, uint6
 		slx_vfs_sim_lie_about_sync(r.sim, ".wal");
 	else if (plant == PLANT_EARLY_CUT)
 		plant_early_cut(&r);
-	if (fault != SLX_SIM_NONE)
-		slx_vfs_sim_arm(r.sim, fault, at);
+	if (fault == FAULT_NO_MEMORY) {
+		r.fail_from = at;
+		r.fail_to = at + (at % 3 ? 1 : 30); /* once, or for a while */
+	} else if (fault != SLX_SIM_NONE) {
+		slx_vfs_sim_arm(r.sim, (enum slx_sim_fault)fault, at);
+	}
 	o.ok = run_script(&r);
 	o.calls = slx_vfs_sim_calls(r.sim);
-	o.fired = slx_vfs_sim_fired(r.sim);
-	o.fired_call = slx_vfs_sim_fired_call(r.sim);
-	snprintf(o.fired_at, sizeof o.fired_at, "%s", slx_vfs_sim_fired_at(r.sim));
+	o.allocations = atomic_load(&r.allocations);
+	o.fired = fired(&r);
+	o.fired_call = fault == FAULT_NO_MEMORY ? at : slx_vfs_sim_fired_call(r.sim);
+	snprintf(o.fired_at, sizeof o.fired_at, "%s", fault == FAULT_NO_MEMORY ? "allocation" : slx_vfs_sim_fired_at(r.sim));
+	r.fail_from = r.fail_to = 0;
 	if (o.ok && (o.fired || fault == SLX_SIM_NONE)) {
-		bool died = o.fired && (fault == SLX_SIM_POWER_CUT || fault == SLX_SIM_KILL);
+		bool died = dead(&r);
 		o.ok = died || check_living(&r);
 		if (o.ok)
-			o.ok = check_reborn(&r, end_process(&r, died ? fault : draw_end(&r, at)));
+			o.ok = check_reborn(&r, end_process(&r, died ? (enum slx_sim_fault)fault : draw_end(&r, at)));
 	}
 	slx_vfs_sim_heal(r.sim);
 	silex_close(r.db, NULL);
 	slx_vfs_sim_free(r.sim);
+	if (atomic_load(&r.outstanding) != 0)
+		printf("  %lld bytes of memory were not given back\n", (long long)atomic_load(&r.outstanding));
+	o.ok = o.ok && atomic_load(&r.outstanding) == 0 && atomic_load(&r.wrong_sizes) == 0;
 	return o;
 }
