@@ -7,10 +7,10 @@
 const char *const model_tenant[MODEL_TENANTS] = { "default", "ward-7" };
 const char *const model_state[4] = { "open", "closed", "moving", "unknown" };
 
-void model_labels(int s, char text[2][8], silex_label ret[2])
+void model_labels(int s, char text[2][16], silex_label ret[2])
 {
-	snprintf(text[0], 8, "m%d", s / 4);
-	snprintf(text[1], 8, "h%d", s % 4);
+	snprintf(text[0], 16, "m%d", s / 4);
+	snprintf(text[1], 16, "h%d", s % 4);
 	ret[0] = (silex_label){ "__name__", text[0] };
 	ret[1] = (silex_label){ "host", text[1] };
 }

@@ -22,7 +22,7 @@ extern const char *const model_state[4];
 
 /* Series s is {__name__ = "m<s / 4>", host = "h<s % 4>"}, the last metric holds states. */
 static inline bool model_is_enum(int s) { return s / 4 == 2; }
-void model_labels(int s, char text[2][8], silex_label ret[2]);
+void model_labels(int s, char text[2][16], silex_label ret[2]);
 /* A selector that takes the series of mask (one metric, one host, a host pattern, or all). */
 int model_selector(uint64_t random, char *ret, size_t cap, bool taken[MODEL_SERIES]);
 

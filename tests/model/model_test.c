@@ -85,7 +85,7 @@ static bool insert_some(struct run *r)
 	enum { ROWS = 32 };
 	silex_row rows[ROWS];
 	silex_label labels[ROWS][2];
-	char text[ROWS][2][8];
+	char text[ROWS][2][16];
 	silex_error err;
 	size_t n = 1 + below(r, ROWS);
 	int tenant = (int)below(r, MODEL_TENANTS), s = (int)below(r, MODEL_SERIES);
