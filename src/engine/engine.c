@@ -73,20 +73,14 @@ static void init_locks(struct slx_engine *e)
 	pthread_condattr_destroy(&monotonic);
 }
 
-static silex_status init_stripes(struct slx_engine *e, silex_error *err)
+static void init_stripes(struct slx_engine *e)
 {
 	for (unsigned i = 0; i < SLX_STRIPES; i++) {
 		struct slx_stripe *st = &e->stripes[i];
 		slx_buf_init(&st->frame, &e->mem, SLX_MEM_WAL, SLX_WAL_FRAME_SIZE_MAX);
 		slx_buf_init(&st->defs, &e->mem, SLX_MEM_WAL, SLX_WAL_FRAME_SIZE_MAX);
 		slx_buf_init(&st->label, &e->mem, SLX_MEM_WAL, 1 << 20);
-		st->series = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *st->series);
-		st->ts = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *st->ts);
-		st->bits = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *st->bits);
-		if (!st->series || !st->ts || !st->bits)
-			return slx_err_oom(err);
 	}
-	return SILEX_OK;
 }
 
 static void free_stripes(struct slx_engine *e)
@@ -98,9 +92,6 @@ static void free_stripes(struct slx_engine *e)
 		slx_buf_free(&st->frame);
 		slx_buf_free(&st->defs);
 		slx_buf_free(&st->label);
-		slx_free(&e->mem, SLX_MEM_WAL, st->series, st->series ? SLX_GROUP_MAX * sizeof *st->series : 0);
-		slx_free(&e->mem, SLX_MEM_WAL, st->ts, st->ts ? SLX_GROUP_MAX * sizeof *st->ts : 0);
-		slx_free(&e->mem, SLX_MEM_WAL, st->bits, st->bits ? SLX_GROUP_MAX * sizeof *st->bits : 0);
 	}
 }
 
@@ -486,7 +477,7 @@ static silex_status first_view(struct slx_engine *e, silex_error *err)
 static silex_status open_all(struct slx_engine *e, silex_error *err)
 {
 	uint8_t uuid[SLX_WAL_UUID_SIZE] = { 0 };
-	SLX_TRY(init_stripes(e, err));
+	init_stripes(e);
 	uint64_t cache = e->opt.cache_size ? e->opt.cache_size : e->opt.memory_limit / 4;
 	SLX_TRY(slx_cache_new(&e->mem, cache, &e->cache, err));
 	SLX_TRY(open_storage(e, err));

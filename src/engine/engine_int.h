@@ -73,9 +73,6 @@ struct slx_stripe {
 	struct slx_buf defs;       /* its definitions, before compression */
 	struct slx_buf label;      /* labels of one series */
 	struct slx_sx_hint hint;
-	struct slx_head_series **series; /* of the rows of one group */
-	int64_t *ts;
-	uint64_t *bits;
 } __attribute__((aligned(64)));
 
 enum { SLX_GROUP_MAX = 2048 }; /* rows handled under one lock at a time */

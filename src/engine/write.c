@@ -1,6 +1,7 @@
 /* The write path.
  *
- * A batch is cut into pieces; each piece is sorted by stripe once (counting sort), then stripe by stripe, under its lock:
+ * A batch is cut into pieces; each piece is sorted by stripe once (counting sort, the columns gathered on the way), then
+ * stripe by stripe, under its lock:
  *   1. resolve: each row's series in the active head (from the handle, found, or created), with prefetch ahead
  *   2. log:     one frame for the group, with definitions of series that the current log segment does not know yet
  *   3. apply:   one slot in each tail, prefetched
@@ -12,17 +13,39 @@
  * acknowledged, and a replay may bring it back. */
 #include "engine/engine_int.h"
 
-enum { PIECE_MAX = 4096, AHEAD = 16 };
+enum { PIECE_MAX = SLX_GROUP_MAX, AHEAD = 16 };
 
+/* What a write needs comes first: mostly one cache line. */
 struct slx_handle {
-	struct slx_head_series *_Atomic cur; /* in the head of generation `gen`; guarded by the stripe, atomic for prefetch */
+	struct slx_head_series *cur; /* in the head of generation `gen`; both guarded by the stripe */
 	uint64_t gen;
+	uint8_t stripe;
+	uint32_t labels_n;
+	struct slx_tenant *tenant;
 	struct slx_hash128 id;
 	struct slx_engine *engine;
-	struct slx_tenant *tenant;
 	void *owner;
-	uint32_t labels_n;
 	uint8_t labels[];
+};
+
+/* Rows in the order of their stripes. Refused rows are closed up within their stripe. */
+struct piece {
+	uint32_t row[PIECE_MAX]; /* number in the batch */
+	union {
+		struct slx_handle *handle;      /* until it is resolved; not set where rows come with labels */
+		struct slx_head_series *series;
+	} who[PIECE_MAX];
+	int64_t ts[PIECE_MAX];
+	uint64_t bits[PIECE_MAX];
+};
+
+/* Rows from .. from + n of a piece: those of one stripe. */
+struct group {
+	struct piece *piece;
+	size_t from, n;
+	struct slx_stripe *stripe;
+	struct slx_head *head;
+	bool run; /* all of one series */
 };
 
 silex_status slx_handle_new(struct slx_engine *e, struct slx_tenant *t, struct slx_labels l, void *owner, struct slx_handle **ret, silex_error *err)
@@ -32,6 +55,7 @@ silex_status slx_handle_new(struct slx_engine *e, struct slx_tenant *t, struct s
 		return slx_err_oom(err);
 	memset(h, 0, sizeof *h);
 	h->id = slx_series_id(t->name, l);
+	h->stripe = (uint8_t)slx_head_stripe(h->id);
 	h->engine = e;
 	h->tenant = t;
 	h->owner = owner;
@@ -50,29 +74,6 @@ void slx_handle_free(struct slx_handle *h)
 void *slx_handle_owner(const struct slx_handle *h) { return h->owner; }
 struct slx_tenant *slx_handle_tenant(const struct slx_handle *h) { return h->tenant; }
 
-/* --- rows ------------------------------------------------------------------------------------------------------------------ */
-
-static struct slx_handle *row_handle(const struct slx_write *w, size_t i)
-{
-	struct slx_handle *h;
-	memcpy(&h, (const char *)w->handles + i * w->handle_stride, sizeof h);
-	return h;
-}
-
-static int64_t row_t(const struct slx_write *w, size_t i)
-{
-	int64_t t;
-	memcpy(&t, (const char *)w->ts + i * w->ts_stride, sizeof t);
-	return t;
-}
-
-static uint64_t row_bits(const struct slx_write *w, size_t i)
-{
-	uint64_t b;
-	memcpy(&b, (const char *)w->bits + i * w->bits_stride, sizeof b);
-	return b;
-}
-
 static void refuse(struct slx_write_result *r, size_t row, const silex_error *why)
 {
 	if (r->refused == 0 || row < r->first) {
@@ -80,6 +81,68 @@ static void refuse(struct slx_write_result *r, size_t row, const silex_error *wh
 		r->error = *why;
 	}
 	r->refused++;
+}
+
+/* --- rows ------------------------------------------------------------------------------------------------------------------ */
+
+static struct slx_handle *load_handle(const char *p)
+{
+	struct slx_handle *h;
+	memcpy(&h, p, sizeof h);
+	return h;
+}
+
+/* The stripes of rows first .. first + n; end[s] becomes how many are in stripe s. */
+static void stripes_of(const struct slx_write *w, size_t first, size_t n, uint8_t *stripe, uint32_t end[SLX_STRIPES])
+{
+	const char *handle = (const char *)w->handles + first * w->handle_stride, *ahead = handle + AHEAD * w->handle_stride;
+	for (size_t i = 0; i < n; i++) {
+		if (w->handles) {
+			if (i + AHEAD < n)
+				__builtin_prefetch(load_handle(ahead));
+			stripe[i] = load_handle(handle)->stripe;
+			handle += w->handle_stride;
+			ahead += w->handle_stride;
+		} else {
+			stripe[i] = (uint8_t)slx_head_stripe(w->ids[first + i]);
+		}
+		end[stripe[i]]++;
+	}
+}
+
+/* Rows first .. first + n of w, sorted by stripe; order within a stripe is kept. Stripe s ends at end[s]. */
+static void sort_rows(const struct slx_write *w, size_t first, size_t n, struct piece *p, uint32_t end[SLX_STRIPES])
+{
+	uint8_t stripe[PIECE_MAX];
+	stripes_of(w, first, n, stripe, end);
+	for (uint32_t s = 0, at = 0; s < SLX_STRIPES; s++) {
+		uint32_t here = end[s];
+		end[s] = at; /* its begin; the loop below moves it to the end */
+		at += here;
+	}
+	const char *handle = (const char *)w->handles + first * w->handle_stride;
+	const char *ts = (const char *)w->ts + first * w->ts_stride, *bits = (const char *)w->bits + first * w->bits_stride;
+	for (size_t i = 0; i < n; i++, ts += w->ts_stride, bits += w->bits_stride) {
+		uint32_t to = end[stripe[i]]++;
+		p->row[to] = (uint32_t)(first + i);
+		memcpy(&p->ts[to], ts, sizeof p->ts[to]);
+		memcpy(&p->bits[to], bits, sizeof p->bits[to]);
+		if (w->handles) {
+			p->who[to].handle = load_handle(handle);
+			handle += w->handle_stride;
+		}
+	}
+}
+
+/* Row i of the piece is kept, as number `to`. */
+static inline void keep(struct piece *p, size_t to, size_t i, struct slx_head_series *s)
+{
+	p->who[to].series = s;
+	if (to == i)
+		return;
+	p->row[to] = p->row[i];
+	p->ts[to] = p->ts[i];
+	p->bits[to] = p->bits[i];
 }
 
 /* --- 1. resolve -------------------------------------------------------------------------------------------------------------- */
@@ -94,14 +157,9 @@ static silex_status find_or_create(struct slx_engine *e, struct slx_head *head, 
 	return slx_head_create(head, t->name, l, id, own ? own : e->opt.series_limit, ret, err);
 }
 
-static silex_status resolve_handle(struct slx_engine *e, struct slx_head *head, struct slx_handle *h, struct slx_head_series **ret, silex_error *err)
+static silex_status resolve_handle(struct slx_engine *e, struct slx_head *head, struct slx_handle *h, silex_error *err)
 {
-	if (h->gen == slx_head_generation(head)) {
-		*ret = atomic_load_explicit(&h->cur, memory_order_relaxed);
-		return SILEX_OK;
-	}
-	SLX_TRY(find_or_create(e, head, h->tenant, (struct slx_labels){ h->labels, h->labels_n }, h->id, ret, err));
-	atomic_store_explicit(&h->cur, *ret, memory_order_relaxed);
+	SLX_TRY(find_or_create(e, head, h->tenant, (struct slx_labels){ h->labels, h->labels_n }, h->id, &h->cur, err));
 	h->gen = slx_head_generation(head);
 	return SILEX_OK;
 }
@@ -114,67 +172,86 @@ static silex_status check_kind(const struct slx_head_series *s, enum slx_kind ki
 	return slx_err(err, SILEX_INVALID, "the series holds %s values, a %s was given", slx_kind_name(have), slx_kind_name(kind));
 }
 
-/* Fills the stripe's columns with the rows that are accepted; returns how many. */
-static size_t resolve(struct slx_engine *e, struct slx_stripe *st, struct slx_head *head, const struct slx_write *w, const uint32_t *rows, size_t n,
-	struct slx_write_result *r)
+/* The rows' series, their cache lines asked for. */
+static void find_series(struct slx_engine *e, struct group *g, const struct slx_write *w, struct slx_write_result *r)
 {
-	uint32_t kept_row[SLX_GROUP_MAX];
-	size_t kept = 0;
-	for (size_t i = 0; i < n; i++) {
+	struct piece *p = g->piece;
+	uint64_t gen = slx_head_generation(g->head);
+	size_t kept = g->from;
+	for (size_t i = g->from; i < g->from + g->n; i++) {
 		struct slx_head_series *s;
 		silex_error why;
-		uint32_t row = rows[i];
-		if (w->handles && i + AHEAD < n)
-			__builtin_prefetch(row_handle(w, rows[i + AHEAD]));
 		silex_status status = SILEX_OK;
-		if (kept > 0 && w->handles && w->handle_stride == 0)
-			s = st->series[kept - 1]; /* a run of one series */
-		else
-			status = w->handles ? resolve_handle(e, head, row_handle(w, row), &s, &why) :
-					      find_or_create(e, head, w->tenant, w->labels[row], w->ids[row], &s, &why);
-		if (status == SILEX_OK && w->kind == SLX_KIND_ENUM)
-			status = check_kind(s, w->kind, &why);
+		if (w->handles) {
+			struct slx_handle *h = p->who[i].handle;
+			if (h->gen != gen)
+				status = resolve_handle(e, g->head, h, &why);
+			s = h->cur;
+		} else {
+			status = find_or_create(e, g->head, w->tenant, w->labels[p->row[i]], w->ids[p->row[i]], &s, &why);
+		}
 		if (status != SILEX_OK) {
-			refuse(r, row, &why);
+			refuse(r, p->row[i], &why);
 			continue;
 		}
 		__builtin_prefetch(s, 1);
-		kept_row[kept] = row;
-		st->series[kept] = s;
-		st->ts[kept] = row_t(w, row);
-		st->bits[kept++] = row_bits(w, row);
+		keep(p, kept++, i, s);
 	}
-	if (w->kind == SLX_KIND_ENUM)
-		return kept;
-	/* The other half of the kind check, once the series' lines are here: a number against states. */
-	size_t numeric = 0;
-	for (size_t i = 0; i < kept; i++) {
+	g->n = kept - g->from;
+}
+
+/* Once the series' lines are here: do they take this kind? Their slots are asked for. */
+static void check_kinds(struct group *g, enum slx_kind kind, struct slx_write_result *r)
+{
+	struct piece *p = g->piece;
+	size_t kept = g->from;
+	for (size_t i = g->from; i < g->from + g->n; i++) {
+		struct slx_head_series *s = p->who[i].series;
 		silex_error why;
-		if (atomic_load_explicit(&st->series[i]->kind, memory_order_relaxed) == SLX_KIND_ENUM && check_kind(st->series[i], w->kind, &why) != SILEX_OK) {
-			refuse(r, kept_row[i], &why);
+		if (atomic_load_explicit(&s->kind, memory_order_relaxed) != kind && check_kind(s, kind, &why) != SILEX_OK) {
+			refuse(r, p->row[i], &why);
 			continue;
 		}
-		st->series[numeric] = st->series[i];
-		st->ts[numeric] = st->ts[i];
-		st->bits[numeric++] = st->bits[i];
+		__builtin_prefetch(atomic_load_explicit(&s->tail, memory_order_relaxed) + atomic_load_explicit(&s->tail_n, memory_order_relaxed), 1);
+		keep(p, kept++, i, s);
 	}
-	return numeric;
+	g->n = kept - g->from;
+}
+
+/* All rows are of the handle in the first one. */
+static void find_run(struct slx_engine *e, struct group *g, enum slx_kind kind, struct slx_write_result *r)
+{
+	struct piece *p = g->piece;
+	struct slx_handle *h = p->who[0].handle;
+	silex_error why;
+	silex_status status = SILEX_OK;
+	if (h->gen != slx_head_generation(g->head))
+		status = resolve_handle(e, g->head, h, &why);
+	if (status == SILEX_OK)
+		status = check_kind(h->cur, kind, &why);
+	for (size_t i = 0; i < g->n && status != SILEX_OK; i++)
+		refuse(r, p->row[i], &why);
+	if (status != SILEX_OK)
+		g->n = 0;
+	for (size_t i = 0; i < g->n; i++)
+		p->who[i].series = h->cur;
 }
 
 /* --- 2. log -------------------------------------------------------------------------------------------------------------------- */
 
 /* References of the group's series into refs; definitions of those that `segment` lacks into st->defs. */
-static size_t define(struct slx_engine *e, struct slx_stripe *st, struct slx_head *head, struct slx_str tenant, size_t n, uint64_t segment, uint32_t *refs)
+static size_t define(struct slx_engine *e, const struct group *g, struct slx_str tenant, uint64_t segment, uint32_t *refs)
 {
+	struct slx_stripe *st = g->stripe;
 	size_t defs = 0;
 	slx_buf_reset(&st->defs);
-	for (size_t i = 0; i < n; i++) {
-		struct slx_head_series *s = st->series[i];
+	for (size_t i = 0; i < g->n; i++) {
+		struct slx_head_series *s = g->piece->who[g->from + i].series;
 		if (s->log_segment != segment) {
 			if (s->log_ref == 0)
 				s->log_ref = atomic_fetch_add_explicit(&e->next_ref, 1, memory_order_relaxed) + 1;
 			slx_buf_reset(&st->label);
-			slx_head_labels(head, s, &st->label);
+			slx_head_labels(g->head, s, &st->label);
 			if (st->label.failed)
 				st->defs.failed = true;
 			slx_record_def(&st->defs, s->log_ref, tenant, (struct slx_labels){ st->label.p, st->label.n });
@@ -186,24 +263,24 @@ static size_t define(struct slx_engine *e, struct slx_stripe *st, struct slx_hea
 	return defs;
 }
 
-static void undefine(struct slx_stripe *st, size_t n)
+static void undefine(const struct group *g)
 {
-	for (size_t i = 0; i < n; i++)
-		st->series[i]->log_segment = 0;
+	for (size_t i = 0; i < g->n; i++)
+		g->piece->who[g->from + i].series->log_segment = 0;
 }
 
-static silex_status log_group(struct slx_engine *e, struct slx_stripe *st, struct slx_head *head, const struct slx_write *w, size_t n, uint64_t *ret_lsn,
-	silex_error *err)
+static silex_status log_group(struct slx_engine *e, const struct group *g, const struct slx_write *w, uint64_t *ret_lsn, silex_error *err)
 {
+	struct slx_stripe *st = g->stripe;
 	uint32_t refs[SLX_GROUP_MAX];
 	for (;;) {
 		uint64_t segment = slx_wal_segment(e->wal);
-		size_t n_defs = define(e, st, head, w->tenant->name, n, segment, refs);
-		struct slx_record_samples samples = { w->kind, n, refs, st->ts, st->bits };
+		size_t n_defs = define(e, g, w->tenant->name, segment, refs);
+		struct slx_record_samples samples = { w->kind, g->n, refs, g->piece->ts + g->from, g->piece->bits + g->from };
 		slx_buf_reset(&st->frame);
 		slx_record_samples_encode(&st->frame, &st->defs, n_defs, &samples, &st->hint);
 		if (st->frame.failed || st->defs.failed) {
-			undefine(st, n);
+			undefine(g);
 			return slx_err_oom(err);
 		}
 		struct iovec part = { st->frame.p, st->frame.n };
@@ -213,7 +290,7 @@ static silex_status log_group(struct slx_engine *e, struct slx_stripe *st, struc
 			*ret_lsn = pos.lsn;
 			return SILEX_OK;
 		}
-		undefine(st, n);
+		undefine(g);
 		if (status != SILEX_CONFLICT)
 			return status;
 	}
@@ -221,15 +298,14 @@ static silex_status log_group(struct slx_engine *e, struct slx_stripe *st, struc
 
 /* --- 3. apply -------------------------------------------------------------------------------------------------------------------- */
 
-static silex_status apply(struct slx_stripe *st, struct slx_head *head, enum slx_kind kind, size_t n, silex_error *err)
+static silex_status apply(const struct group *g, enum slx_kind kind, silex_error *err)
 {
+	const struct piece *p = g->piece;
+	if (g->run)
+		return slx_head_append_run(g->head, p->who[g->from].series, kind, p->ts + g->from, p->bits + g->from, g->n, err);
 	silex_status status = SILEX_OK;
-	for (size_t i = 0; i < n; i++) {
-		if (i + AHEAD / 2 < n) {
-			struct slx_head_series *s = st->series[i + AHEAD / 2];
-			__builtin_prefetch(atomic_load_explicit(&s->tail, memory_order_relaxed) + atomic_load_explicit(&s->tail_n, memory_order_relaxed), 1);
-		}
-		silex_status one = slx_head_append(head, st->series[i], kind, st->ts[i], st->bits[i], err);
+	for (size_t i = g->from; i < g->from + g->n; i++) {
+		silex_status one = slx_head_append(g->head, p->who[i].series, kind, p->ts[i], p->bits[i], err);
 		if (one != SILEX_OK)
 			status = one;
 	}
@@ -238,21 +314,25 @@ static silex_status apply(struct slx_stripe *st, struct slx_head *head, enum slx
 
 /* --- the batch ------------------------------------------------------------------------------------------------------------------- */
 
-static silex_status write_group(struct slx_engine *e, unsigned stripe, const struct slx_write *w, const uint32_t *rows, size_t n, bool logged,
-	struct slx_write_result *r, uint64_t *lsn, silex_error *err)
+static silex_status write_group(struct slx_engine *e, struct group *g, const struct slx_write *w, bool logged, struct slx_write_result *r, uint64_t *lsn,
+	silex_error *err)
 {
-	struct slx_stripe *st = &e->stripes[stripe];
 	silex_status status = SILEX_OK;
-	pthread_mutex_lock(&st->lock);
-	struct slx_head *head = atomic_load_explicit(&e->active, memory_order_relaxed);
-	size_t kept = resolve(e, st, head, w, rows, n, r);
-	if (kept && logged)
-		status = log_group(e, st, head, w, kept, lsn, err);
-	if (kept && status == SILEX_OK)
-		status = apply(st, head, w->kind, kept, err);
-	pthread_mutex_unlock(&st->lock);
+	pthread_mutex_lock(&g->stripe->lock);
+	g->head = atomic_load_explicit(&e->active, memory_order_relaxed);
+	if (g->run) {
+		find_run(e, g, w->kind, r);
+	} else {
+		find_series(e, g, w, r);
+		check_kinds(g, w->kind, r);
+	}
+	if (g->n && logged)
+		status = log_group(e, g, w, lsn, err);
+	if (g->n && status == SILEX_OK)
+		status = apply(g, w->kind, err);
+	pthread_mutex_unlock(&g->stripe->lock);
 	if (status == SILEX_OK)
-		atomic_fetch_add_explicit(&e->points_head, kept, memory_order_relaxed);
+		atomic_fetch_add_explicit(&e->points_head, g->n, memory_order_relaxed);
 	return status;
 }
 
@@ -260,49 +340,39 @@ static silex_status write_group(struct slx_engine *e, unsigned stripe, const str
 static silex_status write_run(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, struct slx_write_result *r, uint64_t *lsn,
 	silex_error *err)
 {
-	uint32_t rows[SLX_GROUP_MAX];
-	unsigned stripe = slx_head_stripe(row_handle(w, 0)->id);
-	for (size_t done = 0; done < n; done += SLX_GROUP_MAX) {
-		size_t k = n - done < SLX_GROUP_MAX ? n - done : SLX_GROUP_MAX;
-		for (size_t i = 0; i < k; i++)
-			rows[i] = (uint32_t)(first + done + i);
-		SLX_TRY(write_group(e, stripe, w, rows, k, logged, r, lsn, err));
+	struct piece p;
+	const char *ts = (const char *)w->ts + first * w->ts_stride, *bits = (const char *)w->bits + first * w->bits_stride;
+	p.who[0].handle = load_handle(w->handles);
+	for (size_t i = 0; i < n; i++, ts += w->ts_stride, bits += w->bits_stride) {
+		p.row[i] = (uint32_t)(first + i);
+		memcpy(&p.ts[i], ts, sizeof p.ts[i]);
+		memcpy(&p.bits[i], bits, sizeof p.bits[i]);
 	}
-	return SILEX_OK;
+	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].handle->stripe], .run = true };
+	return write_group(e, &g, w, logged, r, lsn, err);
 }
 
-/* Rows first .. first + n of w (n <= PIECE_MAX), sorted by stripe; order within a stripe is kept. */
+/* Rows first .. first + n of w (n <= PIECE_MAX). */
 static silex_status write_piece(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, struct slx_write_result *r,
 	uint64_t *lsn, silex_error *err)
 {
-	uint8_t stripe[PIECE_MAX];
-	uint32_t order[PIECE_MAX];
+	struct piece p;
 	uint32_t end[SLX_STRIPES] = { 0 };
 	if (w->handles && w->handle_stride == 0)
 		return write_run(e, w, first, n, logged, r, lsn, err);
-	for (size_t i = 0; i < n; i++) {
-		if (w->handles && i + AHEAD < n)
-			__builtin_prefetch(row_handle(w, first + i + AHEAD));
-		stripe[i] = (uint8_t)slx_head_stripe(w->handles ? row_handle(w, first + i)->id : w->ids[first + i]);
-		end[stripe[i]]++;
-	}
-	for (unsigned s = 1; s < SLX_STRIPES; s++)
-		end[s] += end[s - 1];
-	for (size_t i = n; i-- > 0;)
-		order[--end[stripe[i]]] = (uint32_t)(first + i);
-	for (unsigned s = 0; s < SLX_STRIPES; s++) {
-		size_t to = s + 1 < SLX_STRIPES ? end[s + 1] : n;
-		for (size_t from = end[s]; from < to; from += SLX_GROUP_MAX) {
-			size_t k = to - from < SLX_GROUP_MAX ? to - from : SLX_GROUP_MAX;
-			SLX_TRY(write_group(e, s, w, order + from, k, logged, r, lsn, err));
-		}
+	sort_rows(w, first, n, &p, end);
+	for (size_t s = 0, from = 0; s < SLX_STRIPES; from = end[s++]) {
+		struct group g = { .piece = &p, .from = from, .n = end[s] - from, .stripe = &e->stripes[s] };
+		if (g.n)
+			SLX_TRY(write_group(e, &g, w, logged, r, lsn, err));
 	}
 	return SILEX_OK;
 }
 
 static void count_points(struct slx_engine *e, struct slx_tenant *t, size_t n)
 {
-	uint64_t second = (uint64_t)(slx_monotonic_ns(&e->clock) / SLX_SECOND);
+	int64_t now = slx_monotonic_ns(&e->clock);
+	uint64_t second = (uint64_t)(now / SLX_SECOND);
 	unsigned slot = second % SLX_RATE_SECONDS;
 	uint64_t had = atomic_load_explicit(&e->rate_second[slot], memory_order_relaxed);
 	if (had != second && atomic_compare_exchange_strong(&e->rate_second[slot], &had, second))
@@ -312,7 +382,7 @@ static void count_points(struct slx_engine *e, struct slx_tenant *t, size_t n)
 	atomic_fetch_add_explicit(&t->head_bytes, (int64_t)n * 4, memory_order_relaxed);
 	int64_t none = 0;
 	if (atomic_load_explicit(&e->head_first_write_ns, memory_order_relaxed) == 0)
-		atomic_compare_exchange_strong(&e->head_first_write_ns, &none, slx_monotonic_ns(&e->clock));
+		atomic_compare_exchange_strong(&e->head_first_write_ns, &none, now);
 }
 
 silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, struct slx_write_result *ret, uint64_t *ret_lsn, silex_error *err)
@@ -333,7 +403,8 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 	}
 	if (status == SILEX_OK)
 		count_points(e, w->tenant, w->n - r.refused);
-	atomic_fetch_add_explicit(&e->points_refused, r.refused, memory_order_relaxed);
+	if (r.refused)
+		atomic_fetch_add_explicit(&e->points_refused, r.refused, memory_order_relaxed);
 	if (ret)
 		*ret = r;
 	if (status != SILEX_OK)

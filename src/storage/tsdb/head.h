@@ -99,6 +99,10 @@ static inline silex_status slx_head_append(struct slx_head *h, struct slx_head_s
 	return SILEX_OK;
 }
 
+/* n > 0 samples of one series, as many slx_head_append would be. */
+silex_status slx_head_append_run(struct slx_head *h, struct slx_head_series *s, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
+	silex_error *err);
+
 /* Removes the samples of range. The series keeps its place. */
 silex_status slx_head_delete(struct slx_head *h, struct slx_head_series *s, struct slx_time_range range, silex_error *err);
 

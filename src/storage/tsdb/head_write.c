@@ -338,6 +338,42 @@ silex_status slx_head_append_slow(struct slx_head *h, struct slx_head_series *s,
 	return SILEX_OK;
 }
 
+/* How many of the samples go into the tail as it is: they ascend and there is room. */
+static size_t run_fits(const struct slx_head_series *s, enum slx_kind kind, const int64_t *ts, size_t n)
+{
+	size_t used = atomic_load_explicit(&s->tail_n, memory_order_relaxed), room = ((size_t)1 << s->tail_cap_log2) - used, k = 0;
+	if (kind != atomic_load_explicit(&s->kind, memory_order_relaxed))
+		return 0;
+	n = n < room ? n : room;
+	for (int64_t last = atomic_load_explicit(&s->last_t, memory_order_relaxed); k < n && ts[k] > last; k++)
+		last = ts[k];
+	return k;
+}
+
+silex_status slx_head_append_run(struct slx_head *h, struct slx_head_series *s, enum slx_kind kind, const int64_t *ts, const uint64_t *bits, size_t n,
+	silex_error *err)
+{
+	silex_status status = SILEX_OK;
+	for (size_t i = 0; i < n;) {
+		size_t k = run_fits(s, kind, ts + i, n - i);
+		if (k) {
+			uint32_t at = atomic_load_explicit(&s->tail_n, memory_order_relaxed);
+			struct slx_slot *slot = atomic_load_explicit(&s->tail, memory_order_relaxed) + at;
+			for (size_t j = 0; j < k; j++)
+				slot_set(&slot[j], ts[i + j], bits[i + j]);
+			atomic_store_explicit(&s->last_t, ts[i + k - 1], memory_order_relaxed);
+			atomic_store_explicit(&s->tail_n, at + (uint32_t)k, memory_order_release);
+		}
+		i += k;
+		if (i == n)
+			break;
+		silex_status one = slx_head_append_slow(h, s, kind, ts[i], bits[i], err);
+		status = one != SILEX_OK ? one : status;
+		i++;
+	}
+	return status;
+}
+
 /* --- deleting ------------------------------------------------------------------------------------------------------------ */
 
 /* What is left of chunk c outside range: one chunk in out, or none. */
