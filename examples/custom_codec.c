@@ -1,12 +1,12 @@
-/* A codec of one's own: set points of an infusion pump stay the same for hours, so runs of equal values are stored as
- * (count, value).
+/* A codec of one's own: set points of an infusion pump stay the same for hours, so runs of equal values are stored
+ * as (count, value).
  *
  *	cc custom_codec.c $(pkg-config --cflags --libs silex)
  *	./a.out [DIRECTORY]
  *
  * What to look at: the table of three functions, its id of the application's range (stored with the data: never give it
- * another meaning), codec=runs by name, bytes per point beside the built-in choice, and what a program without the codec
- * is told. */
+ * another meaning), codec=runs by name, bytes per point beside the built-in choice, and what a program without the
+ * codec is told. */
 #include <silex/silex.h>
 #include <stdio.h>
 #include <stdlib.h>

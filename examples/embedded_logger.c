@@ -4,8 +4,8 @@
  *	./a.out [DIRECTORY]
  *
  * It opens its database, says what earlier runs left, and writes on from there. This program shows it with itself: a
- * child logs and is killed with kill -9; the parent opens the directory and finds every sample the child had reported as
- * written. Then a third run meets a full disk (made here with a limit on the size of files): writes fail with
+ * child logs and is killed with kill -9; the parent opens the directory and finds every sample the child had reported
+ * as written. Then a third run meets a full disk (made here with a limit on the size of files): writes fail with
  * RESOURCE_EXHAUSTED, reading goes on, nothing written before is lost. */
 #include <silex/silex.h>
 #include <signal.h>

@@ -439,6 +439,8 @@ static void report(struct bench *b, const struct workload *w)
 	}
 	if (silex_get_metrics(b->db, &m, NULL) == SILEX_OK) {
 		row(&t, "  memory of the engine", app_bytes_text(m.memory_used, text));
+		if (m.flushes)
+			row(&t, "  flushes", app_count_text(m.flushes, text));
 		if (m.wal_syncs)
 			row(&t, "  disk syncs", app_count_text(m.wal_syncs, text));
 	}
@@ -447,13 +449,15 @@ static void report(struct bench *b, const struct workload *w)
 	fflush(b->a->out);
 }
 
-/* The default memory limit is an embedded one: what is measured here is not back-pressure, unless it was asked for. */
+/* The default memory limit is an embedded one: what is measured here is not back-pressure, unless it was asked for.
+ * Half of the machine, at most 4 GiB. */
 static void raise_memory(silex_options *o)
 {
 	silex_options fresh;
+	uint64_t half = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;
 	silex_options_init(&fresh);
-	if (o->memory_limit == fresh.memory_limit)
-		o->memory_limit = UINT64_C(1) << 30;
+	if (o->memory_limit == fresh.memory_limit && half > o->memory_limit)
+		o->memory_limit = half < UINT64_C(4) << 30 ? half : UINT64_C(4) << 30;
 }
 
 static int run_one(struct app *a, const struct bench_options *o, const struct workload *w)

@@ -47,7 +47,7 @@ double app_nice_step(double range, int ticks_max)
 int64_t app_nice_time_step(int64_t range, int ticks_max)
 {
 	static const int64_t seconds[] = { 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400,
-		21600, 43200, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400 };
+		21600, 43200, 86400, 2 * 86400, 3 * 86400, 7 * 86400, 14 * 86400, 28 * 86400 };
 	double rough = (double)range / ticks_max;
 	if (rough <= 0.5e9)
 		return rough < 1 ? 1 : (int64_t)app_nice_step((double)range, ticks_max);
@@ -211,22 +211,21 @@ static const char *mark(const struct app_chart *c, size_t series, char ascii[2])
 	return ascii;
 }
 
-static void put_cell(const struct plot *p, FILE *f, int cell)
+/* *ink: the series whose colour the terminal has on, -1 for none. */
+static void put_cell(const struct plot *p, FILE *f, int cell, int *ink)
 {
 	uint8_t d = p->dots[cell];
 	char ascii[2];
-	if (!d) {
-		fputc(' ', f);
-		return;
+	if (d && p->c->color && *ink != p->owner[cell]) {
+		*ink = p->owner[cell];
+		fprintf(f, "\033[%sm", colors[*ink % 8]);
 	}
-	if (p->c->color)
-		fprintf(f, "\033[%sm", colors[p->owner[cell] % 8]);
-	if (p->dot_x == 2) /* U+2800 + d */
+	if (!d)
+		fputc(' ', f);
+	else if (p->dot_x == 2) /* U+2800 + d */
 		fprintf(f, "\xe2%c%c", 0xa0 | d >> 6, 0x80 | (d & 0x3f));
 	else
 		fputs(mark(p->c, d - 1u, ascii), f);
-	if (p->c->color)
-		fputs("\033[0m", f);
 }
 
 static void put_rows(const struct plot *p, FILE *f)
@@ -241,12 +240,12 @@ static void put_rows(const struct plot *p, FILE *f)
 			next--;
 		const char *axis = p->c->utf8 ? tick ? "┤" : "│" : tick ? "+" : "|";
 		fprintf(f, "%*s %s", p->margin, tick ? y_text(p, v, text) : "", axis);
-		int last = p->columns;
+		int last = p->columns, ink = -1;
 		while (last && !p->dots[y * p->columns + last - 1])
 			last--;
 		for (int x = 0; x < last; x++)
-			put_cell(p, f, y * p->columns + x);
-		fputc('\n', f);
+			put_cell(p, f, y * p->columns + x, &ink);
+		fputs(ink >= 0 ? "\033[0m\n" : "\n", f);
 	}
 }
 

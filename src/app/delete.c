@@ -95,9 +95,8 @@ const struct app_command app_delete = {
 	.name = "delete",
 	.args = "[SELECTOR...]",
 	.summary = "delete samples by selector and time",
-	.text =
-		"Deletes what exists now; what is written later is visible, also at the same times. The space is given back by\n"
-		"the next compaction. Prints how many samples went. On a terminal it asks first.",
+	.text = "Deletes what exists now; what is written later is visible, also at the same times. The space is given\n"
+			"back by the next compaction. Prints how many samples went. On a terminal it asks first.",
 	.examples =
 		"silex delete 'hr{patient=\"17\"}' -s 2024-05-01T10:00 -e 2024-05-01T10:05\tfive minutes of one patient\n"
 		"silex delete --before now-52w --yes\teverything older than a year\n",

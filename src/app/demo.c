@@ -528,8 +528,9 @@ const struct app_command app_demo = {
 	.args = "",
 	.summary = "a guided tour on real patient data",
 	.text =
-		"Imports an intensive care record, an electrocardiogram and a day of twenty machines; shows what they take, asks\n"
-		"five queries, draws two charts, changes the past and verifies. It takes some seconds and changes nothing else.",
+		"Imports an intensive care record, an electrocardiogram and a day of twenty machines; shows what they take,\n"
+		"asks five queries, draws two charts, changes the past and verifies. It takes some seconds and changes\n"
+		"nothing else.",
 	.examples = "silex demo\n"
 				"silex demo --dir /tmp/tour\n",
 	.options = demo_opts,

@@ -127,8 +127,8 @@ static void warn(const struct export *x)
 {
 	if (x->left_out)
 		app_say(
-			"%llu samples are not in the file: this format cannot say them (texts as values, odd names; line protocol: NaN "
-			"and infinities); jsonl takes all numbers",
+			"%llu samples are not in the file: this format cannot say them (texts as values, odd names; line protocol: "
+			"NaN and infinities); jsonl takes all numbers",
 			(unsigned long long)x->left_out);
 	if (x->rounded)
 		app_say("%llu times were not whole milliseconds and were rounded; --format openmetrics keeps them",

@@ -397,8 +397,8 @@ const struct app_command app_import = {
 	.summary = "read measurement files into a database",
 	.text =
 		"Reads CSV and TSV, InfluxDB line protocol, JSON lines, Prometheus and OpenMetrics text, and WFDB records\n"
-		"(.hea, formats 16 and 212), also packed with gzip or zstd. A folder stands for the files in it; - is standard\n"
-		"input. The format follows from the file's name, then from its content, unless --format says it.\n\n"
+		"(.hea, formats 16 and 212), also packed with gzip or zstd. A folder stands for the files in it; - is\n"
+		"standard input. The format follows from the file's name, then from its content, unless --format says it.\n\n"
 		"A line that cannot be read is reported as file:line:column: reason; the others are imported, and the exit\n"
 		"status is 3. What the summary counts is on disk when it is printed.",
 	.examples = "silex import vitals.csv\tcolumns are found out: a time, numbers, labels\n"

@@ -80,9 +80,12 @@ static void help(struct shell *s)
 		if (!((*c)->uses & (APP_HIDDEN | APP_NOT_IN_SHELL)))
 			fprintf(f, "  %-12s %s\n", (*c)->name, (*c)->summary);
 	fputs("  use TENANT   work on this tenant\n"
-		  "  \\d [SELECTOR]  metric names, or facts about series      \\l [LABEL]  labels, or values of one\n"
-		  "  \\t           tenants                                    \\s          health and sizes\n"
-		  "  \\?, help     this text; COMMAND --help tells more        \\q, exit    leave\n",
+		  "  \\d           metric names; \\d SELECTOR: facts about these series\n"
+		  "  \\l           label names; \\l LABEL: its values\n"
+		  "  \\t           tenants\n"
+		  "  \\s           health and sizes\n"
+		  "  \\?, help     this text; COMMAND --help tells more\n"
+		  "  \\q, exit     leave\n",
 		f);
 }
 

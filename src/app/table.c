@@ -77,39 +77,47 @@ static void measure(const struct app_table *t, size_t c, struct layout *ret)
 	*ret = (struct layout){ width, head };
 }
 
-static void put_cell(FILE *f, const char *s, enum app_align align, const struct layout *l, bool last)
+/* A line is put together from cells; blanks wait in `pending` until something follows them. */
+static void put_cell(FILE *f, const char *s, enum app_align align, const struct layout *l, int *pending)
 {
 	int all = app_text_width(s);
 	int before = align == APP_LEFT ? 0 : align == APP_RIGHT ? l->width - all : l->head - head_width(s);
-	int after = last ? 0 : l->width - before - all;
-	fprintf(f, "%*s%s%*s", before, "", s, after, "");
+	if (*s)
+		fprintf(f, "%*s%s", *pending + before, "", s);
+	*pending = *s ? l->width - before - all : *pending + l->width;
+	*pending += 2;
 }
 
-static void print_aligned(const struct app_table *t, FILE *f, bool utf8)
+static void print_heading(const struct app_table *t, FILE *f, const struct layout *l, bool utf8)
 {
-	struct layout *l = app_alloc(t->columns_n * sizeof *l);
-	size_t n = t->columns_n;
-	for (size_t c = 0; c < n; c++)
-		measure(t, c, &l[c]);
-	for (size_t c = 0; c < n && !t->plain; c++) {
-		fputs(c ? "  " : "", f);
-		put_cell(f, t->columns[c].title, t->columns[c].align == APP_LEFT ? APP_LEFT : APP_RIGHT, &l[c], c + 1 == n);
-	}
-	if (!t->plain)
-		fputc('\n', f);
-	for (size_t c = 0; c < n && !t->plain; c++) {
+	int pending = 0;
+	for (size_t c = 0; c < t->columns_n; c++)
+		put_cell(f, t->columns[c].title, t->columns[c].align == APP_LEFT ? APP_LEFT : APP_RIGHT, &l[c], &pending);
+	fputc('\n', f);
+	for (size_t c = 0; c < t->columns_n; c++) {
 		fputs(c ? "  " : "", f);
 		for (int i = 0; i < l[c].width; i++)
 			fputs(utf8 ? "─" : "-", f);
 	}
+	fputc('\n', f);
+}
+
+static void print_aligned(const struct app_table *t, FILE *f, bool utf8)
+{
+	size_t n = t->columns_n;
+	struct layout *l = app_alloc(n * sizeof *l);
+	int pending = 0;
+	for (size_t c = 0; c < n; c++)
+		measure(t, c, &l[c]);
 	if (!t->plain)
-		fputc('\n', f);
+		print_heading(t, f, l, utf8);
 	for (size_t i = 0; i < t->n; i++) {
 		size_t c = i % n;
-		fputs(c ? "  " : "", f);
-		put_cell(f, t->cells[i] ? t->cells[i] : "", t->columns[c].align, &l[c], c + 1 == n);
-		if (c + 1 == n)
+		put_cell(f, t->cells[i] ? t->cells[i] : "", t->columns[c].align, &l[c], &pending);
+		if (c + 1 == n) {
 			fputc('\n', f);
+			pending = 0;
+		}
 	}
 	free(l);
 }

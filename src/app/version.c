@@ -5,7 +5,8 @@
 static int version_run(struct app *a, void *options, int argc, char **argv)
 {
 	fprintf(a->out,
-		"silex %s\nlibrary %s\nformat  %d (experimental: may change between releases)\nbuilt   with %s for %s, %s\nsimd    %s in use\n",
+		"silex %s\nlibrary %s\nformat  %d (experimental: may change between releases)\n"
+		"built   with %s for %s, %s\nsimd    %s in use\n",
 		SILEX_VERSION_STRING, silex_version(), 0, "gcc " __VERSION__,
 #if defined(__x86_64__)
 		"x86-64",
