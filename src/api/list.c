@@ -34,6 +34,13 @@ static void walk_close(struct walk *w)
 	slx_snapshot_free(w->snap);
 }
 
+/* A damaged section that the selection left out: told after the rest was visited. */
+static silex_status walk_damage(const struct walk *w, silex_status status, silex_error *err)
+{
+	const silex_error *damage = status == SILEX_OK && w->sel ? slx_selection_damage(w->sel) : NULL;
+	return damage ? slx_err(err, damage->code, "%s", damage->message) : status;
+}
+
 /* Whether series i has a visible sample in range. */
 static silex_status walk_alive(struct walk *w, size_t i, bool *ret, silex_error *err)
 {
@@ -76,6 +83,7 @@ silex_status silex_list_series(silex_db *db, const char *tenant, const char *sel
 		if (status == SILEX_OK)
 			more = each(arg, labels, n);
 	}
+	status = walk_damage(&w, status, err);
 	walk_close(&w);
 	return status;
 }
@@ -154,6 +162,7 @@ static silex_status distinct(silex_db *db, const char *tenant, const char *selec
 	}
 	if (status == SILEX_OK)
 		status = texts_visit(&t, each, arg, err);
+	status = walk_damage(&w, status, err);
 	slx_free(db->mem, SLX_MEM_QUERY, t.p, t.cap * sizeof *t.p);
 	walk_close(&w);
 	return status;

@@ -414,8 +414,12 @@ silex_status slx_engine_flush_at(struct slx_engine *e, uint64_t seq, uint64_t ve
 		if (!waiting)
 			break;
 	}
-	if (status == SILEX_OK && cut && e->opt.wal == SILEX_WAL_FILE)
-		status = slx_wal_cut(e->wal, e->checkpoint_seq, err);
+	if (status == SILEX_OK && cut && e->opt.wal == SILEX_WAL_FILE) {
+		pthread_mutex_lock(&e->manifest_lock);
+		uint64_t checkpoint = e->checkpoint_seq;
+		pthread_mutex_unlock(&e->manifest_lock);
+		status = slx_wal_cut(e->wal, checkpoint, err);
+	}
 	pthread_mutex_lock(&e->health_lock);
 	if (status == SILEX_OK || status == SILEX_CANCELED)
 		e->flush_error[0] = 0;

@@ -46,6 +46,7 @@ struct slx_selection {
 	size_t n_sections, cap_sections;
 	uint32_t *map; /* identity -> index + 1 */
 	size_t map_cap;
+	silex_error damage; /* code OK: none */
 };
 
 /* --- life ----------------------------------------------------------------------------------------------------------------------- */
@@ -213,12 +214,17 @@ static silex_status select_section(struct slx_snapshot *s, struct slx_block *b, 
 	struct slx_ordinals o = { 0 };
 	if (!grow(x, (void **)&x->sections, x->n_sections, &x->cap_sections, sizeof *x->sections))
 		return slx_err_oom(err);
-	silex_status status = slx_section_open(b, number, &section, err);
-	if (status != SILEX_OK) {
-		if (status == SILEX_CORRUPT)
-			atomic_fetch_add(&s->engine->damaged_pages, 1);
-		return status;
+	silex_error own;
+	silex_status status = slx_section_open(b, number, &section, &own);
+	if (status == SILEX_CORRUPT) { /* the rest stays readable */
+		atomic_fetch_add(&s->engine->damaged_pages, 1);
+		slx_engine_log(s->engine, 3, "%s", own.message);
+		if (x->damage.code == SILEX_OK)
+			x->damage = own;
+		return SILEX_OK;
 	}
+	if (status != SILEX_OK)
+		return slx_err(err, status, "%s", own.message);
 	x->sections[x->n_sections++] = section;
 	status = slx_labelindex_select(slx_section_labels(section), ms, n, &s->engine->mem, &o, err);
 	for (size_t i = 0; i < o.n && status == SILEX_OK; i++) {
@@ -332,6 +338,7 @@ void slx_selection_free(struct slx_selection *x)
 size_t slx_selection_count(const struct slx_selection *x) { return x->n; }
 struct slx_labels slx_selection_labels(const struct slx_selection *x, size_t i) { return x->all[i].labels; }
 struct slx_hash128 slx_selection_id(const struct slx_selection *x, size_t i) { return x->all[i].id; }
+const silex_error *slx_selection_damage(const struct slx_selection *x) { return x->damage.code == SILEX_OK ? NULL : &x->damage; }
 
 /* --- collecting --------------------------------------------------------------------------------------------------------------------- */
 

@@ -27,6 +27,8 @@ void slx_selection_free(struct slx_selection *x); /* NULL is fine */
 size_t slx_selection_count(const struct slx_selection *x);
 struct slx_labels slx_selection_labels(const struct slx_selection *x, size_t i); /* canonical bytes, until free */
 struct slx_hash128 slx_selection_id(const struct slx_selection *x, size_t i);
+/* The first section whose index is damaged and was left out, or NULL. The rest is there; the reader must tell. */
+const silex_error *slx_selection_damage(const struct slx_selection *x);
 
 /* Everything a scan of one series needs; reusable from series to series by one thread. */
 struct slx_parts {

@@ -269,12 +269,28 @@ static void ended(struct slx_query_cursor *c)
 	slx_engine_count_query(c->engine, c->elapsed_ns);
 }
 
+/* Once, before the first rows: a damaged section that the selections had to leave out. */
+static silex_status tell_damage(struct slx_query_cursor *c, silex_error *err)
+{
+	if (c->damage_told)
+		return SILEX_OK;
+	c->damage_told = true;
+	for (size_t i = 0; i < c->n_selections; i++) {
+		const silex_error *damage = slx_selection_damage(c->selections[i]);
+		if (damage)
+			return slx_err(err, damage->code, "%s", damage->message);
+	}
+	return SILEX_OK;
+}
+
 silex_status slx_query_next(struct slx_query_cursor *c, struct slx_query_rows *ret, silex_error *err)
 {
 	if (c->failed != SILEX_OK)
 		return slx_err(err, c->failed, "%s", c->failure.message);
 	*ret = (struct slx_query_rows){ 0 };
 	silex_status st = slx_query_check(c, &c->failure);
+	if (st == SILEX_OK)
+		st = tell_damage(c, &c->failure);
 	if (st == SILEX_OK && !(c->limit && c->rows_given >= c->limit))
 		st = c->agg ? slx_query_jobs_next(c, ret, &c->failure) : slx_query_samples_next(c, ret, &c->failure);
 	if (st != SILEX_OK) {

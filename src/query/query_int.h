@@ -236,6 +236,7 @@ struct slx_query_cursor {
 	bool opened;
 	silex_status failed; /* the error that ended it */
 	silex_error failure;
+	bool damage_told; /* a section that select left out was reported */
 
 	/* streaming */
 	uint64_t rows_given, series_given, unit_rows;
