@@ -46,7 +46,7 @@ static inline size_t fuzz_values(const uint8_t *p, size_t size, size_t max, doub
 		at += (int8_t)x;
 		switch (form % 4) {
 		case 0: v[n] = slx_bits_f64(x); break;
-		case 1: v[n] = (double)(int16_t)x / s; break;
+		case 1: v[n] = slx_bits_f64(slx_f64_bits((double)(int16_t)x / s) + (form & 64 ? x % 3 : 0)); break;
 		case 2: v[n] = x == 0x80 ? slx_bits_f64(0x7ff0000000000002) : (double)at / s; break;
 		default: v[n] = x == 0x80 ? -0.0 : (double)(float)((double)at / s); break;
 		}

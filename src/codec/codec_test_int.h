@@ -32,7 +32,7 @@ static inline double test_special(uint64_t *rng)
 	return slx_bits_f64(bits[test_below(rng, sizeof bits / sizeof *bits)]);
 }
 
-enum { TEST_VALUE_SHAPES = 12 };
+enum { TEST_VALUE_SHAPES = 13 };
 
 static inline void test_values(uint64_t *rng, unsigned shape, double *v, size_t n)
 {
@@ -54,6 +54,7 @@ static inline void test_values(uint64_t *rng, unsigned shape, double *v, size_t 
 		case 8: v[i] = r % 50 ? (double)at : (double)(int64_t)(r >> 14); break; /* spikes */
 		case 9: v[i] = (double)(i * 17 % 1000 + (r & 3)); break;                /* a counter with resets */
 		case 10: v[i] = r % 7 ? (double)(int64_t)(r % 100) / 100 : slx_bits_f64(0x7ff0000000000002); break;
+		case 11: v[i] = slx_bits_f64(slx_f64_bits((double)at / scale) + (r >> 40) % 7 - 3); break; /* off by a few bits */
 		default: v[i] = (double)((int64_t)r >> test_below(rng, 64)) / scale; break;
 		}
 	}

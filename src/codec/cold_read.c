@@ -218,7 +218,7 @@ static bool read_part_head(const struct slx_cold_reader *r, struct slx_rd *in, s
 	ret->m = n - ret->delta;
 	ret->first = ret->delta ? slx_unzigzag(slx_rd_varint(in)) : 0;
 	ret->escapes = head >> 1;
-	ret->exceptions.count = 0;
+	ret->exceptions = (struct slx_exceptions){ 0 };
 	if (in->bad || ret->escapes > ret->m || (ret->escapes && r->flags & SLX_COLD_BYTES))
 		return false;
 	for (size_t i = 0, at = 0; i < ret->escapes; i++) {
@@ -324,6 +324,17 @@ static silex_status decode_from_i64(struct slx_cold_reader *r, size_t k, double 
 	return SILEX_OK;
 }
 
+/* A part of decimals that read_ints has read. */
+static void decimals_to_f64(const struct slx_cold_reader *r, const struct part *p, const int64_t *d, double *v)
+{
+	slx_codec_kernels()->ints_f64(d, p->n, 0, r->exp, v);
+	if (r->flags & SLX_COLD_F32)
+		for (size_t i = 0; i < p->n; i++)
+			v[i] = (double)(float)v[i];
+	if (p->exceptions.count || p->exceptions.nears)
+		slx_exceptions_apply(&p->exceptions, v);
+}
+
 silex_status slx_cold_decode(struct slx_cold_reader *r, size_t k, double *v, silex_error *err)
 {
 	SLX_TRY(check_part(r, k, err));
@@ -339,12 +350,7 @@ silex_status slx_cold_decode(struct slx_cold_reader *r, size_t k, double *v, sil
 			v[i] = slx_bits_f64(r->dict[d[i]]);
 		return SILEX_OK;
 	}
-	slx_codec_kernels()->ints_f64(d, p.n, 0, r->exp, v);
-	if (r->flags & SLX_COLD_F32)
-		for (size_t i = 0; i < p.n; i++)
-			v[i] = (double)(float)v[i];
-	if (p.exceptions.count)
-		slx_exceptions_apply(&p.exceptions, v);
+	decimals_to_f64(r, &p, d, v);
 	return SILEX_OK;
 }
 
@@ -363,6 +369,12 @@ silex_status slx_cold_aggregate(struct slx_cold_reader *r, size_t k, struct slx_
 	struct part p;
 	struct slx_int_agg ints;
 	SLX_TRY(read_ints(r, k, d, &p, err));
+	if (p.exceptions.nears) { /* the least may be a unit less than its decimal */
+		double v[SLX_VECTOR_MAX];
+		decimals_to_f64(r, &p, d, v);
+		slx_agg_values(v, p.n, ret);
+		return SILEX_OK;
+	}
 	slx_codec_kernels()->ints_agg(d, p.n, 0, &ints);
 	slx_agg_decimals(&ints, d, p.n, r->exp, &p.exceptions, ret);
 	return SILEX_OK;

@@ -39,8 +39,9 @@ struct slx_cold_writer {
 	unsigned exp;
 	int64_t ints[SLX_CHUNK_MAX];
 	uint64_t fails[FAIL_WORDS]; /* part after part, whole words */
-	uint16_t failed[SLX_PARTS_MAX];
-	size_t failed_all;
+	uint64_t near[FAIL_WORDS];
+	uint16_t failed[SLX_PARTS_MAX], nears[SLX_PARTS_MAX];
+	size_t failed_all, nears_all;
 
 	/* as dictionary */
 	size_t entries;
@@ -97,16 +98,6 @@ static bool find_exponent(struct slx_cold_writer *w)
 	return f32 + plain > 0;
 }
 
-static void fill(int64_t *d, size_t n, const uint64_t *fails)
-{
-	size_t i = 0;
-	while (i < n && fails[i / 64] >> (i & 63) & 1)
-		i++;
-	int64_t last = i < n ? d[i] : 0;
-	for (i = 0; i < n; i++)
-		last = d[i] = fails[i / 64] >> (i & 63) & 1 ? last : d[i];
-}
-
 static bool to_decimals(struct slx_cold_writer *w)
 {
 	if (!find_exponent(w))
@@ -114,18 +105,22 @@ static bool to_decimals(struct slx_cold_writer *w)
 	size_t bad = 0;
 	uint64_t usual = 0; /* the first exception's bits: NaN, mostly */
 	for (size_t k = 0, at = 0, word = 0; k < w->parts; at += w->lens[k], word += words(w->lens[k]), k++) {
+		struct slx_decimals x;
 		size_t n = w->lens[k];
-		w->failed[k] = (uint16_t)slx_codec_kernels()->to_ints(w->v + at, n, w->exp, w->f32, w->ints + at, w->fails + word);
-		w->failed_all += w->failed[k];
-		if (w->failed[k] == 0)
+		slx_convert(w->v + at, n, w->exp, w->f32, w->ints + at, &x);
+		memcpy(w->fails + word, x.fails, words(n) * sizeof *x.fails);
+		memcpy(w->near + word, x.near, words(n) * sizeof *x.near);
+		w->failed_all += w->failed[k] = (uint16_t)x.failed;
+		w->nears_all += w->nears[k] = (uint16_t)x.nears;
+		if (x.failed == 0)
 			continue;
 		for (size_t i = 0; i < n; i++) {
-			if (!(w->fails[word + i / 64] >> (i & 63) & 1))
+			if (!(x.fails[i / 64] >> (i & 63) & 1))
 				continue;
 			usual = usual ? usual : slx_f64_bits(w->v[at + i]);
 			bad += slx_f64_bits(w->v[at + i]) != usual;
 		}
-		fill(w->ints + at, n, w->fails + word);
+		slx_fill_failed(w->ints + at, n, x.fails);
 	}
 	return bad <= w->n / 16;
 }
@@ -293,7 +288,7 @@ static void try_plan(struct slx_cold_writer *w, const int64_t *d, bool dict, boo
 	if (tight.width < full)
 		try_window(w->x, m, tight.base, tight.width, &mine);
 	mine.bits += (double)w->parts * (PART_BITS + (delta ? slx_bits(U(max) - U(min)) : 0));
-	mine.bits += dict ? 8.0 * (double)w->dict_size : 18.0 * (double)w->failed_all;
+	mine.bits += dict ? 8.0 * (double)w->dict_size : 18.0 * (double)w->failed_all + 10.0 * (double)w->nears_all;
 	if (mine.bits < best->bits)
 		*best = mine;
 }
@@ -302,7 +297,10 @@ static void try_plan(struct slx_cold_writer *w, const int64_t *d, bool dict, boo
 
 static uint8_t *write_exceptions(const struct slx_cold_writer *w, size_t k, size_t at, size_t word, uint8_t *out)
 {
-	return slx_exceptions_write(w->v + at, w->lens[k], w->fails + word, w->failed[k], out);
+	struct slx_decimals x = { .exp = w->exp, .failed = w->failed[k], .nears = w->nears[k] };
+	memcpy(x.fails, w->fails + word, words(w->lens[k]) * sizeof *x.fails);
+	memcpy(x.near, w->near + word, words(w->lens[k]) * sizeof *x.near);
+	return slx_exceptions_write(w->v + at, w->ints + at, w->lens[k], &x, out);
 }
 
 /* Symbols of m residuals; escaped ones get the last symbol, and 0 as low bits in x. Returns how many. */
@@ -353,7 +351,7 @@ static size_t write_coded(struct slx_cold_writer *w, const struct plan *p, const
 	for (size_t k = 0, at = 0, word = 0; k < w->parts; at += w->lens[k], word += words(w->lens[k]), k++) {
 		uint8_t *begin = out;
 		size_t m = w->lens[k] - p->delta, escapes = to_symbols(p, x, m, sym, low);
-		bool exceptions = !p->dict && !w->vi && w->failed[k];
+		bool exceptions = !p->dict && !w->vi && (w->failed[k] || w->nears[k]);
 		out = slx_put_varint(out, escapes << 1 | exceptions);
 		if (p->delta)
 			out = slx_put_varint(out, slx_zigzag(d[at]));
@@ -374,7 +372,7 @@ static size_t write_bytes(struct slx_cold_writer *w, const int64_t *d, bool dict
 	uint8_t *out = w->body;
 	for (size_t k = 0, at = 0, word = 0; k < w->parts; at += w->lens[k], word += words(w->lens[k]), k++) {
 		uint8_t *begin = out;
-		bool exceptions = !dict && !w->vi && w->failed[k];
+		bool exceptions = !dict && !w->vi && (w->failed[k] || w->nears[k]);
 		out = slx_put_varint(out, exceptions);
 		if (delta)
 			out = slx_put_varint(out, slx_zigzag(d[at]));
@@ -513,7 +511,7 @@ static size_t encode(struct slx_cold_writer *w, int scale, enum slx_wrap wrap, u
 		if (dict)
 			try_plan(w, w->indexes, true, delta, &plan);
 	}
-	if (decimal && !w->vi && !w->f32 && scale < (int)w->exp)
+	if (decimal && !w->vi && !w->f32 && !w->nears_all && scale < (int)w->exp)
 		scale = (int)w->exp;
 	size_t body = write_vectors(w);
 	size_t best = assemble(w, 0, scale, NULL, NULL, 0, body, w->block[0]);
@@ -549,7 +547,7 @@ static bool begin(struct slx_cold_writer *w, const double *v, const int64_t *vi,
 	w->parts = parts;
 	w->n = n;
 	w->f32 = false;
-	w->failed_all = 0;
+	w->failed_all = w->nears_all = 0;
 	return n <= SLX_CHUNK_MAX;
 }
 

@@ -1,24 +1,28 @@
 /* From doubles to integers: the search for the decimal exponent, and the values that have none. */
 #include "codec/sx_int.h"
 
-size_t slx_exceptions_bound(size_t n) { return 3 + 8 * n + 4 * n; }
-
 static inline bool bit(const uint64_t *set, size_t i) { return set[i / 64] >> (i & 63) & 1; }
 
-/*   varint  count << 1 | same
- *   runs    varint gap << 1 | (length > 1), then varint length - 2 if so; gap: positions since the last run's end
- *   values  8 bytes, one for all when same, else one each */
-uint8_t *slx_exceptions_write(const double *v, size_t n, const uint64_t *fails, size_t count, uint8_t *out)
+enum { NEAR_MAX = 4, NEAR_BITS = 3 };
+
+/* Below this many digits a decimal is much farther from the next one than NEAR_MAX units: a near hit is no accident. */
+#define NEAR_LIMIT (INT64_C(1) << 40)
+
+/* v's distance to d / 10^exp in units of the last place; 0 also when it is out of range. */
+static int near_units(double v, int64_t d, unsigned exp)
 {
-	bool same = true;
-	uint64_t one = 0;
-	for (size_t i = 0, seen = 0; i < n && same; i++) {
-		if (!bit(fails, i))
-			continue;
-		one = seen++ ? one : slx_f64_bits(v[i]);
-		same = slx_f64_bits(v[i]) == one;
-	}
-	out = slx_put_varint(out, count << 1 | same);
+	if (d <= -NEAR_LIMIT || d >= NEAR_LIMIT || d == 0)
+		return 0;
+	int64_t units = (int64_t)(slx_f64_bits(v) - slx_f64_bits(slx_decimal((double)d, exp)));
+	return units >= -NEAR_MAX && units <= NEAR_MAX ? (int)units : 0;
+}
+
+/* -4..-1, 1..4 as 0..7, and back. */
+static unsigned near_code(int units) { return (unsigned)(units < 0 ? units + NEAR_MAX : units + NEAR_MAX - 1); }
+static int near_of_code(unsigned code) { return (int)code < NEAR_MAX ? (int)code - NEAR_MAX : (int)code - NEAR_MAX + 1; }
+
+static uint8_t *write_far(const double *v, size_t n, const uint64_t *fails, bool same, uint8_t *out)
+{
 	for (size_t i = 0, end = 0; i < n; i++) {
 		if (!bit(fails, i))
 			continue;
@@ -42,11 +46,56 @@ uint8_t *slx_exceptions_write(const double *v, size_t n, const uint64_t *fails, 
 	return out;
 }
 
+/*   varint  far ones << 2 | near ones present << 1 | same
+ *   far     runs: varint gap << 1 | (length > 1), then varint length - 2 if so; gap: positions since the last run's end
+ *           values: 8 bytes, one for all when same, else one each
+ *   near    varint count, then each: varint positions since the one before << 3 | code */
+uint8_t *slx_exceptions_write(const double *v, const int64_t *d, size_t n, const struct slx_decimals *x, uint8_t *out)
+{
+	bool same = true;
+	uint64_t one = 0;
+	for (size_t i = 0, seen = 0; i < n && same && x->failed; i++) {
+		if (!bit(x->fails, i))
+			continue;
+		one = seen++ ? one : slx_f64_bits(v[i]);
+		same = slx_f64_bits(v[i]) == one;
+	}
+	out = slx_put_varint(out, x->failed << 2 | (x->nears > 0) << 1 | same);
+	if (x->failed)
+		out = write_far(v, n, x->fails, same, out);
+	if (x->nears == 0)
+		return out;
+	out = slx_put_varint(out, x->nears);
+	for (size_t i = 0, last = 0; i < n; i++) {
+		if (!bit(x->near, i))
+			continue;
+		out = slx_put_varint(out, (i - last) << NEAR_BITS | near_code(near_units(v[i], d[i], x->exp)));
+		last = i;
+	}
+	return out;
+}
+
+static bool read_near(struct slx_rd *r, size_t n, struct slx_exceptions *ret)
+{
+	ret->nears = slx_rd_varint(r);
+	ret->near = r->p;
+	if (r->bad || ret->nears == 0 || ret->nears > n)
+		return false;
+	for (size_t i = 0, at = 0; i < ret->nears; i++) {
+		uint64_t gap = slx_rd_varint(r) >> NEAR_BITS;
+		if (r->bad || gap >= n - at)
+			return false;
+		at += gap;
+	}
+	ret->near_end = r->p;
+	return true;
+}
+
 bool slx_exceptions_read(struct slx_rd *r, size_t n, struct slx_exceptions *ret)
 {
 	uint64_t head = slx_rd_varint(r);
-	*ret = (struct slx_exceptions){ .count = head >> 1, .same = head & 1, .runs = r->p };
-	if (r->bad || ret->count == 0 || ret->count > n)
+	*ret = (struct slx_exceptions){ .count = head >> 2, .same = head & 1, .runs = r->p };
+	if (r->bad || ret->count > n || head >> 1 == 0)
 		return false;
 	size_t at = 0, seen = 0;
 	while (seen < ret->count) {
@@ -63,8 +112,9 @@ bool slx_exceptions_read(struct slx_rd *r, size_t n, struct slx_exceptions *ret)
 		seen += run;
 	}
 	ret->runs_end = r->p;
-	ret->values = slx_rd_bytes(r, ret->same ? 8 : 8 * ret->count);
-	return !r->bad;
+	if (ret->count)
+		ret->values = slx_rd_bytes(r, ret->same ? 8 : 8 * ret->count);
+	return !r->bad && (!(head & 2) || read_near(r, n, ret));
 }
 
 /* Calls for each run; its bytes were checked by slx_exceptions_read. */
@@ -80,6 +130,12 @@ static bool next_run(struct slx_rd *r, size_t *at, size_t *ret_len)
 
 void slx_exceptions_apply(const struct slx_exceptions *x, double *v)
 {
+	struct slx_rd near = { .p = x->near, .end = x->near_end };
+	for (size_t i = 0, at = 0; i < x->nears; i++) {
+		uint64_t entry = slx_rd_varint(&near);
+		at += entry >> NEAR_BITS;
+		v[at] = slx_bits_f64(slx_f64_bits(v[at]) + (uint64_t)(int64_t)near_of_code(entry & 7));
+	}
 	struct slx_rd r = { .p = x->runs, .end = x->runs_end };
 	const uint8_t *from = x->values;
 	for (size_t at = 0, run; next_run(&r, &at, &run); at += run) {
@@ -103,14 +159,14 @@ void slx_exceptions_aggregate(const struct slx_exceptions *x, const int64_t *d, 
 	}
 }
 
-/* Least exponent above `from` that gives x back; SLX_SCALE_NONE when there is none. */
-static int exponent_of(double x, unsigned from, bool f32)
+/* Least exponent from `from` that gives x back, or nearly so; SLX_SCALE_NONE when there is none. */
+static int exponent_of(double x, unsigned from, bool f32, bool near)
 {
 	const struct slx_codec_kernels *k = &slx_codec_scalar;
 	int64_t d;
 	uint64_t fail;
 	for (unsigned e = from; e <= SLX_SCALE_MAX && fabs(x) * slx_pow10[e] < (double)SLX_INT_LIMIT; e++)
-		if (k->to_ints(&x, 1, e, f32, &d, &fail) == 0)
+		if (k->to_ints(&x, 1, e, f32, &d, &fail) == 0 || (near && near_units(x, d, e)))
 			return (int)e;
 	return SLX_SCALE_NONE;
 }
@@ -128,7 +184,7 @@ static int exponent_of_failed(const double *v, size_t n, const uint64_t *fails, 
 			double x = v[w * 64 + (size_t)__builtin_ctzll(left)];
 			if (!ordinary(x))
 				continue;
-			int e = exponent_of(x, from, f32);
+			int e = exponent_of(x, from, f32, !f32);
 			looked++;
 			none += e < 0;
 			best = e > best ? e : best;
@@ -146,19 +202,38 @@ static size_t failed_ordinary(const double *v, size_t n, const uint64_t *fails)
 	return count;
 }
 
+void slx_convert(const double *v, size_t n, unsigned exp, bool f32, int64_t *d, struct slx_decimals *ret)
+{
+	ret->exp = exp;
+	ret->f32 = f32;
+	ret->nears = 0;
+	ret->failed = slx_codec_kernels()->to_ints(v, n, exp, f32, d, ret->fails);
+	memset(ret->near, 0, sizeof ret->near);
+	if (ret->failed == 0 || f32)
+		return;
+	for (size_t w = 0; w < (n + 63) / 64; w++)
+		for (uint64_t left = ret->fails[w]; left; left &= left - 1) {
+			size_t i = w * 64 + (size_t)__builtin_ctzll(left);
+			ret->near[w] |= near_units(v[i], d[i], exp) ? left & -left : 0;
+		}
+	for (size_t w = 0; w < (n + 63) / 64; w++) {
+		ret->fails[w] &= ~ret->near[w];
+		ret->nears += (size_t)__builtin_popcountll(ret->near[w]);
+	}
+	ret->failed -= ret->nears;
+}
+
 /* Converts at exponent e and, while values fail that a greater one may save, at greater ones. The best stays in d. */
 static void convert(const double *v, size_t n, unsigned e, bool f32, int64_t *d, struct slx_decimals *ret)
 {
-	const struct slx_codec_kernels *k = slx_codec_kernels();
-	*ret = (struct slx_decimals){ .exp = e, .f32 = f32 };
-	ret->failed = k->to_ints(v, n, e, f32, d, ret->fails);
+	slx_convert(v, n, e, f32, d, ret);
 	for (int tries = 0; tries < 4 && ret->failed && failed_ordinary(v, n, ret->fails); tries++) {
 		int up = exponent_of_failed(v, n, ret->fails, ret->exp + 1, f32, 4);
 		if (up < 0)
 			return;
-		struct slx_decimals better = { .exp = (unsigned)up, .f32 = f32 };
+		struct slx_decimals better;
 		int64_t other[SLX_VECTOR_MAX];
-		better.failed = k->to_ints(v, n, better.exp, f32, other, better.fails);
+		slx_convert(v, n, (unsigned)up, f32, other, &better);
 		if (better.failed >= ret->failed)
 			return;
 		memcpy(d, other, n * sizeof *d);
@@ -182,23 +257,23 @@ static void reduce(const double *v, size_t n, int64_t *d, struct slx_decimals *x
 	}
 	if (zeros == 0)
 		return;
-	struct slx_decimals less = { .exp = x->exp - zeros, .f32 = x->f32 };
+	struct slx_decimals less;
 	int64_t other[SLX_VECTOR_MAX];
-	less.failed = slx_codec_kernels()->to_ints(v, n, less.exp, less.f32, other, less.fails);
-	if (less.failed > x->failed)
+	slx_convert(v, n, x->exp - zeros, x->f32, other, &less);
+	if (less.failed > x->failed || less.nears > x->nears)
 		return;
 	memcpy(d, other, n * sizeof *d);
 	*x = less;
 }
 
-static void fill_failed(int64_t *d, size_t n, const struct slx_decimals *x)
+void slx_fill_failed(int64_t *d, size_t n, const uint64_t *fails)
 {
 	size_t first = 0;
-	while (first < n && bit(x->fails, first))
+	while (first < n && bit(fails, first))
 		first++;
 	int64_t last = first < n ? d[first] : 0;
 	for (size_t i = 0; i < n; i++)
-		last = d[i] = bit(x->fails, i) ? last : d[i];
+		last = d[i] = bit(fails, i) ? last : d[i];
 }
 
 /* More than a quarter of ordinary values without a decimal form: another mode is smaller. */
@@ -229,7 +304,7 @@ bool slx_to_decimals(const double *v, size_t n, struct slx_sx_hint *hint, int64_
 		reduce(v, n, d, ret);
 	*hint = (struct slx_sx_hint){ .exp = (uint8_t)ret->exp, .kind = f32 };
 	if (ret->failed)
-		fill_failed(d, n, ret);
+		slx_fill_failed(d, n, ret->fails);
 	return true;
 }
 
@@ -243,7 +318,7 @@ int slx_sx_scale(const double *v, size_t n)
 		uint64_t fail;
 		if (scale >= 0 && slx_codec_scalar.to_ints(&v[i], 1, (unsigned)scale, false, &d, &fail) == 0)
 			continue;
-		int e = exponent_of(v[i] == 0 ? 0 : v[i], scale < 0 ? 0 : (unsigned)scale, false);
+		int e = exponent_of(v[i] == 0 ? 0 : v[i], scale < 0 ? 0 : (unsigned)scale, false, false);
 		if (e < 0)
 			return SLX_SCALE_NONE;
 		scale = e;

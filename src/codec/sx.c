@@ -3,11 +3,11 @@
  * Measured values are decimals: 36.6 is 366 / 10. The encoder finds the least exponent that gives every value back bit
  * for bit by the decoder's own arithmetic, and packs the integers, or their differences, into fields of one width.
  * Values without a decimal form (NaN, infinities, -0.0) are listed apart, and their slots repeat the neighbour so that
- * the fields stay narrow. Doubles that were float32 are decimals rounded to float32. Doubles that use all their bits
+ * the fields stay narrow; values that miss a decimal by a few units in the last place keep a small correction. Doubles that were float32 are decimals rounded to float32. Doubles that use all their bits
  * are cut in two: the left 7..16 bits (sign, exponent) come from a small dictionary, the right ones are packed (after
  * ALP-RD: Afroozeh et al., SIGMOD 2024).
  *
- *   u8      mode (bits 0-2) | f32 << 3 | exceptions << 4 | scale << 5
+ *   u8      mode (bits 0-2) | f32 << 3 | exceptions << 4 | scale << 5 | near << 6 (some exceptions are)
  *   u8      FOR, DELTA: decimal exponent
  *   u8      if scale: decimal digits to show
  *   RAW     n * 8 bytes
@@ -19,7 +19,7 @@
  */
 #include "codec/sx_int.h"
 
-enum { RAW = 0, FOR = 1, DELTA = 2, RD = 3, MODE = 7, F32 = 8, EXCEPTIONS = 16, SCALE = 32, KNOWN = 63 };
+enum { RAW = 0, FOR = 1, DELTA = 2, RD = 3, MODE = 7, F32 = 8, EXCEPTIONS = 16, SCALE = 32, NEAR = 64, KNOWN = 127 };
 enum { RD_WIDTH_MIN = 48, RD_WIDTH_MAX = 57, RD_ENTRIES = 8, RD_SAMPLE = 32 };
 enum { WORK = 8 * SLX_VECTOR_MAX * 3 };
 
@@ -42,7 +42,7 @@ static uint8_t *put_head(uint8_t *out, unsigned head, int exp, int scale)
 static uint8_t *write_ints(const int64_t *d, size_t n, struct slx_decimals *x, int scale, uint8_t *out)
 {
 	const struct slx_codec_kernels *k = slx_codec_kernels();
-	unsigned head = (x->f32 ? F32 : 0) | (x->failed ? EXCEPTIONS : 0);
+	unsigned head = (x->f32 ? F32 : 0) | (x->failed || x->nears ? EXCEPTIONS : 0) | (x->nears ? NEAR : 0);
 	int64_t min, max, step_min = 0, step_max = 0, step[SLX_VECTOR_MAX];
 	k->range(d, n, &min, &max);
 	unsigned width = slx_bits(U(max) - U(min)), step_width = 64;
@@ -172,9 +172,9 @@ size_t slx_sx_encode(const double *v, size_t n, struct slx_sx_hint *hint, int sc
 	if (scale > SLX_SCALE_MAX)
 		scale = SLX_SCALE_MAX;
 	if (slx_to_decimals(v, n, hint ? hint : &fresh, d, &x)) {
-		end = write_ints(d, n, &x, scale > (int)x.exp ? scale : SLX_SCALE_NONE, work);
-		if (x.failed)
-			end = slx_exceptions_write(v, n, x.fails, x.failed, end);
+		end = write_ints(d, n, &x, scale > (int)x.exp || x.nears ? scale : SLX_SCALE_NONE, work);
+		if (x.failed || x.nears)
+			end = slx_exceptions_write(v, d, n, &x, end);
 	} else {
 		end = write_rd(v, n, scale, work);
 	}
@@ -213,11 +213,11 @@ static silex_status read_head(struct slx_rd *r, size_t n, struct vector *ret, un
 	if (ret->mode > RD || head & ~(unsigned)KNOWN || n == 0 || n > SLX_VECTOR_MAX)
 		return corrupt(err, len, n, "unknown mode");
 	bool ints = ret->mode == FOR || ret->mode == DELTA;
-	if (!ints && head & (F32 | EXCEPTIONS))
+	if ((!ints && head & (F32 | EXCEPTIONS)) || (head & NEAR && !(head & EXCEPTIONS)))
 		return corrupt(err, len, n, "unknown mode");
 	if (ints) {
 		ret->exp = slx_rd_u8(r);
-		ret->scale = (int)ret->exp;
+		ret->scale = head & NEAR ? SLX_SCALE_NONE : (int)ret->exp;
 	}
 	if (head & SCALE)
 		ret->scale = slx_rd_u8(r);
@@ -239,7 +239,7 @@ static silex_status parse(const uint8_t *in, size_t len, size_t n, struct vector
 	if ((ret->mode == FOR && !slx_pfor_read(&r, n, &ret->ints)) ||
 		(ret->mode == DELTA && !slx_pfor_read(&r, n - 1, &ret->ints)))
 		return corrupt(err, len, n, "packed run is damaged or too short");
-	if (head & EXCEPTIONS && !slx_exceptions_read(&r, n, &ret->exceptions))
+	if (head & EXCEPTIONS && (!slx_exceptions_read(&r, n, &ret->exceptions) || !(head & NEAR) != !ret->exceptions.nears))
 		return corrupt(err, len, n, "exceptions are damaged or too short");
 	ret->bytes = r.p;
 	ret->left = slx_rd_left(&r);
@@ -311,7 +311,7 @@ static void decode_ints(const struct vector *x, double *v, size_t n)
 	if (x->f32)
 		for (size_t i = 0; i < n; i++)
 			v[i] = (double)(float)v[i];
-	if (x->exceptions.count)
+	if (x->exceptions.count || x->exceptions.nears)
 		slx_exceptions_apply(&x->exceptions, v);
 }
 
@@ -397,7 +397,7 @@ silex_status slx_sx_aggregate(const uint8_t *in, size_t len, size_t n, struct sl
 {
 	struct vector x;
 	SLX_TRY(parse(in, len, n, &x, err));
-	if (x.mode == RAW || x.mode == RD || x.f32) {
+	if (x.mode == RAW || x.mode == RD || x.f32 || x.exceptions.nears) {
 		double v[SLX_VECTOR_MAX];
 		SLX_TRY(decode_parsed(&x, v, n, len, err));
 		slx_agg_values(v, n, ret);
