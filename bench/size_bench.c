@@ -82,7 +82,11 @@ static double imported(const char *arguments)
 	silex_metrics m = { .size = sizeof m };
 	BENCH_OK(silex_get_metrics(db, &m, e));
 	BENCH_OK(silex_close(db, e));
-	return m.points_blocks ? (double)m.bytes_blocks / (double)m.points_blocks : -1;
+	if (m.points_blocks == 0) {
+		printf("nothing was imported: is build/silex there? (run bench from the project's root)\n");
+		exit(1);
+	}
+	return (double)m.bytes_blocks / (double)m.points_blocks;
 }
 
 static void real_sets(void)
@@ -92,11 +96,11 @@ static void real_sets(void)
 		printf("%-52s ../shared is not here\n", "bytes/point cold of real sets");
 		return;
 	}
-	snprintf(arguments, sizeof arguments, "--start 2024-05-01 %s/timeseries/icu/*.hea", shared);
+	snprintf(arguments, sizeof arguments, "--start 2024-05-01 %s/data/timeseries/icu/*.hea", shared);
 	bench_row("bytes/point cold: ICU vitals", imported(arguments), 0.46, 0.40, false, "B/point", "14,008 points in 10 series: index and labels weigh");
-	snprintf(arguments, sizeof arguments, "--start 2024-05-01 %s/timeseries/ecg/100.hea", shared);
+	snprintf(arguments, sizeof arguments, "--start 2024-05-01 %s/data/timeseries/ecg/100.hea", shared);
 	bench_row("bytes/point cold: ECG mV", imported(arguments), 0.66, 0.60, false, "B/point", "1.3 M points");
-	snprintf(arguments, sizeof arguments, "%s/timeseries/nab/*.csv", shared);
+	snprintf(arguments, sizeof arguments, "%s/data/timeseries/nab/*.csv", shared);
 	bench_row("bytes/point cold: NAB", imported(arguments), 2.6, 2.2, false, "B/point", "all points, all of the files");
 }
 

@@ -68,6 +68,12 @@ static void queries(struct slx_engine *e, silex_metrics *m)
 		m->query_latency[i] = atomic_load(&e->query_latency[i]);
 }
 
+static bool count_tenant(void *arg, struct slx_str name)
+{
+	++*(uint64_t *)arg;
+	return true;
+}
+
 void slx_engine_metrics(struct slx_engine *e, silex_metrics *m)
 {
 	struct slx_wal_stats w;
@@ -75,9 +81,7 @@ void slx_engine_metrics(struct slx_engine *e, silex_metrics *m)
 	slx_wal_stats(e->wal, &w);
 	m->promise = promise(e);
 	m->uptime_ms = (slx_monotonic_ns(&e->clock) - e->opened_ns) / SLX_MS;
-	pthread_mutex_lock(&e->tenants_lock);
-	m->tenants = e->tenants.n;
-	pthread_mutex_unlock(&e->tenants_lock);
+	slx_engine_tenants(e, count_tenant, &m->tenants, NULL);
 	m->series = slx_head_series_count(v->active);
 	m->points_head = atomic_load(&e->points_head) + atomic_load(&e->points_frozen);
 	m->points_ingested = atomic_load(&e->points_ingested);
