@@ -216,9 +216,12 @@ static silex_status remove_orphans(struct slx_engine *e, silex_error *err)
 	return status;
 }
 
+enum { REPLAY_FLUSH = 400 }; /* per mille of the memory limit in the head before replay flushes */
+
 /* --- replay ---------------------------------------------------------------------------------------------------------------------------------- */
 
-/* References of one log segment to handles; open addressing. */
+/* References of one log segment to handles; open addressing. They were given out one after the other and a frame names
+ * them in that order, so their own low bits spread them best and keep neighbours together. */
 struct refs {
 	struct { uint32_t ref; struct slx_handle *h; } *slot;
 	size_t n, cap;
@@ -243,7 +246,7 @@ static bool refs_set(struct replay *r, uint32_t ref, struct slx_handle *h)
 			return false;
 		for (size_t i = 0; i < t->cap; i++)
 			if (t->slot[i].h) {
-				size_t k = t->slot[i].ref * 2654435761u & (to.cap - 1);
+				size_t k = t->slot[i].ref & (to.cap - 1);
 				while (to.slot[k].h)
 					k = (k + 1) & (to.cap - 1);
 				to.slot[k] = t->slot[i];
@@ -251,7 +254,7 @@ static bool refs_set(struct replay *r, uint32_t ref, struct slx_handle *h)
 		slx_free(&r->e->mem, SLX_MEM_WAL, t->slot, t->cap * sizeof *t->slot);
 		*t = to;
 	}
-	size_t k = ref * 2654435761u & (t->cap - 1);
+	size_t k = ref & (t->cap - 1);
 	while (t->slot[k].h && t->slot[k].ref != ref)
 		k = (k + 1) & (t->cap - 1);
 	if (t->slot[k].h)
@@ -268,7 +271,7 @@ static struct slx_handle *refs_get(const struct replay *r, uint32_t ref)
 	const struct refs *t = &r->refs;
 	if (!t->cap)
 		return NULL;
-	size_t k = ref * 2654435761u & (t->cap - 1);
+	size_t k = ref & (t->cap - 1);
 	while (t->slot[k].h && t->slot[k].ref != ref)
 		k = (k + 1) & (t->cap - 1);
 	return t->slot[k].h;
@@ -359,8 +362,9 @@ static silex_status replay_limits(struct replay *r, const struct slx_wal_frame *
 	return SILEX_OK;
 }
 
-/* Replay keeps to the memory limit by flushing as it goes. A frame that passed its checksum and still cannot be read is
- * damage of that frame: named, counted, and the rest goes on. */
+/* Replay keeps to the memory limit by flushing as it goes, later than usual: nobody queries yet, and a flush after the
+ * open is in the background. A frame that passed its checksum and still cannot be read is damage of that frame: named,
+ * counted, and the rest goes on. */
 static silex_status replay_frame(void *arg, const struct slx_wal_frame *f, silex_error *err)
 {
 	struct replay *r = arg;
@@ -394,7 +398,7 @@ static silex_status replay_frame(void *arg, const struct slx_wal_frame *f, silex
 		return slx_err(err, status, "log frame %llu: %s", (unsigned long long)f->seq, own.message);
 	}
 	uint64_t head = slx_head_bytes(atomic_load_explicit(&e->active, memory_order_relaxed));
-	if (++r->frames % 16 == 0 && !e->opt.read_only && head >= e->opt.memory_limit / 1000 * 220)
+	if (++r->frames % 16 == 0 && !e->opt.read_only && head >= e->opt.memory_limit / 1000 * REPLAY_FLUSH)
 		return slx_engine_flush_at(e, f->seq, f->version, false, err);
 	return SILEX_OK;
 }
@@ -413,14 +417,13 @@ static void report_replay(struct slx_engine *e, const struct slx_wal_report *w)
 static silex_status replay_log(struct slx_engine *e, silex_error *err)
 {
 	struct replay r = { .e = e };
-	struct slx_wal_report report = { 0 };
 	SLX_TRY(slx_record_reader_init(&r.reader, &e->mem, err));
 	r.row_handles = slx_alloc(&e->mem, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *r.row_handles);
-	silex_status status = r.row_handles ? slx_wal_replay(e->wal, e->checkpoint_seq, replay_frame, &r, &report, err) : slx_err_oom(err);
+	silex_status status = r.row_handles ? slx_wal_replay(e->wal, e->checkpoint_seq, replay_frame, &r, &e->replayed, err) : slx_err_oom(err);
 	refs_clear(&r);
 	slx_free(&e->mem, SLX_MEM_WAL, r.row_handles, r.row_handles ? SLX_GROUP_MAX * sizeof *r.row_handles : 0);
 	slx_record_reader_free(&r.reader);
-	report_replay(e, &report);
+	report_replay(e, &e->replayed);
 	return status;
 }
 
