@@ -23,7 +23,7 @@ demo: build ## a guided tour on a real ICU record and a real ECG
 test: ## all tests, or those whose name matches: make test T=name
 	@scripts/setup.sh test
 	@scripts/cmake.sh release -DSILEX_TESTS=ON
-	@ctest --test-dir build -j$(JOBS) -LE shared --output-on-failure --no-tests=error $(if $(T),-R '$(T)') $(CTEST_ARGS)
+	@ctest --test-dir build -j$(JOBS) --output-on-failure --no-tests=error $(if $(T),-R '$(T)') $(CTEST_ARGS)
 
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench

@@ -1,9 +1,10 @@
-# slx_room(NAME DEPS room... LIBS target... [TSAN test...]): the folder is one room. Its *.c make the static library slx_NAME;
+# slx_room(NAME DEPS room... LIBS target... [TSAN test...] [SHARED test...]): the folder
+# is one room. Its *.c make the static library slx_NAME;
 # X_test.c makes the test X_test (cmocka), X_fuzz.c the fuzzer X_fuzz (preset fuzz) and, in every other build,
-# a replay of tests/corpus/X_fuzz/* named X_fuzz_replay. X_suite_test.c runs a suite of $SLX_SHARED (label shared).
-# Tests named after TSAN start threads: they also carry the label tsan.
+# a replay of tests/corpus/X_fuzz/* named X_fuzz_replay. Tests named after TSAN start threads and also carry the label
+# tsan; those after SHARED also read suites of $SLX_SHARED and carry the label shared.
 function(slx_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;TSAN" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;TSAN;SHARED" ${ARGN})
   file(GLOB all CONFIGURE_DEPENDS *.c)
   set(srcs ${all})
   list(FILTER srcs EXCLUDE REGEX "_(test|fuzz)\\.c$")
@@ -28,10 +29,11 @@ function(slx_room name)
     foreach(t ${tests})
       get_filename_component(n ${t} NAME_WE)
       set(labels unit)
-      if(n MATCHES "_suite_test$")
-        set(labels shared)
-      elseif(n IN_LIST ROOM_TSAN)
-        set(labels unit tsan)
+      if(n IN_LIST ROOM_TSAN)
+        list(APPEND labels tsan)
+      endif()
+      if(n IN_LIST ROOM_SHARED)
+        list(APPEND labels shared)
       endif()
       slx_test(${n} SOURCES ${t} LIBS slx_${name} LABELS ${labels})
     endforeach()
@@ -44,7 +46,7 @@ endfunction()
 
 # slx_test(NAME SOURCES file... LIBS target... [LABELS label...] [ARGS arg...] [TIMEOUT seconds]): a cmocka program that
 # ctest runs. Labels: unit (the default: seconds, also run under ASan+UBSan), slow, tsan (also run under TSan),
-# shared (reads $SLX_SHARED, exits 77 without it; .ci/run runs them, `make test` does not).
+# shared (also reads suites of $SLX_SHARED where it is; a test that has nothing else exits 77 without it).
 function(slx_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
   if(NOT T_LABELS)

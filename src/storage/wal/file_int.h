@@ -3,6 +3,7 @@
 #ifndef SLX_STORAGE_WAL_FILE_INT_H
 #define SLX_STORAGE_WAL_FILE_INT_H
 
+#include <stdatomic.h>
 #include "storage/wal/segment.h"
 #include "storage/wal/wal.h"
 
@@ -22,7 +23,7 @@ struct slx_wal_segment {
 
 	/* Writer only (the thread that holds `writing`); others look under the lock once `dirty` was set. */
 	struct slx_file *file; /* NULL: not open */
-	bool created;          /* the header is written */
+	_Atomic bool created;  /* the header is written; slx_wal_stats looks at any time */
 	bool dirty;            /* lock: written since its last sync */
 	bool cut;              /* lock: for slx_wal_cut alone */
 };
