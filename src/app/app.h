@@ -96,6 +96,9 @@ struct app_command {
 extern const struct app_command *const app_commands[]; /* NULL-terminated, in the order of help */
 const struct app_command *app_command_find(const char *name);
 
+/* Of files on disk (docs/format). 0: experimental. */
+#define APP_STORE_FORMAT 0ul
+
 enum app_format { APP_DEFAULT, APP_TABLE, APP_CSV, APP_JSON, APP_JSONL, APP_CHART };
 
 /* Options that many commands take, and what they say once read. */

@@ -14,14 +14,24 @@
 
 enum { POINTS_MAX = 4096, VALUES_MAX = 65536, ERRORS_SHOWN = 10 };
 
+static const struct slx_hash128 no_id;
+
 struct series {
-	silex_series *handle; /* NULL: refused, and said so */
+	silex_series *handle; /* NULL: the engine refused it */
+	char *reason;         /* then: why */
+	size_t id;            /* its place in ids, once it has one */
 	enum slx_kind kind;   /* of the newest row */
+};
+
+struct origin {
+	uint64_t line;
+	uint32_t key;
 };
 
 struct value {
 	uint32_t key;
 	uint32_t order;
+	uint64_t line;
 	int64_t time;
 	silex_value value;
 };
@@ -47,6 +57,7 @@ struct import {
 	struct series *series; /* by key; [0] is not used */
 	size_t series_n, series_cap;
 	silex_point *points;
+	struct origin *origins; /* of the points */
 	size_t points_n;
 	struct value *values;
 	size_t values_n;
@@ -94,10 +105,47 @@ static bool broken(struct import *m)
 
 /* --- batches ---------------------------------------------------------------------------------------------------- */
 
+/* Whether m->error is about one series (its labels, or a limit that keeps new series out, which names itself): then
+ * only that series is refused. Other failures, a full disk among them, end the import. */
+static bool of_one_series(const struct import *m)
+{
+	return m->error.code == SILEX_INVALID ||
+		(m->error.code == SILEX_RESOURCE_EXHAUSTED && strstr(m->error.message, "series limit"));
+}
+
+static void refuse_series(struct import *m, struct series *s)
+{
+	silex_series_close(s->handle);
+	if (s->handle)
+		m->ids[s->id] = no_id; /* counted too early */
+	s->handle = NULL;
+	s->reason = app_strdup(m->error.message);
+}
+
+/* The batch failed for some series' sake: point by point, to refuse those only. Writing a point twice does no harm. */
+static bool append_singly(struct import *m)
+{
+	for (size_t i = 0; i < m->points_n; i++) {
+		struct series *s = &m->series[m->origins[i].key];
+		if (s->handle && silex_append(m->db, &m->points[i], 1, &m->error) == SILEX_OK) {
+			m->accepted++;
+			continue;
+		}
+		if (s->handle && !of_one_series(m))
+			return broken(m);
+		if (s->handle)
+			refuse_series(m, s);
+		if (!complain(m, m->origins[i].line, 0, s->reason))
+			return false;
+	}
+	m->points_n = 0;
+	return true;
+}
+
 static bool flush_points(struct import *m)
 {
 	if (m->points_n && silex_append(m->db, m->points, m->points_n, &m->error) != SILEX_OK)
-		return broken(m);
+		return of_one_series(m) ? append_singly(m) : broken(m);
 	m->accepted += m->points_n;
 	m->points_n = 0;
 	return true;
@@ -109,19 +157,37 @@ static int by_series(const void *a, const void *b)
 	return x->key != y->key ? (x->key < y->key ? -1 : 1) : x->order < y->order ? -1 : 1;
 }
 
+/* Values from..to are of one series. */
+static bool append_run(struct import *m, size_t from, size_t to)
+{
+	struct series *s = &m->series[m->values[from].key];
+	for (size_t i = from; i < to; i++) {
+		m->times[i - from] = m->values[i].time;
+		m->run[i - from] = m->values[i].value;
+	}
+	if (s->handle && silex_append_values(s->handle, m->times, m->run, to - from, &m->error) == SILEX_OK) {
+		m->accepted += to - from;
+		return true;
+	}
+	if (s->handle && !of_one_series(m))
+		return broken(m);
+	if (s->handle)
+		refuse_series(m, s);
+	for (size_t i = from; i < to; i++)
+		if (!complain(m, m->values[i].line, 0, s->reason))
+			return false;
+	return true;
+}
+
 static bool flush_values(struct import *m)
 {
 	qsort(m->values, m->values_n, sizeof *m->values, by_series);
 	for (size_t i = 0, k; i < m->values_n; i = k) {
-		for (k = i; k < m->values_n && m->values[k].key == m->values[i].key; k++) {
-			m->times[k - i] = m->values[k].time;
-			m->run[k - i] = m->values[k].value;
-		}
-		silex_series *s = m->series[m->values[i].key].handle;
-		if (silex_append_values(s, m->times, m->run, k - i, &m->error) != SILEX_OK)
-			return broken(m);
+		for (k = i + 1; k < m->values_n && m->values[k].key == m->values[i].key; k++)
+			;
+		if (!append_run(m, i, k))
+			return false;
 	}
-	m->accepted += m->values_n;
 	m->values_n = 0;
 	return true;
 }
@@ -166,20 +232,21 @@ static size_t row_labels(struct import *m, const struct slx_row *row)
 	return n;
 }
 
-/* Remembers the identity, to count distinct series over all files. */
-static void note_series(struct import *m, size_t labels_n)
+/* Remembers the identity, to count distinct series over all files. Returns its place. */
+static size_t note_series(struct import *m, size_t labels_n)
 {
 	struct slx_labels set;
 	slx_labels_builder_reset(&m->builder);
 	for (size_t i = 0; i < labels_n; i++)
 		if (*m->row_labels[i].value)
 			slx_labels_builder_add(&m->builder, slx_str(m->row_labels[i].name), slx_str(m->row_labels[i].value));
-	if (slx_labels_builder_finish(&m->builder, &set, NULL) != SILEX_OK)
-		return;
 	m->ids = app_grow(m->ids, m->ids_n, &m->ids_cap, sizeof *m->ids);
-	m->ids[m->ids_n++] = slx_series_id(slx_str(m->tenant), set);
+	m->ids[m->ids_n] =
+		slx_labels_builder_finish(&m->builder, &set, NULL) == SILEX_OK ? slx_series_id(slx_str(m->tenant), set) : no_id;
+	return m->ids_n++;
 }
 
+/* NULL: the import is over. A series that the engine refuses is one without a handle. */
 static struct series *new_series(struct import *m, const struct slx_row *row)
 {
 	size_t n = row_labels(m, row);
@@ -188,11 +255,17 @@ static struct series *new_series(struct import *m, const struct slx_row *row)
 		m->series[m->series_n++] = (struct series){ 0 };
 	}
 	struct series *s = &m->series[row->series_key];
-	*s = (struct series){ .kind = row->kind };
-	if (silex_series_open(m->db, m->tenant, m->row_labels, n, &s->handle, &m->error) == SILEX_OK)
-		note_series(m, n);
-	else
-		s->handle = NULL;
+	s->kind = row->kind;
+	if (silex_series_open(m->db, m->tenant, m->row_labels, n, &s->handle, &m->error) == SILEX_OK) {
+		s->id = note_series(m, n);
+		return s;
+	}
+	s->handle = NULL;
+	if (!of_one_series(m)) {
+		broken(m);
+		return NULL;
+	}
+	refuse_series(m, s);
 	return s;
 }
 
@@ -208,18 +281,10 @@ static bool insert_row(struct import *m, const struct slx_row *row, int64_t time
 {
 	size_t n = row_labels(m, row);
 	if (silex_insert(m->db, m->tenant, m->row_labels, n, time, value_of(row), &m->error) != SILEX_OK)
-		return m->error.code == SILEX_INVALID ? complain(m, app_source_line(m->source), 0, m->error.message)
-											  : broken(m);
+		return of_one_series(m) ? complain(m, app_source_line(m->source), 0, m->error.message) : broken(m);
 	note_series(m, n);
 	m->accepted++;
 	return true;
-}
-
-static bool refuse(struct import *m)
-{
-	if (m->error.code != SILEX_INVALID && m->error.code != SILEX_RESOURCE_EXHAUSTED)
-		return broken(m);
-	return complain(m, app_source_line(m->source), 0, m->error.message);
 }
 
 static bool on_row(void *arg, const struct slx_row *row)
@@ -231,18 +296,25 @@ static bool on_row(void *arg, const struct slx_row *row)
 		return insert_row(m, row, time);
 	bool known = row->series_key < m->series_n;
 	struct series *s = known ? &m->series[row->series_key] : new_series(m, row);
+	if (!s)
+		return false;
 	if (!s->handle)
-		return refuse(m);
+		return complain(m, app_source_line(m->source), 0, s->reason);
 	if (s->kind != row->kind) {
 		if (!flush_points(m) || !flush_values(m))
 			return false;
 		s->kind = row->kind;
 	}
 	if (row->kind == SLX_KIND_FLOAT64) {
+		m->origins[m->points_n] = (struct origin){ app_source_line(m->source), row->series_key };
 		m->points[m->points_n++] = (silex_point){ s->handle, time, slx_bits_f64(row->bits) };
 		return m->points_n < POINTS_MAX || flush_points(m);
 	}
-	m->values[m->values_n] = (struct value){ row->series_key, (uint32_t)m->values_n, time, value_of(row) };
+	m->values[m->values_n] = (struct value){ .key = row->series_key,
+		.order = (uint32_t)m->values_n,
+		.line = app_source_line(m->source),
+		.time = time,
+		.value = value_of(row) };
 	return ++m->values_n < VALUES_MAX || flush_values(m);
 }
 
@@ -268,8 +340,10 @@ static int import_file(struct import *m, const char *path)
 	m->skipped += app_source_stats(m->source)->skipped;
 	bool flushed = m->status == SILEX_OK && flush_points(m) && flush_values(m);
 	app_progress_end(&m->progress);
-	for (size_t i = 1; i < m->series_n; i++)
+	for (size_t i = 1; i < m->series_n; i++) {
 		silex_series_close(m->series[i].handle);
+		free(m->series[i].reason);
+	}
 	app_source_close(m->source);
 	if (!flushed)
 		return app_fail(path, &m->error);
@@ -280,6 +354,7 @@ static int import_file(struct import *m, const char *path)
 	return st == SILEX_OK ? APP_OK : app_fail(path, &err);
 }
 
+/* no_id sorts first and is not counted. */
 static int by_id(const void *a, const void *b) { return memcmp(a, b, sizeof(struct slx_hash128)); }
 
 static uint64_t distinct_series(struct import *m)
@@ -287,7 +362,7 @@ static uint64_t distinct_series(struct import *m)
 	uint64_t n = 0;
 	qsort(m->ids, m->ids_n, sizeof *m->ids, by_id);
 	for (size_t i = 0; i < m->ids_n; i++)
-		n += i == 0 || by_id(&m->ids[i], &m->ids[i - 1]) != 0;
+		n += by_id(&m->ids[i], i ? &m->ids[i - 1] : &no_id) != 0;
 	return n;
 }
 
@@ -323,6 +398,7 @@ static void import_init(struct import *m, struct app *a, const struct import_opt
 {
 	*m = (struct import){ .a = a, .o = o, .tenant = a->common.tenant ? a->common.tenant : "default" };
 	m->points = app_alloc(POINTS_MAX * sizeof *m->points);
+	m->origins = app_alloc(POINTS_MAX * sizeof *m->origins);
 	m->values = app_alloc(VALUES_MAX * sizeof *m->values);
 	m->times = app_alloc(VALUES_MAX * sizeof *m->times);
 	m->run = app_alloc(VALUES_MAX * sizeof *m->run);
@@ -337,6 +413,7 @@ static void import_free(struct import *m)
 	free(m->constants);
 	free(m->series);
 	free(m->points);
+	free(m->origins);
 	free(m->values);
 	free(m->times);
 	free(m->run);

@@ -229,8 +229,6 @@ const struct app_command app_verify = {
 
 /* --- upgrade ---------------------------------------------------------------------------------------------------- */
 
-static const unsigned long format_now = 0;
-
 struct versions {
 	unsigned long files, oldest;
 };
@@ -260,8 +258,8 @@ static int upgrade_run(struct app *a, void *options, int argc, char **argv)
 	int st = app_open(a, APP_WRITE_EXISTING, &db); /* refuses what is newer than this program */
 	if (st != APP_OK)
 		return st;
-	if (v.oldest >= format_now)
-		fprintf(a->out, "%lu files, all of format %lu, the newest: nothing to do\n", v.files, format_now);
+	if (v.oldest == APP_STORE_FORMAT) /* newer ones were refused */
+		fprintf(a->out, "%lu files, all of format %lu, the newest: nothing to do\n", v.files, APP_STORE_FORMAT);
 	else if (compact_and_say(a, db, &rewrite, &err) != SILEX_OK)
 		st = app_fail(NULL, &err);
 	return app_close(a, db, APP_WRITE_EXISTING, st);

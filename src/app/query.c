@@ -211,7 +211,8 @@ const struct app_command app_query = {
 	.text =
 		"A selector is name{label=\"value\"}, with = != =~ !~ (regular expressions match the whole value); {} is\n"
 		"every series. Times are RFC 3339 or a part of it (UTC), numbers (s, ms, us or ns by their size), now,\n"
-		"now-1h or -1h. Windows are [start + k*step, start + (k+1)*step); without --start they begin at a multiple of the step.",
+		"now-1h or -1h. Windows are [start + k*step, start + (k+1)*step); without --start they begin at a multiple of\n"
+		"the step.",
 	.examples = "silex query 'HR'\tall samples\n"
 				"silex query 'hr{ward=\"3\"}' --start -1d --agg mean --step 1h\thourly means of the last day\n"
 				"silex query 'hr' 'spo2' -a p99 -g patient\tthe 99th percentile of each patient, over both names\n"

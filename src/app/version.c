@@ -5,9 +5,9 @@
 static int version_run(struct app *a, void *options, int argc, char **argv)
 {
 	fprintf(a->out,
-		"silex %s\nlibrary %s\nformat  %d (experimental: may change between releases)\n"
+		"silex %s\nlibrary %s\nformat  %lu (experimental: may change between releases)\n"
 		"built   with %s for %s, %s\nsimd    %s in use\n",
-		SILEX_VERSION_STRING, silex_version(), 0, "gcc " __VERSION__,
+		SILEX_VERSION_STRING, silex_version(), APP_STORE_FORMAT, "gcc " __VERSION__,
 #if defined(__x86_64__)
 		"x86-64",
 #elif defined(__aarch64__)

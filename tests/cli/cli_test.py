@@ -109,8 +109,7 @@ class Usage(Case):
         self.silex("stats", "--config", self.write("silex.conf", "# mine\nmemory_limit = 64MB\n"))
         self.silex("stats", "--config", self.write("bad.conf", "# mine\nmemory_limit = blue\n"), status=FAILED)
         self.assertIn("bad.conf", self.err)
-        self.silex("stats", "-O", "codec=nosuch", status=USAGE if "nosuch" in self.run_silex("stats", "-O", "codec=nosuch")[2]
-                   and self.run_silex("stats", "-O", "codec=nosuch")[0] == USAGE else FAILED)
+        self.silex("stats", "-O", "codec=nosuch", status=USAGE)
         self.assertIn("nosuch", self.err)
 
     def test_version(self):
@@ -189,7 +188,7 @@ class Import(Case):
         out = self.silex("import", os.path.join(self.dir, "in"))
         self.assertIn("imported 2 points of 2 series", out)
         self.silex("import", "-m", "c", "-", stdin="time,value\n2024-05-01,1\n")
-        self.assertEqual(self.silex("series", "--names").split(), ["a", "b_value", "c"] if "b_value" in self.silex("series", "--names") else ["a", "b", "c"])
+        self.assertEqual(self.silex("series", "--names").split(), ["a", "b", "c"])
 
     def test_labels_and_mapping(self):
         path = self.write("odd.txt", "A;when;room;celsius\nx;01.05.;k;7\nx;1714557600;lab;21.5\n")
@@ -203,6 +202,17 @@ class Import(Case):
         self.assertIn("/nonexistent/x.csv", self.err)
         self.silex("import", "/nonexistent/x.csv", self.write("v.csv", VITALS), status=REFUSED)
         self.assertEqual(len(self.exported()), 240)
+
+    def test_series_that_the_engine_refuses(self):
+        text = "".join(f"m,a={i % 5} value={i}{'i' if i % 2 else ''} 1\n" for i in range(15))
+        out = self.silex("import", "-f", "line", "-O", "series_limit=2", "-", stdin=text, status=REFUSED)
+        self.assertIn("imported 6 points of 2 series", out)
+        self.assertIn("9 lines refused", out)
+        self.assertRegex(self.err, r"(?m)^stdin:\d+:0: .*series limit")
+        self.assertEqual(self.silex("series", "--count"), "2\n")
+        long = "x" * 9000
+        self.silex("import", "-f", "line", "-", stdin=f"n,a={long} v=1 1\nn v=2 2\nn,a={long} v=3 3\n", status=REFUSED)
+        self.assertEqual(re.findall(r"(?m)^stdin:(\d):0: .*9000 bytes", self.err), ["1", "3"])
 
     def test_wfdb_year_2896(self):
         record = os.path.join(SAMPLES, "icu/s00001-2896-10-10-00-31n.hea")
@@ -570,7 +580,6 @@ class Rest(Case):
         vitals = re.search(r"ICU vitals.* ([\d.]+) : 1", out)
         self.assertGreater(float(vitals.group(1)), 20)
         self.silex("demo", "--dir", tour, "--samples", SAMPLES)  # again over a former tour
-        self.write("tour-not/x" if os.path.isdir(os.path.join(self.dir, "tour-not")) else "full", "x")
         os.mkdir(os.path.join(self.dir, "mine"))
         self.write("mine/file", "x")
         self.silex("demo", "--dir", os.path.join(self.dir, "mine"), "--samples", SAMPLES, status=FAILED)
