@@ -136,23 +136,50 @@ static silex_status take_lock(struct slx_engine *e, silex_error *err)
 	return slx_file_write(e->lock_file, pid, (size_t)n, 0, err);
 }
 
+static bool name_found(void *arg, const char *name)
+{
+	const char *suffix = ((const char **)arg)[0];
+	size_t n = strlen(name), k = strlen(suffix);
+	if (n <= k || strcmp(name + n - k, suffix) != 0)
+		return true;
+	((const char **)arg)[0] = NULL;
+	return false;
+}
+
+/* Whether a folder of the database has a file whose name ends so. */
+static silex_status has_files(struct slx_engine *e, const char *dir, const char *suffix, bool *ret, silex_error *err)
+{
+	char *path = path_join(e, dir);
+	const char *found = suffix;
+	silex_error own;
+	if (!path)
+		return slx_err_oom(err);
+	silex_status status = e->vfs->list(e->vfs, path, name_found, &found, &own);
+	path_free(e, path);
+	*ret = !found;
+	return status == SILEX_OK || status == SILEX_NOT_FOUND ? SILEX_OK : slx_err(err, status, "%s", own.message);
+}
+
+/* A database has a manifest from the beginning. Blocks or a log without one are not taken for an empty database, in which
+ * the blocks would be leftovers to remove. */
 static silex_status check_exists(struct slx_engine *e, silex_error *err)
 {
-	bool need = e->opt.must_exist || e->opt.read_only;
-	if (!need)
-		return slx_vfs_make_dir(e->vfs, e->path, err);
-	char *path = path_join(e, "meta/MANIFEST"), *log = path_join(e, "wal");
+	bool log, blocks, need = e->opt.must_exist || e->opt.read_only;
+	char *path = path_join(e, "meta/MANIFEST");
 	struct slx_file *f = NULL;
 	silex_error own = { 0 };
-	silex_status status = path && log ? e->vfs->open(e->vfs, path, SLX_OPEN_READ, &f, &own) : slx_err_oom(&own);
-	slx_file_close(f);
-	if (status == SILEX_NOT_FOUND) /* a database whose head was never flushed has a log only */
-		status = e->vfs->open(e->vfs, log, SLX_OPEN_READ, &f, &own), slx_file_close(status == SILEX_OK ? f : NULL);
+	silex_status status = path ? e->vfs->open(e->vfs, path, SLX_OPEN_READ, &f, &own) : slx_err_oom(&own);
 	path_free(e, path);
-	path_free(e, log);
-	if (status == SILEX_NOT_FOUND)
-		return slx_err(err, SILEX_NOT_FOUND, "%s holds no Silex database", e->path);
-	return status == SILEX_OK ? SILEX_OK : slx_err(err, status, "%s", own.message);
+	slx_file_close(f);
+	if (status == SILEX_OK)
+		return SILEX_OK;
+	if (status != SILEX_NOT_FOUND)
+		return slx_err(err, status, "%s", own.message);
+	SLX_TRY(has_files(e, "wal", ".wal", &log, err));
+	SLX_TRY(has_files(e, "blocks", ".slx", &blocks, err));
+	if (log || blocks)
+		return slx_err(err, SILEX_CORRUPT, "%s/meta/MANIFEST is missing, though there is %s: restore it from a copy", e->path, blocks ? "a block" : "a log");
+	return need ? slx_err(err, SILEX_NOT_FOUND, "%s holds no Silex database", e->path) : slx_vfs_make_dir(e->vfs, e->path, err);
 }
 
 static silex_status open_storage(struct slx_engine *e, silex_error *err)
@@ -403,11 +430,22 @@ static silex_status replay_frame(void *arg, const struct slx_wal_frame *f, silex
 	return SILEX_OK;
 }
 
+void slx_engine_damage_text(const struct slx_wal_damage *d, char ret[SLX_DAMAGE_TEXT_SIZE])
+{
+	unsigned long long first = d->first_seq, last = d->last_seq, offset = d->offset, size = d->size;
+	int n = size ? snprintf(ret, SLX_DAMAGE_TEXT_SIZE, "%s: offset %llu: %llu bytes that no valid frame covers", d->file, offset, size) :
+		       snprintf(ret, SLX_DAMAGE_TEXT_SIZE, "%s: offset %llu: what belongs before is missing", d->file, offset);
+	if (first <= last)
+		snprintf(ret + n, SLX_DAMAGE_TEXT_SIZE - (size_t)n, ", frames %llu to %llu lost", first, last);
+}
+
 static void report_replay(struct slx_engine *e, const struct slx_wal_report *w)
 {
-	for (size_t i = 0; i < w->damage_count && i < SLX_WAL_DAMAGE_MAX; i++)
-		slx_engine_log(e, 3, "log %s: damage at offset %llu, %llu bytes; the rest was replayed, the original is kept", w->damage[i].file,
-			(unsigned long long)w->damage[i].offset, (unsigned long long)w->damage[i].size);
+	for (size_t i = 0; i < w->damage_count && i < SLX_WAL_DAMAGE_MAX; i++) {
+		char text[SLX_DAMAGE_TEXT_SIZE];
+		slx_engine_damage_text(&w->damage[i], text);
+		slx_engine_log(e, 3, "log %s; the rest was replayed, the original is kept", text);
+	}
 	if (w->torn_bytes)
 		slx_engine_log(e, 1, "log: %llu bytes of a torn write cut from its end", (unsigned long long)w->torn_bytes);
 	atomic_fetch_add(&e->damaged_frames, w->damage_count);
@@ -459,6 +497,9 @@ static silex_status open_log(struct slx_engine *e, const uint8_t uuid[SLX_WAL_UU
 	return status;
 }
 
+/* Stripes have cache lines of their own; an application's allocator aligns to less. */
+enum { ENGINE_ALIGN = _Alignof(struct slx_engine), ENGINE_BLOCK_SIZE = sizeof(struct slx_engine) + ENGINE_ALIGN - 1 };
+
 /* --- open, close ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static silex_status first_view(struct slx_engine *e, silex_error *err)
@@ -497,6 +538,8 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 		e->flushed_version = e->max_version;
 	SLX_TRY(first_view(e, err));
 	SLX_TRY(open_log(e, uuid, err));
+	if (e->path && !e->opt.read_only && e->manifest_version == 0)
+		SLX_TRY(slx_manifest_store(e, e->view, 0, 0, err));
 	unsigned threads = e->opt.threads ? e->opt.threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	SLX_TRY(slx_pool_new(&e->mem, threads > 1 ? threads - 1 : 1, "silex-query", &e->pool, err));
 	return slx_background_start(e, err);
@@ -525,7 +568,7 @@ static silex_status teardown(struct slx_engine *e, silex_error *err)
 	free_stripes(e);
 	path_free(e, e->path);
 	struct slx_mem mem = e->mem;
-	mem.allocator.free(mem.allocator.ctx, e, sizeof *e);
+	mem.allocator.free(mem.allocator.ctx, e->block, ENGINE_BLOCK_SIZE);
 	return status;
 }
 
@@ -533,10 +576,12 @@ silex_status slx_engine_open(const char *path, const silex_options *o, struct sl
 {
 	struct slx_mem mem;
 	slx_mem_init(&mem, &o->env.allocator);
-	struct slx_engine *e = mem.allocator.alloc(mem.allocator.ctx, sizeof *e);
-	if (!e)
+	void *block = mem.allocator.alloc(mem.allocator.ctx, ENGINE_BLOCK_SIZE);
+	if (!block)
 		return slx_err_oom(err);
+	struct slx_engine *e = (struct slx_engine *)(((uintptr_t)block + ENGINE_ALIGN - 1) & ~(uintptr_t)(ENGINE_ALIGN - 1));
 	memset(e, 0, sizeof *e);
+	e->block = block;
 	slx_mem_init(&e->mem, &o->env.allocator);
 	e->opt = *o;
 	if (!path)

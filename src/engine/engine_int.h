@@ -86,6 +86,7 @@ struct slx_lost_block {
 enum { SLX_RATE_SECONDS = 60 };
 
 struct slx_engine {
+	void *block; /* as allocated */
 	struct slx_mem mem;
 	silex_clock clock;
 	silex_random random;
@@ -120,6 +121,7 @@ struct slx_engine {
 	uint64_t flushed_version;  /* version of the last freeze that reached blocks */
 	uint64_t frozen_seq;       /* log position of the view's frozen head */
 	struct slx_lost_block *lost;
+	struct slx_wal_report replayed; /* what open found in the log */
 
 	pthread_mutex_t flush_lock;   /* one flush at a time */
 	pthread_mutex_t compact_lock; /* one compaction at a time */
@@ -224,6 +226,10 @@ void slx_tenants_reset(struct slx_engine *e); /* head_bytes of all to 0: the hea
 silex_status slx_engine_apply(struct slx_engine *e, struct slx_handle *const *handles, const struct slx_record_samples *s, silex_error *err);
 void slx_engine_lock_stripes(struct slx_engine *e);
 void slx_engine_unlock_stripes(struct slx_engine *e);
+
+/* --- engine.c --- */
+enum { SLX_DAMAGE_TEXT_SIZE = 256 };
+void slx_engine_damage_text(const struct slx_wal_damage *d, char ret[SLX_DAMAGE_TEXT_SIZE]);
 
 /* --- delete.c --- */
 /* Edits the active head and adds the tombstone to the view. manifest_lock and the stripes are held. */

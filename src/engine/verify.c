@@ -36,6 +36,20 @@ static silex_status verify_block(struct slx_engine *e, struct slx_used_block *b,
 	return status == SILEX_CORRUPT ? SILEX_OK : status;
 }
 
+/* Open has read the whole log; it kept the places of damage. Further damaged frames passed their checksum and said nonsense. */
+static void verify_log(struct slx_engine *e, struct faults *f)
+{
+	const struct slx_wal_report *w = &e->replayed;
+	f->where = "wal/";
+	for (size_t i = 0; i < w->damage_count && i < SLX_WAL_DAMAGE_MAX; i++) {
+		char text[SLX_DAMAGE_TEXT_SIZE];
+		slx_engine_damage_text(&w->damage[i], text);
+		fault_line(f, text);
+	}
+	for (uint64_t i = w->damage_count < SLX_WAL_DAMAGE_MAX ? w->damage_count : SLX_WAL_DAMAGE_MAX; i < atomic_load(&e->damaged_frames); i++)
+		fault_line(f, "a frame that cannot be read: see the messages of open");
+}
+
 silex_status slx_engine_verify(struct slx_engine *e, silex_progress_fn progress, silex_text_fn fault, void *arg, silex_verify_report *ret, silex_error *err)
 {
 	struct faults f = { .fault = fault, .arg = arg, .where = "blocks/" };
@@ -57,9 +71,7 @@ silex_status slx_engine_verify(struct slx_engine *e, silex_progress_fn progress,
 	ret->files += w.segments;
 	ret->frames = w.last_seq > e->checkpoint_seq ? w.last_seq - e->checkpoint_seq : 0;
 	ret->points += atomic_load(&e->points_head);
-	f.where = "wal/";
-	for (uint64_t i = 0; i < atomic_load(&e->damaged_frames); i++)
-		fault_line(&f, "damage in the log: see the messages of open");
+	verify_log(e, &f);
 	ret->faults = f.n;
 	slx_view_unref(v);
 	if (status != SILEX_OK)

@@ -169,7 +169,7 @@ static silex_status check_kind(const struct slx_head_series *s, enum slx_kind ki
 	uint8_t have = atomic_load_explicit(&s->kind, memory_order_relaxed);
 	if (have == UINT8_MAX || (have == SLX_KIND_ENUM) == (kind == SLX_KIND_ENUM))
 		return SILEX_OK;
-	return slx_err(err, SILEX_INVALID, "the series holds %s values, a %s was given", slx_kind_name(have), slx_kind_name(kind));
+	return slx_err(err, SILEX_INVALID, "the series holds %s values, %s was given", slx_kind_name(have), slx_kind_name(kind));
 }
 
 /* The rows' series, their cache lines asked for. */
