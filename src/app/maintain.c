@@ -33,7 +33,7 @@ static silex_status compact_db(struct app *a, silex_db *db, bool full, bool reco
 static void say_change(struct app *a, const silex_metrics *from, const silex_metrics *to)
 {
 	char x[APP_TEXT_SIZE], y[APP_TEXT_SIZE];
-	fprintf(a->out, "%llu blocks of %s -> %llu blocks of %s", (unsigned long long)from->blocks,
+	fprintf(a->out, "from %llu blocks, %s, to %llu, %s", (unsigned long long)from->blocks,
 		app_bytes_text(from->bytes_blocks, x), (unsigned long long)to->blocks, app_bytes_text(to->bytes_blocks, y));
 	if (to->points_blocks)
 		fprintf(a->out, ", %.2f bytes a point", (double)to->bytes_blocks / (double)to->points_blocks);
