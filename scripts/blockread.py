@@ -175,19 +175,31 @@ def decimal(d, exp, is_f32):
     return bits_of(v)
 
 
-def exceptions(r, out):
-    head, at, where = r.varint(), 0, []
-    while len(where) < head >> 1:
-        gap = r.varint()
-        at += gap >> 1
-        run = r.varint() + 2 if gap & 1 else 1
-        where += range(at, at + run)
-        at += run
-    value = None
-    for i in where:
-        if value is None or not head & 1:
-            value = r.uint(8)
-        out[i] = value
+class Exceptions:
+    """Values that are no decimals ("far") or miss one by a few units in the last place ("near"): src/codec/decimal.c."""
+
+    def __init__(self, r):
+        head, at, where = r.varint(), 0, []
+        while len(where) < head >> 2:
+            gap = r.varint()
+            at += gap >> 1
+            run = r.varint() + 2 if gap & 1 else 1
+            where += range(at, at + run)
+            at += run
+        values = [r.uint(8) for _ in (where[:1] if head & 1 else where)]
+        self.far = dict(zip(where, values * len(where) if head & 1 else values))
+        self.near, at = {}, 0
+        for _ in range(r.varint() if head & 2 else 0):
+            entry = r.varint()
+            at += entry >> 3
+            code = entry & 7
+            self.near[at] = code - 4 if code < 4 else code - 3
+
+    def apply(self, out):
+        for at, bits in self.far.items():
+            out[at] = bits
+        for at, units in self.near.items():
+            out[at] = out[at] + units & M64
 
 
 def sx_rd(r, n):
@@ -206,7 +218,7 @@ def sx_rd(r, n):
 def sx(r, n):
     head = r.u8()
     mode = head & 7
-    need(mode <= 3 and head < 64, "sx vector of mode %d" % head)
+    need(mode <= 3 and head < 128, "sx vector of mode %d" % head)
     exp = r.u8() if mode in (1, 2) else 0
     if head & 32:
         r.u8()  # digits to show
@@ -217,7 +229,7 @@ def sx(r, n):
     ints = pfor(r, n) if mode == 1 else sums(r.zigzag(), pfor(r, n - 1))
     out = [decimal(d, exp, head & 8) for d in ints]
     if head & 16:
-        exceptions(r, out)
+        Exceptions(r).apply(out)
     return out
 
 
@@ -314,12 +326,11 @@ class Cold:
         head = r.varint()
         delta = bool(self.flags & self.DELTAS)
         m, first = n - delta, r.zigzag() if delta else 0
-        escapes, at, unordinary = {}, 0, {}
+        escapes, at = {}, 0
         for _ in range(head >> 1):
             at += r.varint()
             escapes[at] = r.zigzag()
-        if head & 1:
-            exceptions(r, unordinary)
+        unordinary = Exceptions(r) if head & 1 else None
         x = self.coded(r, m) if self.flags & self.CODED else [r.zigzag() for _ in range(m)]
         for at, v in escapes.items():
             x[at] = v
@@ -329,8 +340,8 @@ class Cold:
         if self.flags & self.IS_INT64:
             return d
         out = [decimal(v, self.exp, self.flags & self.F32) for v in d]
-        for at, v in unordinary.items():
-            out[at] = v
+        if unordinary:
+            unordinary.apply(out)
         return out
 
     def coded(self, r, m):

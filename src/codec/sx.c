@@ -3,9 +3,9 @@
  * Measured values are decimals: 36.6 is 366 / 10. The encoder finds the least exponent that gives every value back bit
  * for bit by the decoder's own arithmetic, and packs the integers, or their differences, into fields of one width.
  * Values without a decimal form (NaN, infinities, -0.0) are listed apart, and their slots repeat the neighbour so that
- * the fields stay narrow; values that miss a decimal by a few units in the last place keep a small correction. Doubles that were float32 are decimals rounded to float32. Doubles that use all their bits
- * are cut in two: the left 7..16 bits (sign, exponent) come from a small dictionary, the right ones are packed (after
- * ALP-RD: Afroozeh et al., SIGMOD 2024).
+ * the fields stay narrow; values that miss a decimal by a few units in the last place keep a small correction. Doubles
+ * that were float32 are decimals rounded to float32. Doubles that use all their bits are cut in two: the left 7..16 bits
+ * (sign, exponent) come from a small dictionary, the right ones are packed (after ALP-RD: Afroozeh et al., SIGMOD 2024).
  *
  *   u8      mode (bits 0-2) | f32 << 3 | exceptions << 4 | scale << 5 | near << 6 (some exceptions are)
  *   u8      FOR, DELTA: decimal exponent
