@@ -18,12 +18,16 @@ enum { TICK_MS = 200, RETRY_MS = 1000 };
 
 static uint64_t share(const struct slx_engine *e, unsigned per_mille) { return e->opt.memory_limit / 1000 * per_mille; }
 static uint64_t head_flush(const struct slx_engine *e) { return share(e, 220); }
-static uint64_t head_soft(const struct slx_engine *e) { return share(e, 450); }
-static uint64_t head_hard(const struct slx_engine *e) { return share(e, 550); }
+static uint64_t head_soft(const struct slx_engine *e) { return share(e, 400); }
+static uint64_t head_hard(const struct slx_engine *e) { return share(e, 480); }
 
+/* What heads hold, and what everything else (caches, flush, queries, the application's handles) takes beyond the rest of the
+ * limit: then heads have to make do with less. */
 static uint64_t heads_bytes(struct slx_engine *e)
 {
-	return (uint64_t)atomic_load_explicit(&e->mem.used[SLX_MEM_HEAD], memory_order_relaxed);
+	int64_t heads = atomic_load_explicit(&e->mem.used[SLX_MEM_HEAD], memory_order_relaxed);
+	int64_t others = slx_mem_total(&e->mem) - heads, rest = (int64_t)(e->opt.memory_limit - head_hard(e));
+	return (uint64_t)(heads + (others > rest ? others - rest : 0));
 }
 
 /* The active head's size, known to be current: the pointer is only followed under view_lock. */
@@ -52,8 +56,6 @@ static bool flush_due(struct slx_engine *e)
 	int64_t now = slx_monotonic_ns(&e->clock);
 	if (now < e->flush_retry_ns)
 		return false;
-	if (e->bg_flush_wanted)
-		return true;
 	pthread_mutex_lock(&e->view_lock);
 	bool frozen = e->view->frozen != NULL;
 	pthread_mutex_unlock(&e->view_lock);
@@ -61,7 +63,9 @@ static bool flush_due(struct slx_engine *e)
 		return true; /* an earlier try failed */
 	int64_t first = atomic_load_explicit(&e->head_first_write_ns, memory_order_relaxed);
 	if (first == 0)
-		return false;
+		return e->bg_flush_wanted = false; /* nothing to flush, whoever waits for room */
+	if (e->bg_flush_wanted)
+		return true;
 	if (now - first >= e->opt.checkpoint_interval_ms * SLX_MS || active_bytes(e) >= head_flush(e))
 		return true;
 	struct slx_wal_stats st;
@@ -107,10 +111,11 @@ static void *compact_main(void *arg)
 		silex_error err = { 0 };
 		bool did = true;
 		silex_status status = SILEX_OK;
-		while (did && status == SILEX_OK && !atomic_load(&e->stopping))
+		while ((did || status == SILEX_CORRUPT) && !atomic_load(&e->stopping)) { /* damage: others may still be merged */
 			status = slx_engine_compact_step(e, &did, &err);
-		if (status != SILEX_OK && status != SILEX_CANCELED)
-			slx_engine_log(e, 2, "compaction: %s", err.message);
+			if (status != SILEX_OK && status != SILEX_CANCELED)
+				slx_engine_log(e, 2, "compaction: %s", err.message);
+		}
 		pthread_mutex_lock(&e->bg_lock);
 	}
 	pthread_mutex_unlock(&e->bg_lock);

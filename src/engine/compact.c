@@ -282,42 +282,86 @@ static silex_status merge_blocks(struct slx_engine *e, const silex_compact_optio
 /* --- choosing ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Blocks that tombstones hide samples of, for a full compaction: each is rewritten. */
-static size_t choose_buried(const struct slx_view *v, const struct slx_block_info *infos, size_t *ret)
+static size_t choose_buried(const struct slx_view *v, const struct slx_block_info *infos, size_t n, size_t *ret)
 {
-	for (size_t i = 0; i < v->n_blocks; i++)
+	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < v->n_tombs; k++)
 			if (infos[i].floor < v->tombs[k]->version &&
 			    slx_range_overlaps(v->tombs[k]->range, (struct slx_time_range){ infos[i].tmin, infos[i].tmax })) {
 				ret[0] = i;
-				return slx_compact_close(infos, v->n_blocks, ret, 1);
+				return slx_compact_close(infos, n, ret, 1);
 			}
 	return 0;
+}
+
+/* What the policy chooses among the blocks that can be read, as indexes into the view; 0 also when a damaged block would
+ * have to come along. */
+static size_t choose(struct slx_engine *e, const struct slx_view *v, bool full, struct slx_block_info *infos, size_t *chosen, size_t *at)
+{
+	size_t n = 0, k;
+	for (size_t i = 0; i < v->n_blocks; i++)
+		if (!atomic_load(&v->blocks[i]->damaged)) {
+			infos[n] = v->blocks[i]->info;
+			at[n++] = i;
+		}
+	k = slx_compact_choose(infos, n, &e->levels, full, chosen);
+	if (k == 0)
+		k = choose_buried(v, infos, n, chosen);
+	for (size_t i = 0; i < k; i++)
+		chosen[i] = at[chosen[i]];
+	if (n == v->n_blocks)
+		return k;
+	for (size_t i = 0; i < v->n_blocks; i++)
+		infos[i] = v->blocks[i]->info;
+	k = slx_compact_close(infos, v->n_blocks, chosen, k);
+	for (size_t i = 0; i < k; i++)
+		if (atomic_load(&v->blocks[chosen[i]]->damaged))
+			return 0;
+	return k;
+}
+
+/* Inputs that could not be read are not tried again until the database is opened anew. */
+static void set_aside(struct slx_engine *e, const struct slx_view *v, const size_t *chosen, size_t k)
+{
+	atomic_fetch_add(&e->damaged_pages, 1);
+	for (size_t i = 0; i < k; i++)
+		atomic_store(&v->blocks[chosen[i]]->damaged, true);
+}
+
+/* The view without its heads: a long merge must not keep their memory. NULL when out of memory. */
+static struct slx_view *view_of_blocks(struct slx_engine *e)
+{
+	struct slx_view *v = slx_view_copy(e, 0, 0);
+	if (!v)
+		return NULL;
+	slx_head_unref(v->active);
+	slx_head_unref(v->frozen);
+	v->active = v->frozen = NULL;
+	return v;
 }
 
 static silex_status step(struct slx_engine *e, const silex_compact_options *opt, bool full, bool *ret_did, silex_error *err)
 {
 	struct slx_view *v = slx_view_get(e);
-	size_t n = v->n_blocks, k = 0;
+	size_t n = v->n_blocks + 1, k = 0;
 	silex_status status = SILEX_OK;
-	struct slx_block_info *infos = slx_alloc(&e->mem, SLX_MEM_OTHER, (n + 1) * sizeof *infos);
-	size_t *chosen = slx_alloc(&e->mem, SLX_MEM_OTHER, (n + 1) * sizeof *chosen);
+	struct slx_block_info *infos = slx_alloc(&e->mem, SLX_MEM_OTHER, n * sizeof *infos);
+	size_t *chosen = slx_alloc(&e->mem, SLX_MEM_OTHER, 2 * n * sizeof *chosen);
 	*ret_did = false;
 	if (!infos || !chosen) {
 		status = slx_err_oom(err);
 		goto out;
 	}
-	for (size_t i = 0; i < n; i++)
-		infos[i] = v->blocks[i]->info;
-	k = slx_compact_choose(infos, n, &e->levels, full, chosen);
-	if (k == 0 && (full || v->n_tombs))
-		k = choose_buried(v, infos, chosen);
+	k = choose(e, v, full, infos, chosen, chosen + n);
 	if (k > 0 && k <= INPUTS_MAX) {
 		status = merge_blocks(e, opt, v, chosen, k, err);
 		*ret_did = status == SILEX_OK;
+		if (status == SILEX_CORRUPT)
+			set_aside(e, v, chosen, k);
 	}
 out:
-	slx_free(&e->mem, SLX_MEM_OTHER, infos, (n + 1) * sizeof *infos);
-	slx_free(&e->mem, SLX_MEM_OTHER, chosen, (n + 1) * sizeof *chosen);
+	slx_free(&e->mem, SLX_MEM_OTHER, infos, n * sizeof *infos);
+	slx_free(&e->mem, SLX_MEM_OTHER, chosen, 2 * n * sizeof *chosen);
 	slx_view_unref(v);
 	return status;
 }
@@ -333,11 +377,15 @@ silex_status slx_engine_compact_step(struct slx_engine *e, bool *ret_did, silex_
 /* Rewrites each block that was there at the beginning once. */
 static silex_status recode_all(struct slx_engine *e, const silex_compact_options *o, silex_error *err)
 {
-	struct slx_view *start = slx_view_get(e);
-	silex_status status = SILEX_OK;
-	for (size_t i = 0; i < start->n_blocks && status == SILEX_OK; i++) {
-		struct slx_view *v = slx_view_get(e);
+	struct slx_view *start = view_of_blocks(e);
+	silex_status status = start ? SILEX_OK : slx_err_oom(err);
+	for (size_t i = 0; status == SILEX_OK && i < start->n_blocks; i++) {
+		struct slx_view *v = view_of_blocks(e);
 		size_t at = 0;
+		if (!v) {
+			status = slx_err_oom(err);
+			break;
+		}
 		while (at < v->n_blocks && v->blocks[at] != start->blocks[i])
 			at++;
 		if (at < v->n_blocks)

@@ -15,6 +15,7 @@
 struct slx_used_block {
 	_Atomic uint32_t refs;
 	_Atomic bool doomed;
+	_Atomic bool damaged; /* a compaction could not read it: left as it is, for repair from a backup */
 	struct slx_block *block;
 	struct slx_store *store;
 	struct slx_block_info info;
