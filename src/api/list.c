@@ -186,23 +186,41 @@ silex_status silex_label_values(silex_db *db, const char *tenant, const char *la
 }
 
 struct visit {
+	silex_db *db;
 	silex_text_fn each;
 	void *arg;
+	silex_status status;
+	silex_error *err;
 };
+
+/* A tenant whose samples are all deleted is not there any more, though the head or a block may still name it. */
+static silex_status tenant_alive(silex_db *db, const char *name, bool *ret, silex_error *err)
+{
+	struct walk w = { 0 };
+	silex_status status = walk_selector(&w, db, name, NULL, SLX_TIME_ALL, err);
+	*ret = false;
+	for (size_t i = 0; status == SILEX_OK && !*ret && i < slx_selection_count(w.sel); i++)
+		status = walk_alive(&w, i, ret, err);
+	walk_close(&w);
+	return status;
+}
 
 static bool visit_tenant(void *arg, struct slx_str name)
 {
 	struct visit *v = arg;
 	char text[SLX_TENANT_SIZE_MAX + 1];
+	bool alive;
 	memcpy(text, name.p, name.n);
 	text[name.n] = 0;
-	return v->each(v->arg, text);
+	v->status = tenant_alive(v->db, text, &alive, v->err);
+	return v->status == SILEX_OK && (!alive || v->each(v->arg, text));
 }
 
 silex_status silex_list_tenants(silex_db *db, silex_text_fn each, void *arg, silex_error *err)
 {
-	struct visit v = { each, arg };
-	return slx_engine_tenants(db->engine, visit_tenant, &v, err);
+	struct visit v = { .db = db, .each = each, .arg = arg, .err = err };
+	SLX_TRY(slx_engine_tenants(db->engine, visit_tenant, &v, err));
+	return v.status;
 }
 
 /* --- one series ---------------------------------------------------------------------------------------------------------------------------- */
