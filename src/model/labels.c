@@ -183,7 +183,7 @@ void slx_labels_builder_reset(struct slx_labels_builder *b)
 	slx_buf_reset(&b->text);
 }
 
-static bool grow_pairs(struct slx_labels_builder *b)
+bool slx_labels_builder_grow(struct slx_labels_builder *b)
 {
 	size_t cap = b->cap ? b->cap * 2 : 16;
 	struct slx_label *p = slx_realloc(b->mem, b->use, b->pairs, b->cap * sizeof *p, cap * sizeof *p);
@@ -194,13 +194,6 @@ static bool grow_pairs(struct slx_labels_builder *b)
 	b->pairs = p;
 	b->cap = cap;
 	return true;
-}
-
-void slx_labels_builder_add(struct slx_labels_builder *b, struct slx_str name, struct slx_str value)
-{
-	if (b->n == b->cap && !grow_pairs(b))
-		return;
-	b->pairs[b->n++] = (struct slx_label){ name, value };
 }
 
 static int by_name(const void *a, const void *b)
@@ -216,20 +209,29 @@ static bool after(struct slx_str a, struct slx_str b)
 	return slx_str_cmp(a, b) > 0;
 }
 
-/* Labels mostly come sorted, and there are a dozen of them: insertion wins. */
-static void sort_pairs(struct slx_label *p, size_t n)
+/* There are a dozen labels, and rows of a batch name them alike: insertion, begun with the order of the last set. */
+static void sort_pairs(struct slx_labels_builder *b)
 {
-	if (n > 48) {
-		qsort(p, n, sizeof *p, by_name);
+	if (b->n > SLX_LABELS_ORDERED_MAX) {
+		qsort(b->pairs, b->n, sizeof *b->pairs, by_name);
 		return;
 	}
-	for (size_t i = 1; i < n; i++) {
-		struct slx_label x = p[i];
+	for (size_t i = 0; i < b->n && b->ordered_n != b->n; i++)
+		b->order[i] = (uint8_t)i;
+	b->ordered_n = b->n;
+	for (size_t i = 1; i < b->n; i++) {
+		uint8_t x = b->order[i];
 		size_t j = i;
-		for (; j > 0 && after(p[j - 1].name, x.name); j--)
-			p[j] = p[j - 1];
-		p[j] = x;
+		for (; j > 0 && after(b->pairs[b->order[j - 1]].name, b->pairs[x].name); j--)
+			b->order[j] = b->order[j - 1];
+		b->order[j] = x;
 	}
+}
+
+/* Label i in the order of names. */
+static inline const struct slx_label *sorted(const struct slx_labels_builder *b, size_t i)
+{
+	return &b->pairs[b->n > SLX_LABELS_ORDERED_MAX ? i : b->order[i]];
 }
 
 /* Says what is wrong with a label; only called when something is. */
@@ -248,39 +250,78 @@ static silex_status refuse_label(const struct slx_label_limits *max, const struc
 	return slx_err(err, SILEX_INVALID, "value of label \"%.*s\" is not valid UTF-8", SHOWN(l->name));
 }
 
-static bool good_label(const struct slx_label_limits *max, const struct slx_label *l)
+/* Checks the lengths; counts the labels with a value and their bytes. */
+static silex_status measure(const struct slx_labels_builder *b, size_t *ret_n, size_t *ret_size, silex_error *err)
 {
-	return l->name.n - 1 < max->name_size_max && l->value.n <= max->value_size_max &&
-		slx_utf8_valid(l->name.p, l->name.n) && slx_utf8_valid(l->value.p, l->value.n);
-}
-
-/* Checks all pairs, moves those with a value to the front and counts their bytes. */
-static silex_status check_pairs(struct slx_labels_builder *b, size_t *ret_size, silex_error *err)
-{
-	size_t kept = 0, size = 0;
-	struct slx_str before = { "", 0 };
+	size_t n = 0, size = 0;
 	for (size_t i = 0; i < b->n; i++) {
-		struct slx_label l = b->pairs[i];
-		if (!good_label(&b->limits, &l))
-			return refuse_label(&b->limits, &l, err);
-		if (slx_str_eq(before, l.name))
-			return slx_err(err, SILEX_INVALID, "label \"%.*s\" is given twice", SHOWN(l.name));
-		before = l.name;
-		if (l.value.n == 0)
+		const struct slx_label *l = sorted(b, i);
+		if (l->name.n - 1 >= b->limits.name_size_max || l->value.n > b->limits.value_size_max)
+			return refuse_label(&b->limits, l, err);
+		if (l->value.n == 0)
 			continue;
-		size += varint_size(l.name.n) + l.name.n + varint_size(l.value.n) + l.value.n;
-		b->pairs[kept++] = l;
+		size += varint_size(l->name.n) + l->name.n + varint_size(l->value.n) + l->value.n;
+		n++;
 	}
-	b->n = kept;
-	*ret_size = size + varint_size(kept);
+	*ret_n = n;
+	*ret_size = size + varint_size(n);
 	return SILEX_OK;
 }
 
-static uint8_t *put_str(uint8_t *to, struct slx_str s)
+/* Copies n > 0 bytes and returns them all or-ed together, in any position: whether one has its high bit, for the price
+ * of the copy. Loads and stores may overlap. */
+static inline uint64_t copy_text(uint8_t *to, const uint8_t *p, size_t n)
+{
+	uint64_t any, last;
+	if (n < 4) {
+		any = p[0] | p[n / 2] | p[n - 1];
+		uint8_t mid = p[n / 2], end = p[n - 1];
+		to[0] = p[0];
+		to[n / 2] = mid;
+		to[n - 1] = end;
+		return any;
+	}
+	if (n < 8) {
+		any = slx_load32(p);
+		last = slx_load32(p + n - 4);
+		slx_store32(to, (uint32_t)any);
+		slx_store32(to + n - 4, (uint32_t)last);
+		return any | last;
+	}
+	any = last = slx_load64(p + n - 8);
+	for (size_t i = 0; i + 8 < n; i += 8) {
+		uint64_t w = slx_load64(p + i);
+		slx_store64(to + i, w);
+		any |= w;
+	}
+	slx_store64(to + n - 8, last);
+	return any;
+}
+
+static inline uint8_t *put_text(uint8_t *to, struct slx_str s, uint64_t *any)
 {
 	to = slx_put_varint(to, s.n);
-	memcpy(to, s.p, s.n);
+	*any |= copy_text(to, (const uint8_t *)s.p, s.n);
 	return to + s.n;
+}
+
+/* Encodes the labels with a value, which were measured; checks the text of all and that no name comes twice. */
+static silex_status encode(const struct slx_labels_builder *b, uint8_t *to, silex_error *err)
+{
+	struct slx_str before = { "", 0 };
+	for (size_t i = 0; i < b->n; i++) {
+		const struct slx_label *l = sorted(b, i);
+		uint64_t any = 0;
+		if (l->value.n)
+			to = put_text(put_text(to, l->name, &any), l->value, &any);
+		bool ascii = l->value.n && !(any & UINT64_C(0x8080808080808080));
+		if (!ascii && !(slx_utf8_valid(l->name.p, l->name.n) && slx_utf8_valid(l->value.p, l->value.n)))
+			return refuse_label(&b->limits, l, err);
+		if (slx_str_eq(before, l->name))
+			return slx_err(err, SILEX_INVALID, "label \"%.*s\" is given twice", SHOWN(l->name));
+		before = l->name;
+	}
+	return SILEX_OK;
 }
 
 silex_status slx_labels_builder_finish(struct slx_labels_builder *b, struct slx_labels *ret, silex_error *err)
@@ -289,18 +330,16 @@ silex_status slx_labels_builder_finish(struct slx_labels_builder *b, struct slx_
 		return slx_err_oom(err);
 	if (b->n > b->limits.labels_max)
 		return slx_err(err, SILEX_INVALID, "%zu labels; expected at most %zu", b->n, b->limits.labels_max);
-	sort_pairs(b->pairs, b->n);
-	size_t size = 0;
-	SLX_TRY(check_pairs(b, &size, err));
+	sort_pairs(b);
+	size_t n = 0, size = 0;
+	SLX_TRY(measure(b, &n, &size, err));
 	if (size > b->limits.size_max)
 		return slx_err(err, SILEX_INVALID, "label set of %zu bytes; expected at most %zu", size, b->limits.size_max);
 	slx_buf_reset(&b->out);
 	uint8_t *to = slx_buf_reserve(&b->out, size);
 	if (!to)
 		return slx_err_oom(err);
-	to = slx_put_varint(to, b->n);
-	for (size_t i = 0; i < b->n; i++)
-		to = put_str(put_str(to, b->pairs[i].name), b->pairs[i].value);
+	SLX_TRY(encode(b, slx_put_varint(to, n), err));
 	b->out.n = size;
 	*ret = (struct slx_labels){ b->out.p, size };
 	return SILEX_OK;

@@ -85,12 +85,16 @@ void slx_labels_format(struct slx_labels l, struct slx_buf *out);
 
 /* ---- builder: labels in any order -> canonical bytes. Reuse it: after the first few sets it allocates nothing. */
 
+enum { SLX_LABELS_ORDERED_MAX = 48 };
+
 struct slx_labels_builder {
 	struct slx_mem *mem;
 	enum slx_mem_use use;
 	struct slx_label_limits limits;
 	struct slx_label *pairs; /* borrowed strings */
 	size_t n, cap;
+	uint8_t order[SLX_LABELS_ORDERED_MAX]; /* of the last set, which had ordered_n pairs: the next has mostly its names */
+	size_t ordered_n;
 	bool failed; /* out of memory while adding; told by finish */
 	struct slx_buf out;
 	struct slx_buf text; /* unescaped strings of slx_labels_parse_text */
@@ -101,8 +105,14 @@ void slx_labels_builder_init(struct slx_labels_builder *b, struct slx_mem *m, en
 void slx_labels_builder_free(struct slx_labels_builder *b);
 void slx_labels_builder_reset(struct slx_labels_builder *b);
 
+bool slx_labels_builder_grow(struct slx_labels_builder *b);
+
 /* Borrows both strings until finish. Nothing is checked here. */
-void slx_labels_builder_add(struct slx_labels_builder *b, struct slx_str name, struct slx_str value);
+static inline void slx_labels_builder_add(struct slx_labels_builder *b, struct slx_str name, struct slx_str value)
+{
+	if (b->n < b->cap || slx_labels_builder_grow(b))
+		b->pairs[b->n++] = (struct slx_label){ name, value };
+}
 
 /* Checks, sorts and encodes. INVALID names the label: empty name, bad UTF-8, a duplicate, a limit. *ret points into the
  * builder and lives until its next reset, finish or free. The empty set is legal here (one byte, 0). */

@@ -134,6 +134,49 @@ static void test_sorting(void **state)
 	}
 }
 
+/* The order of one set is where the next begins: here with the same number of labels and other names. */
+static void test_sorting_again(void **state)
+{
+	struct slx_labels_builder *b = *state;
+	uint64_t rng = 2;
+	for (int round = 0; round < 300; round++) {
+		char names[11][16];
+		slx_labels_builder_reset(b);
+		for (int i = 0; i < 11; i++) {
+			snprintf(names[i], sizeof names[i], "%d_%d", (int)(slx_rng_next(&rng) % 1000), i);
+			slx_labels_builder_add(b, slx_str(names[i]), slx_str(names[i]));
+		}
+		struct slx_labels l, again;
+		assert_int_equal(slx_labels_builder_finish(b, &l, NULL), SILEX_OK);
+		assert_int_equal(slx_labels_parse(l.p, l.n, NULL, &again, NULL), SILEX_OK);
+		for (int i = 0; i < 11; i++)
+			assert_true(slx_str_eq(slx_labels_get(l, slx_str(names[i])), slx_str(names[i])));
+	}
+}
+
+/* Texts of each length are copied whole, and a byte that is no UTF-8 is seen wherever it is. */
+static void test_each_length(void **state)
+{
+	struct slx_labels_builder *b = *state;
+	for (size_t n = 1; n <= 40; n++)
+		for (size_t at = 0; at <= n; at++) {
+			char v[40];
+			for (size_t i = 0; i < n; i++)
+				v[i] = (char)('0' + i);
+			if (at < n)
+				v[at] = (char)0xff;
+			struct slx_labels l;
+			slx_labels_builder_reset(b);
+			slx_labels_builder_add(b, SLX_STR("a"), (struct slx_str){ v, n });
+			assert_int_equal(slx_labels_builder_finish(b, &l, NULL), at < n ? SILEX_INVALID : SILEX_OK);
+			if (at == n)
+				assert_true(slx_str_eq(slx_labels_get(l, SLX_STR("a")), (struct slx_str){ v, n }));
+			slx_labels_builder_reset(b);
+			slx_labels_builder_add(b, (struct slx_str){ v, n }, SLX_STR("a"));
+			assert_int_equal(slx_labels_builder_finish(b, &l, NULL), at < n ? SILEX_INVALID : SILEX_OK);
+		}
+}
+
 static void test_foreign_bytes(void **state)
 {
 	static const struct {
@@ -303,6 +346,8 @@ int main(void)
 		T(test_builder),
 		T(test_builder_refuses),
 		T(test_sorting),
+		T(test_sorting_again),
+		T(test_each_length),
 		T(test_foreign_bytes),
 		T(test_text),
 		T(test_order),
