@@ -4,9 +4,41 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static void *system_alloc(void *ctx, size_t n) { return malloc(n); }
-static void *system_realloc(void *ctx, void *p, size_t old_size, size_t n) { return realloc(p, n); }
-static void system_free(void *ctx, void *p, size_t n) { free(p); }
+/* Large blocks are mapped, always: malloc begins so, but once a large block was freed it keeps blocks of that size in its
+ * heap, where they stay with the process. Sizes come with every call, so nothing is stored. */
+enum { LARGE = 256 << 10 };
+
+static void *map(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void *system_alloc(void *ctx, size_t n) { return n < LARGE ? malloc(n) : map(n); }
+
+static void system_free(void *ctx, void *p, size_t n)
+{
+	if (n < LARGE)
+		free(p);
+	else
+		munmap(p, n);
+}
+
+static void *system_realloc(void *ctx, void *p, size_t old_size, size_t n)
+{
+	if (old_size < LARGE && n < LARGE)
+		return realloc(p, n);
+	if (old_size >= LARGE && n >= LARGE) {
+		void *q = mremap(p, old_size, n, MREMAP_MAYMOVE);
+		return q == MAP_FAILED ? NULL : q;
+	}
+	void *q = system_alloc(ctx, n);
+	if (!q)
+		return NULL;
+	memcpy(q, p, old_size < n ? old_size : n);
+	system_free(ctx, p, old_size);
+	return q;
+}
 
 void slx_mem_init(struct slx_mem *m, const silex_allocator *a)
 {
@@ -68,8 +100,8 @@ void *slx_slab_alloc(struct slx_mem *m, enum slx_mem_use use, size_t n)
 		void *own = slx_calloc(m, use, n);
 		return own;
 	}
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
+	void *p = map(n);
+	if (!p)
 		return NULL;
 	slx_mem_book(m, use, (int64_t)n);
 	return p;
