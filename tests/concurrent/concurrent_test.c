@@ -42,6 +42,13 @@ static void fault(struct all *a, const char *what, const silex_error *err)
 	atomic_store(&a->stop, true);
 }
 
+/* A reader may be refused for its memory, or its snapshot's. */
+static void no_room_or_fault(struct all *a, const silex_error *err)
+{
+	if (err->code != SILEX_RESOURCE_EXHAUSTED)
+		fault(a, "read", err);
+}
+
 static int64_t time_of(uint64_t number)
 {
 	return INT64_C(1700000000000000000) + (int64_t)number * STEP_NS;
@@ -197,10 +204,8 @@ static void check_answer(struct all *a, const struct expect *x, silex_cursor *c)
 		}
 		atomic_fetch_add_explicit(&a->samples, b.n, memory_order_relaxed);
 	}
-	if (status == SILEX_RESOURCE_EXHAUSTED)
-		return; /* the snapshot was revoked for its memory: a legal answer */
 	if (status != SILEX_OK)
-		return fault(a, "cursor", &err);
+		return no_room_or_fault(a, &err);
 	ok = ok && (series == SERIES ? next >= x->written : atomic_load(&x->w->deleting) >= x->written);
 	if (!ok) {
 		printf("%s: %llu series, at number %llu; acknowledged before: %llu, deleted before %llu, deleting now %llu\n", x->w->name,
@@ -223,10 +228,8 @@ static void ask(struct all *a, struct writer *w)
 	q.end = SILEX_TIME_MAX;
 	struct expect x = { atomic_load(&w->written), atomic_load(&w->deleted), w };
 	silex_status status = silex_query_run(a->db, &q, &c, &err);
-	if (status == SILEX_RESOURCE_EXHAUSTED)
-		return;
 	if (status != SILEX_OK)
-		return fault(a, "query", &err);
+		return no_room_or_fault(a, &err);
 	check_answer(a, &x, c);
 	silex_cursor_close(c);
 	atomic_fetch_add(&a->answers, 1);
@@ -239,10 +242,8 @@ static void ask_latest(struct all *a, struct writer *w)
 	silex_batch b;
 	uint64_t written = atomic_load(&w->written);
 	silex_status status = silex_latest(a->db, NULL, w->name, &c, &err);
-	if (status == SILEX_RESOURCE_EXHAUSTED)
-		return;
 	if (status != SILEX_OK)
-		return fault(a, "latest", &err);
+		return no_room_or_fault(a, &err);
 	while ((status = silex_cursor_next(c, &b, &err)) == SILEX_OK && b.n > 0)
 		if (b.values[b.n - 1] + 1 < (double)written) {
 			printf("%s: latest is %.0f, acknowledged before: %llu\n", w->name, b.values[b.n - 1], (unsigned long long)written);
@@ -273,7 +274,7 @@ static void *reader_main(void *arg)
 		case 1:
 			if (silex_label_values(a->db, NULL, "k", NULL, count_text, &n, &err) != SILEX_OK || silex_get_metrics(a->db, &m, &err) != SILEX_OK ||
 			    silex_list_names(a->db, NULL, count_text, &n, &err) != SILEX_OK)
-				fault(a, "lists", &err);
+				no_room_or_fault(a, &err);
 			break;
 		default:
 			ask(a, w);
