@@ -40,6 +40,8 @@ function(slx_library)
     endif()
   endforeach()
   list(JOIN PC_REQUIRES ", " PC_REQUIRES)
+  file(RELATIVE_PATH PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # the tree may be installed anywhere
+  string(REGEX REPLACE "/$" "" PC_UP "${PC_UP}")
   configure_file(${CMAKE_SOURCE_DIR}/cmake/silex.pc.in ${CMAKE_BINARY_DIR}/silex.pc @ONLY)
   install(TARGETS silex_shared silex_static)
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/silex DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

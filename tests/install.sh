@@ -10,8 +10,6 @@ pc=$(dirname "$(find "$work/usr" -name silex.pc)")
 libdir=$(dirname "$pc")
 export PKG_CONFIG_PATH=$pc
 cc=${CC:-cc}
-# The installed silex.pc names the configured prefix; pkg-config moves it to where the file lies.
-pkg() { pkg-config --define-variable=prefix="$work/usr" "$@" silex; }
 
 # block LANGUAGE WORD: the first block of the README in LANGUAGE that contains WORD.
 block() {
@@ -28,9 +26,9 @@ for source in "$work/readme.c" "$SLX_SOURCE_DIR"/examples/*.c; do
 	[ -e "$source" ] || continue
 	name=$(basename "$source" .c)
 	# shellcheck disable=SC2046
-	"$cc" -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra "$source" -o "$work/$name-shared" $(pkg --cflags --libs) -lm -pthread
+	"$cc" -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra "$source" -o "$work/$name-shared" $(pkg-config --cflags --libs silex) -lm -pthread
 	# shellcheck disable=SC2046
-	"$cc" -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra "$source" -o "$work/$name-static" -static $(pkg --static --cflags --libs) -lm
+	"$cc" -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra "$source" -o "$work/$name-static" -static $(pkg-config --static --cflags --libs silex) -lm
 	for kind in shared static; do
 		mkdir "$work/run-$name-$kind"
 		(cd "$work/run-$name-$kind" && LD_LIBRARY_PATH=$libdir timeout 120 "$work/$name-$kind" >"$work/out" 2>&1 </dev/null) ||
