@@ -126,7 +126,6 @@ struct slx_engine {
 
 	pthread_mutex_t flush_lock;   /* one flush at a time */
 	pthread_mutex_t compact_lock; /* one compaction at a time */
-	pthread_mutex_t delete_lock;  /* one delete at a time; before flush_lock */
 
 	pthread_mutex_t tenants_lock; /* tenants, states */
 	struct slx_tenants tenants;
@@ -239,6 +238,10 @@ silex_status slx_engine_bury(struct slx_engine *e, struct slx_tombstone *t, sile
 /* --- snapshot.c --- */
 /* Marks the snapshots that hold heads of the past, so that their memory comes free. */
 void slx_snapshots_revoke(struct slx_engine *e);
+
+/* --- replay.c --- */
+/* The log since the checkpoint into the head; the log is ready for appends then. Nobody else uses the engine yet. */
+silex_status slx_engine_replay(struct slx_engine *e, silex_error *err);
 
 /* --- flush.c --- */
 /* Freezes at (seq, version) and writes blocks; both 0: what the log says. cut: the log may drop what is in blocks then. */
