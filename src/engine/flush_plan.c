@@ -53,11 +53,18 @@ static size_t child_end(const struct plan *p, unsigned level, size_t lo, size_t 
 	return i;
 }
 
-static void place(struct plan *p, unsigned level, size_t lo, size_t hi)
+/* The window of counts[i] at a level, as far as it lies in `within`: weeks do not end with their year. */
+static struct slx_time_range window_of(const struct plan *p, unsigned level, size_t i, struct slx_time_range within)
 {
-	struct slx_time_range window = slx_levels_window(p->levels, level, p->counts[lo].start);
+	struct slx_time_range w = slx_levels_window(p->levels, level, p->counts[i].start);
+	return (struct slx_time_range){ w.from > within.from ? w.from : within.from, w.to < within.to ? w.to : within.to };
+}
+
+static void place(struct plan *p, unsigned level, size_t lo, size_t hi, struct slx_time_range within)
+{
+	struct slx_time_range window = window_of(p, level, lo, within);
 	if (level == 0) {
-		struct slx_flush_job *j = job_add(p, 0, window.from, 1);
+		struct slx_flush_job *j = job_add(p, 0, p->counts[lo].start, 1);
 		if (j)
 			j->ranges[j->n_ranges++] = window;
 		return;
@@ -70,15 +77,15 @@ static void place(struct plan *p, unsigned level, size_t lo, size_t hi)
 		large += points >= ENOUGH_POINTS;
 	}
 	bool all = children == 1 || small <= FEW_CHILDREN;
-	struct slx_flush_job *rest = all ? NULL : job_add(p, level, window.from, large + 1);
+	struct slx_flush_job *rest = all ? NULL : job_add(p, level, p->counts[lo].start, large + 1);
 	int64_t from = window.from;
 	size_t at = rest ? p->out->n - 1 : 0;
 	for (size_t i = lo, end; i < hi && !p->failed; i = end) {
 		end = child_end(p, level - 1, i, hi, &points);
 		if (!all && points < ENOUGH_POINTS)
 			continue;
-		struct slx_time_range child = slx_levels_window(p->levels, level - 1, p->counts[i].start);
-		place(p, level - 1, i, end);
+		struct slx_time_range child = window_of(p, level - 1, i, window);
+		place(p, level - 1, i, end, window);
 		if (!rest)
 			continue;
 		rest = &p->out->jobs[at]; /* the list may have moved */
@@ -107,7 +114,7 @@ silex_status slx_flush_plan_make(struct slx_mem *m, const struct slx_levels *l, 
 	if (n == 0)
 		return SILEX_OK;
 	qsort(counts, n, sizeof *counts, by_start);
-	place(&p, l->n - 1, 0, n);
+	place(&p, l->n - 1, 0, n, SLX_TIME_ALL);
 	if (!p.failed)
 		return SILEX_OK;
 	slx_flush_plan_free(ret);
