@@ -13,12 +13,12 @@
  * acknowledged, and a replay may bring it back. */
 #include "engine/engine_int.h"
 
-enum { PIECE_MAX = SLX_GROUP_MAX, AHEAD = 16 };
+enum { PIECE_MAX = SLX_GROUP_MAX, AHEAD = 24 };
 
-/* What a write needs comes first: mostly one cache line. */
+/* What a write needs are the first 16 bytes: one cache line, wherever the allocator puts it. */
 struct slx_handle {
 	struct slx_head_series *cur; /* in the head of generation `gen`; both guarded by the stripe */
-	uint64_t gen;
+	uint32_t gen;                /* lower half: no handle sleeps through 2^32 flushes */
 	uint8_t stripe;
 	uint32_t labels_n;
 	struct slx_tenant *tenant;
@@ -32,7 +32,7 @@ struct slx_handle {
 struct piece {
 	uint32_t row[PIECE_MAX]; /* number in the batch */
 	union {
-		struct slx_handle *handle;      /* until it is resolved; not set where rows come with labels */
+		struct slx_handle *handle;      /* until it is resolved; NULL where rows come with labels */
 		struct slx_head_series *series;
 	} who[PIECE_MAX];
 	int64_t ts[PIECE_MAX];
@@ -45,7 +45,7 @@ struct group {
 	size_t from, n;
 	struct slx_stripe *stripe;
 	struct slx_head *head;
-	bool run; /* all of one series */
+	bool run; /* all of one series: `row` and `who` of the first row stand for all */
 };
 
 silex_status slx_handle_new(struct slx_engine *e, struct slx_tenant *t, struct slx_labels l, void *owner, struct slx_handle **ret, silex_error *err)
@@ -92,21 +92,30 @@ static struct slx_handle *load_handle(const char *p)
 	return h;
 }
 
+/* A column from its row `first` on. By value: what is stored on the way cannot alias it. */
+struct column {
+	const char *p;
+	size_t stride;
+};
+
+static struct column column(const void *p, size_t stride, size_t first)
+{
+	return (struct column){ (const char *)p + first * stride, stride };
+}
+
 /* The stripes of rows first .. first + n; end[s] becomes how many are in stripe s. */
 static void stripes_of(const struct slx_write *w, size_t first, size_t n, uint8_t *stripe, uint32_t end[SLX_STRIPES])
 {
-	const char *handle = (const char *)w->handles + first * w->handle_stride, *ahead = handle + AHEAD * w->handle_stride;
-	for (size_t i = 0; i < n; i++) {
-		if (w->handles) {
-			if (i + AHEAD < n)
-				__builtin_prefetch(load_handle(ahead));
-			stripe[i] = load_handle(handle)->stripe;
-			handle += w->handle_stride;
-			ahead += w->handle_stride;
-		} else {
-			stripe[i] = (uint8_t)slx_head_stripe(w->ids[first + i]);
-		}
-		end[stripe[i]]++;
+	if (!w->handles) {
+		for (size_t i = 0; i < n; i++)
+			end[stripe[i] = (uint8_t)slx_head_stripe(w->ids[first + i])]++;
+		return;
+	}
+	struct column handle = column(w->handles, w->handle_stride, first);
+	for (size_t i = 0; i < n; i++, handle.p += handle.stride) {
+		if (i + AHEAD < n)
+			__builtin_prefetch(load_handle(handle.p + AHEAD * handle.stride));
+		end[stripe[i] = load_handle(handle.p)->stripe]++;
 	}
 }
 
@@ -120,17 +129,15 @@ static void sort_rows(const struct slx_write *w, size_t first, size_t n, struct 
 		end[s] = at; /* its begin; the loop below moves it to the end */
 		at += here;
 	}
-	const char *handle = (const char *)w->handles + first * w->handle_stride;
-	const char *ts = (const char *)w->ts + first * w->ts_stride, *bits = (const char *)w->bits + first * w->bits_stride;
-	for (size_t i = 0; i < n; i++, ts += w->ts_stride, bits += w->bits_stride) {
+	static const struct slx_handle *const none = NULL; /* read for rows with labels */
+	struct column handle = w->handles ? column(w->handles, w->handle_stride, first) : column(&none, 0, 0);
+	struct column ts = column(w->ts, w->ts_stride, first), bits = column(w->bits, w->bits_stride, first);
+	for (size_t i = 0; i < n; i++, handle.p += handle.stride, ts.p += ts.stride, bits.p += bits.stride) {
 		uint32_t to = end[stripe[i]]++;
 		p->row[to] = (uint32_t)(first + i);
-		memcpy(&p->ts[to], ts, sizeof p->ts[to]);
-		memcpy(&p->bits[to], bits, sizeof p->bits[to]);
-		if (w->handles) {
-			p->who[to].handle = load_handle(handle);
-			handle += w->handle_stride;
-		}
+		p->who[to].handle = load_handle(handle.p);
+		memcpy(&p->ts[to], ts.p, sizeof p->ts[to]);
+		memcpy(&p->bits[to], bits.p, sizeof p->bits[to]);
 	}
 }
 
@@ -160,7 +167,7 @@ static silex_status find_or_create(struct slx_engine *e, struct slx_head *head, 
 static silex_status resolve_handle(struct slx_engine *e, struct slx_head *head, struct slx_handle *h, silex_error *err)
 {
 	SLX_TRY(find_or_create(e, head, h->tenant, (struct slx_labels){ h->labels, h->labels_n }, h->id, &h->cur, err));
-	h->gen = slx_head_generation(head);
+	h->gen = (uint32_t)slx_head_generation(head);
 	return SILEX_OK;
 }
 
@@ -172,25 +179,31 @@ static silex_status check_kind(const struct slx_head_series *s, enum slx_kind ki
 	return slx_err(err, SILEX_INVALID, "the series holds %s values, %s was given", slx_kind_name(have), slx_kind_name(kind));
 }
 
+/* Row i's series, which is not known from its handle. */
+static silex_status find_row(struct slx_engine *e, const struct group *g, const struct slx_write *w, size_t i, struct slx_head_series **ret, silex_error *err)
+{
+	struct slx_handle *h = g->piece->who[i].handle;
+	size_t row = g->piece->row[i];
+	if (!h)
+		return find_or_create(e, g->head, w->tenant, w->labels[row], w->ids[row], ret, err);
+	SLX_TRY(resolve_handle(e, g->head, h, err));
+	*ret = h->cur;
+	return SILEX_OK;
+}
+
 /* The rows' series, their cache lines asked for. */
 static void find_series(struct slx_engine *e, struct group *g, const struct slx_write *w, struct slx_write_result *r)
 {
 	struct piece *p = g->piece;
-	uint64_t gen = slx_head_generation(g->head);
-	size_t kept = g->from;
-	for (size_t i = g->from; i < g->from + g->n; i++) {
+	uint32_t gen = (uint32_t)slx_head_generation(g->head);
+	size_t kept = g->from, end = g->from + g->n;
+	for (size_t i = g->from; i < end; i++) {
+		struct slx_handle *h = p->who[i].handle;
 		struct slx_head_series *s;
 		silex_error why;
-		silex_status status = SILEX_OK;
-		if (w->handles) {
-			struct slx_handle *h = p->who[i].handle;
-			if (h->gen != gen)
-				status = resolve_handle(e, g->head, h, &why);
+		if (h && h->gen == gen) {
 			s = h->cur;
-		} else {
-			status = find_or_create(e, g->head, w->tenant, w->labels[p->row[i]], w->ids[p->row[i]], &s, &why);
-		}
-		if (status != SILEX_OK) {
+		} else if (find_row(e, g, w, i, &s, &why) != SILEX_OK) {
 			refuse(r, p->row[i], &why);
 			continue;
 		}
@@ -204,8 +217,8 @@ static void find_series(struct slx_engine *e, struct group *g, const struct slx_
 static void check_kinds(struct group *g, enum slx_kind kind, struct slx_write_result *r)
 {
 	struct piece *p = g->piece;
-	size_t kept = g->from;
-	for (size_t i = g->from; i < g->from + g->n; i++) {
+	size_t kept = g->from, end = g->from + g->n;
+	for (size_t i = g->from; i < end; i++) {
 		struct slx_head_series *s = p->who[i].series;
 		silex_error why;
 		if (atomic_load_explicit(&s->kind, memory_order_relaxed) != kind && check_kind(s, kind, &why) != SILEX_OK) {
@@ -218,23 +231,30 @@ static void check_kinds(struct group *g, enum slx_kind kind, struct slx_write_re
 	g->n = kept - g->from;
 }
 
-/* All rows are of the handle in the first one. */
+/* A run has one row: its first. */
 static void find_run(struct slx_engine *e, struct group *g, enum slx_kind kind, struct slx_write_result *r)
 {
 	struct piece *p = g->piece;
 	struct slx_handle *h = p->who[0].handle;
 	silex_error why;
 	silex_status status = SILEX_OK;
-	if (h->gen != slx_head_generation(g->head))
+	if (h->gen != (uint32_t)slx_head_generation(g->head))
 		status = resolve_handle(e, g->head, h, &why);
 	if (status == SILEX_OK)
 		status = check_kind(h->cur, kind, &why);
-	for (size_t i = 0; i < g->n && status != SILEX_OK; i++)
-		refuse(r, p->row[i], &why);
-	if (status != SILEX_OK)
-		g->n = 0;
-	for (size_t i = 0; i < g->n; i++)
-		p->who[i].series = h->cur;
+	if (status == SILEX_OK) {
+		p->who[0].series = h->cur;
+		return;
+	}
+	refuse(r, p->row[0], &why);
+	r->refused += g->n - 1;
+	g->n = 0;
+}
+
+/* The series of the group's row i. */
+static struct slx_head_series *series_of(const struct group *g, size_t i)
+{
+	return g->piece->who[g->run ? 0 : g->from + i].series;
 }
 
 /* --- 2. log -------------------------------------------------------------------------------------------------------------------- */
@@ -246,7 +266,7 @@ static size_t define(struct slx_engine *e, const struct group *g, struct slx_str
 	size_t defs = 0;
 	slx_buf_reset(&st->defs);
 	for (size_t i = 0; i < g->n; i++) {
-		struct slx_head_series *s = g->piece->who[g->from + i].series;
+		struct slx_head_series *s = series_of(g, i);
 		if (s->log_segment != segment) {
 			if (s->log_ref == 0)
 				s->log_ref = atomic_fetch_add_explicit(&e->next_ref, 1, memory_order_relaxed) + 1;
@@ -266,7 +286,7 @@ static size_t define(struct slx_engine *e, const struct group *g, struct slx_str
 static void undefine(const struct group *g)
 {
 	for (size_t i = 0; i < g->n; i++)
-		g->piece->who[g->from + i].series->log_segment = 0;
+		series_of(g, i)->log_segment = 0;
 }
 
 static silex_status log_group(struct slx_engine *e, const struct group *g, const struct slx_write *w, uint64_t *ret_lsn, silex_error *err)
@@ -301,11 +321,12 @@ static silex_status log_group(struct slx_engine *e, const struct group *g, const
 static silex_status apply(const struct group *g, enum slx_kind kind, silex_error *err)
 {
 	const struct piece *p = g->piece;
+	struct slx_head *head = g->head;
 	if (g->run)
-		return slx_head_append_run(g->head, p->who[g->from].series, kind, p->ts + g->from, p->bits + g->from, g->n, err);
+		return slx_head_append_run(head, p->who[0].series, kind, p->ts, p->bits, g->n, err);
 	silex_status status = SILEX_OK;
-	for (size_t i = g->from; i < g->from + g->n; i++) {
-		silex_status one = slx_head_append(g->head, p->who[i].series, kind, p->ts[i], p->bits[i], err);
+	for (size_t i = g->from, end = g->from + g->n; i < end; i++) {
+		silex_status one = slx_head_append(head, p->who[i].series, kind, p->ts[i], p->bits[i], err);
 		if (one != SILEX_OK)
 			status = one;
 	}
@@ -341,12 +362,12 @@ static silex_status write_run(struct slx_engine *e, const struct slx_write *w, s
 	silex_error *err)
 {
 	struct piece p;
-	const char *ts = (const char *)w->ts + first * w->ts_stride, *bits = (const char *)w->bits + first * w->bits_stride;
+	struct column ts = column(w->ts, w->ts_stride, first), bits = column(w->bits, w->bits_stride, first);
+	p.row[0] = (uint32_t)first;
 	p.who[0].handle = load_handle(w->handles);
-	for (size_t i = 0; i < n; i++, ts += w->ts_stride, bits += w->bits_stride) {
-		p.row[i] = (uint32_t)(first + i);
-		memcpy(&p.ts[i], ts, sizeof p.ts[i]);
-		memcpy(&p.bits[i], bits, sizeof p.bits[i]);
+	for (size_t i = 0; i < n; i++, ts.p += ts.stride, bits.p += bits.stride) {
+		memcpy(&p.ts[i], ts.p, sizeof p.ts[i]);
+		memcpy(&p.bits[i], bits.p, sizeof p.bits[i]);
 	}
 	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].handle->stripe], .run = true };
 	return write_group(e, &g, w, logged, r, lsn, err);

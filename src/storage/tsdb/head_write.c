@@ -58,14 +58,14 @@ static struct slx_slot *segments_at(struct slx_slot *first, uint32_t i)
 
 void slx_segments_copy(struct slx_slot *first, uint32_t n, int64_t *ts, uint64_t *bits)
 {
-	uint32_t i = 0, end = SLX_TAIL_MIN;
-	for (struct slx_slot *s = first - i; i < n; end *= 2) {
-		uint32_t base = i;
-		for (; i < n && i < end; i++) {
-			ts[i] = slot_t(&s[i - base]);
-			bits[i] = slot_bits(&s[i - base]);
+	struct slx_slot *s = first;
+	for (uint32_t i = 0, end = SLX_TAIL_MIN; i < n; i = end, end *= 2) {
+		uint32_t here = (n < end ? n : end) - i;
+		for (uint32_t k = 0; k < here; k++) {
+			ts[i + k] = slot_t(&s[k]);
+			bits[i + k] = slot_bits(&s[k]);
 		}
-		if (i < n)
+		if (end < n)
 			s = slx_segment_next(s);
 	}
 }
