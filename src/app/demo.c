@@ -69,7 +69,7 @@ static int run(struct demo *d, int dataset, const char *const *words)
 {
 	char *argv[COMMAND_WORDS_MAX + 3];
 	int n = 0;
-	while (words[n] && n < COMMAND_WORDS_MAX) {
+	while (n < COMMAND_WORDS_MAX && words[n]) {
 		argv[n] = (char *)words[n];
 		n++;
 	}
