@@ -5,16 +5,16 @@
  * out. That works up to 57 bits, where a field spans at most 8 bytes; wider ones go to the scalar kernel. Loads must not
  * pass the end, so the last fields are read from a padded copy.
  *
+ * Narrow fields, the most usual, have kernels of their own: avx2_narrow.c.
+ *
  * Integers become doubles by adding the bits of 1.5 * 2^52 and subtracting that number; as doubles they keep their
  * order, so minima and maxima need no 64-bit integer comparison, which AVX2 is slow at. */
 #if defined(__x86_64__)
 
+#include "codec/avx2_int.h"
 #include "codec/bitpack.h"
 #include "codec/stats_int.h"
 
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
 #define U(x) ((uint64_t)(x))
 
 enum { WIDTH_MAX = 57 };
@@ -177,18 +177,12 @@ static void prefix(int64_t *d, size_t n, int64_t first, int64_t step)
 /* biased: integers plus SLX_MAGIC_BITS. */
 INLINE __m256d to_double(__m256i biased) { return _mm256_sub_pd(_mm256_castsi256_pd(biased), _mm256_set1_pd(SLX_MAGIC)); }
 
-INLINE __m256d decimal(__m256d d, __m256d scale, __m256d inv)
-{
-	__m256d q = _mm256_mul_pd(d, inv);
-	return _mm256_fmadd_pd(_mm256_fnmadd_pd(q, scale, d), inv, q);
-}
-
 INLINE void store_double(struct sink *s, size_t i, __m256i biased, unsigned count)
 {
 	double *to = (double *)s->out + i;
 	__m256d v = to_double(biased);
 	if (s->scaled)
-		v = decimal(v, s->scale, s->inv);
+		v = slx_decimal4(v, s->scale, s->inv);
 	if (count == 4)
 		_mm256_storeu_pd(to, v);
 	else
@@ -249,6 +243,10 @@ static void steps_f64(const int64_t *d, size_t n, int64_t first, int64_t step, u
 
 static void for_f64(const uint8_t *in, size_t n, unsigned width, int64_t base, unsigned exp, double *out)
 {
+	if (slx_narrow(n, width, 0)) {
+		slx_narrow_for_f64(in, n, width, base, exp, out);
+		return;
+	}
 	if (width == 0 || width > WIDTH_MAX) {
 		slx_codec_scalar.for_f64(in, n, width, base, exp, out);
 		return;
@@ -259,6 +257,10 @@ static void for_f64(const uint8_t *in, size_t n, unsigned width, int64_t base, u
 
 static void delta_f64(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step, unsigned exp, double *out)
 {
+	if (slx_narrow(n, width, step)) {
+		slx_narrow_delta_f64(in, n, width, first, step, exp, out);
+		return;
+	}
 	if (width == 0 || width > WIDTH_MAX) {
 		slx_codec_scalar.delta_f64(in, n, width, first, step, exp, out);
 		return;
@@ -333,6 +335,10 @@ static void steps_agg(const int64_t *d, size_t n, int64_t first, int64_t step, s
 
 static void for_agg(const uint8_t *in, size_t n, unsigned width, int64_t base, struct slx_int_agg *ret)
 {
+	if (slx_narrow(n, width, 0)) {
+		slx_narrow_for_agg(in, n, width, base, ret);
+		return;
+	}
 	if (width == 0 || width > WIDTH_MAX) {
 		slx_codec_scalar.for_agg(in, n, width, base, ret);
 		return;
@@ -344,6 +350,10 @@ static void for_agg(const uint8_t *in, size_t n, unsigned width, int64_t base, s
 
 static void delta_agg(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step, struct slx_int_agg *ret)
 {
+	if (slx_narrow(n, width, step)) {
+		slx_narrow_delta_agg(in, n, width, first, step, ret);
+		return;
+	}
 	if (width == 0 || width > WIDTH_MAX) {
 		slx_codec_scalar.delta_agg(in, n, width, first, step, ret);
 		return;
@@ -360,7 +370,7 @@ INLINE unsigned ints4(__m256d v, __m256d scale, __m256d inv, bool f32, __m256i *
 	const __m256d magic = _mm256_set1_pd(SLX_MAGIC), sign = _mm256_set1_pd(-0.0);
 	__m256d x = _mm256_add_pd(_mm256_mul_pd(v, scale), magic);
 	__m256d t = _mm256_sub_pd(x, magic);
-	__m256d back = decimal(t, scale, inv);
+	__m256d back = slx_decimal4(t, scale, inv);
 	if (f32)
 		back = _mm256_cvtps_pd(_mm256_cvtpd_ps(back));
 	*ret = _mm256_sub_epi64(_mm256_castpd_si256(x), _mm256_set1_epi64x(SLX_MAGIC_BITS));
@@ -531,6 +541,9 @@ static void stats(const double *v, size_t n, struct slx_stats *ret)
 		.name = level, .unpack = unpack_fn, .prefix = prefix, \
 		.ints_f64 = ints_f64, .steps_f64 = steps_f64, .ints_agg = ints_agg, .steps_agg = steps_agg,                \
 		.for_f64 = for_f64, .delta_f64 = delta_f64, .for_agg = for_agg, .delta_agg = delta_agg,                    \
+		.narrow_unpack = slx_narrow_unpack, .narrow_ints_f64 = slx_narrow_ints_f64,                                \
+		.narrow_steps_f64 = slx_narrow_steps_f64, .narrow_ints_agg = slx_narrow_ints_agg,                          \
+		.narrow_steps_agg = slx_narrow_steps_agg,                                                                  \
 		.to_ints = to_ints, .range = range, .delta_range = delta_range, .outside = outside, .stats = stats,                            \
 	}
 

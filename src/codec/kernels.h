@@ -39,6 +39,13 @@ struct slx_codec_kernels {
 	void (*for_agg)(const uint8_t *in, size_t n, unsigned width, int64_t base, struct slx_int_agg *ret);
 	void (*delta_agg)(const uint8_t *in, size_t n, unsigned width, int64_t first, int64_t step,
 		struct slx_int_agg *ret);
+	/* As unpack, ints_f64, steps_f64, ints_agg and steps_agg, for runs that slx_narrow() allows and n > 0. The arrays
+	 * are read and written up to a multiple of SLX_NARROW_LANES. */
+	void (*narrow_unpack)(const uint8_t *in, size_t n, unsigned width, int32_t *out);
+	void (*narrow_ints_f64)(const int32_t *d, size_t n, int64_t base, unsigned exp, double *out);
+	void (*narrow_steps_f64)(const int32_t *d, size_t n, int64_t first, int64_t step, unsigned exp, double *out);
+	void (*narrow_ints_agg)(const int32_t *d, size_t n, int64_t base, struct slx_int_agg *ret);
+	void (*narrow_steps_agg)(const int32_t *d, size_t n, int64_t first, int64_t step, struct slx_int_agg *ret);
 	/* The encoder's conversion: d[i] = round(v[i] * 10^exp), and bit i of fails set (and counted) where decoding d[i]
 	 * would not give v[i] back; d[i] is then anything. fails: (n + 63) / 64 words, overwritten. f32: the decoder
 	 * rounds its result to float32. */
@@ -75,6 +82,14 @@ static inline double slx_decimal(double d, unsigned exp)
 	double q = d * slx_pow10_inv[exp];
 	double r = fma(-q, slx_pow10[exp], d);
 	return fma(r, slx_pow10_inv[exp], q);
+}
+
+/* Integers of magnitudes up to 2^20, and steps of that size, 512 of which add up to less than 2^31: 32 bits do. */
+enum { SLX_NARROW = 20, SLX_NARROW_LANES = 8 };
+
+static inline bool slx_narrow(size_t n, unsigned width, int64_t step)
+{
+	return n - 1 < SLX_VECTOR_MAX && width <= SLX_NARROW && step >= -(1 << SLX_NARROW) && step <= 1 << SLX_NARROW;
 }
 
 static inline size_t slx_packed_size(size_t n, unsigned width) { return (n * width + 7) / 8; }

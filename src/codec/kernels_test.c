@@ -92,6 +92,49 @@ static void fused(void **state)
 	}
 }
 
+/* Fields with patches of both signs, as a vector's narrow run has them. */
+static void narrow(void **state)
+{
+	const struct slx_codec_kernels *s = &slx_codec_scalar;
+	uint64_t rng = test_seed();
+	for (int level = 1; level < SLX_CODEC_LEVELS; level++) {
+		const struct slx_codec_kernels *k = level_of(level);
+		for (unsigned width = 0; width <= SLX_NARROW && k; width++) {
+			for (int round = 0; round < 60; round++) {
+				size_t n = round < 40 ? (size_t)round + 1 : 1 + test_below(&rng, N);
+				int64_t x[N], base = (int64_t)(slx_rng_next(&rng) >> 14) - (INT64_C(1) << 49);
+				int64_t step = (int64_t)test_below(&rng, (2 << SLX_NARROW) + 1) - (1 << SLX_NARROW);
+				int32_t da[N + SLX_NARROW_LANES], db[N + SLX_NARROW_LANES];
+				double a[N + 1], b[N + 1];
+				unsigned exp = (unsigned)test_below(&rng, SLX_SCALE_MAX + 1) * (round & 1);
+				struct slx_int_agg ga, gb;
+				for (size_t i = 0; i < n; i++)
+					x[i] = (int64_t)(round % 5 ? slx_rng_next(&rng) : UINT64_MAX);
+				struct run r = packed(x, n, width);
+				s->narrow_unpack(r.in, n, width, da);
+				k->narrow_unpack(r.in, n, width, db);
+				free(r.heap);
+				assert_memory_equal(da, db, n * sizeof *da);
+				for (size_t i = test_below(&rng, 9); i < n && round & 2; i += 1 + test_below(&rng, 30))
+					da[i] = db[i] = (int32_t)test_below(&rng, (2 << SLX_NARROW) + 1) - (1 << SLX_NARROW);
+				a[n] = b[n] = 7;
+				s->narrow_ints_f64(da, n, base, exp, a);
+				k->narrow_ints_f64(db, n, base, exp, b);
+				assert_memory_equal(a, b, (n + 1) * sizeof *a);
+				s->narrow_steps_f64(da, n, base, step, exp, a);
+				k->narrow_steps_f64(db, n, base, step, exp, b);
+				assert_memory_equal(a, b, (n + 1) * sizeof *a);
+				s->narrow_ints_agg(da, n, base, &ga);
+				k->narrow_ints_agg(db, n, base, &gb);
+				assert_memory_equal(&ga, &gb, sizeof ga);
+				s->narrow_steps_agg(da, n, base, step, &ga);
+				k->narrow_steps_agg(db, n, base, step, &gb);
+				assert_memory_equal(&ga, &gb, sizeof ga);
+			}
+		}
+	}
+}
+
 static void integers(void **state)
 {
 	const struct slx_codec_kernels *s = &slx_codec_scalar;
@@ -197,7 +240,7 @@ static void statistics_mean_what_they_say(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_width), cmocka_unit_test(fused), cmocka_unit_test(integers),
+		cmocka_unit_test(every_width), cmocka_unit_test(fused), cmocka_unit_test(narrow), cmocka_unit_test(integers),
 		cmocka_unit_test(conversion_and_statistics), cmocka_unit_test(statistics_mean_what_they_say),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,50 @@ static void delta_agg(const uint8_t *in, size_t n, unsigned width, int64_t first
 	}
 }
 
+/* The narrow ones are the others, on integers made wide. */
+
+static void widen(const int32_t *d, size_t n, int64_t *ret)
+{
+	for (size_t i = 0; i < n; i++)
+		ret[i] = d[i];
+}
+
+static void narrow_unpack(const uint8_t *in, size_t n, unsigned width, int32_t *out)
+{
+	uint64_t u[SLX_VECTOR_MAX];
+	slx_unpack_scalar(in, n, width, u);
+	for (size_t i = 0; i < n; i++)
+		out[i] = (int32_t)u[i];
+}
+
+static void narrow_ints_f64(const int32_t *d, size_t n, int64_t base, unsigned exp, double *out)
+{
+	int64_t x[SLX_VECTOR_MAX];
+	widen(d, n, x);
+	ints_f64(x, n, base, exp, out);
+}
+
+static void narrow_steps_f64(const int32_t *d, size_t n, int64_t first, int64_t step, unsigned exp, double *out)
+{
+	int64_t x[SLX_VECTOR_MAX];
+	widen(d, n, x);
+	steps_f64(x, n, first, step, exp, out);
+}
+
+static void narrow_ints_agg(const int32_t *d, size_t n, int64_t base, struct slx_int_agg *ret)
+{
+	int64_t x[SLX_VECTOR_MAX];
+	widen(d, n, x);
+	ints_agg(x, n, base, ret);
+}
+
+static void narrow_steps_agg(const int32_t *d, size_t n, int64_t first, int64_t step, struct slx_int_agg *ret)
+{
+	int64_t x[SLX_VECTOR_MAX];
+	widen(d, n, x);
+	steps_agg(x, n, first, step, ret);
+}
+
 static size_t outside(const int64_t *x, size_t n, int64_t base, unsigned width)
 {
 	size_t count = 0;
@@ -191,6 +235,11 @@ const struct slx_codec_kernels slx_codec_scalar = {
 	.delta_f64 = delta_f64,
 	.for_agg = for_agg,
 	.delta_agg = delta_agg,
+	.narrow_unpack = narrow_unpack,
+	.narrow_ints_f64 = narrow_ints_f64,
+	.narrow_steps_f64 = narrow_steps_f64,
+	.narrow_ints_agg = narrow_ints_agg,
+	.narrow_steps_agg = narrow_steps_agg,
 	.to_ints = to_ints,
 	.range = range,
 	.delta_range = delta_range,
