@@ -42,11 +42,14 @@ struct slx_pfor {
 	const uint8_t *fields;
 	size_t n, patches;
 	const uint8_t *patch_bytes, *patch_end;
+	bool narrow_patches; /* magnitudes up to 2^SLX_NARROW */
 };
 
 /* Parses and checks a run of n, patches included; leaves r after it. False: not one. */
 bool slx_pfor_read(struct slx_rd *r, size_t n, struct slx_pfor *ret);
 /* Fields with patches applied, base not added. */
 void slx_pfor_unpack(const struct slx_pfor *p, int64_t *x);
+/* The same of a narrow run (slx_narrow(), narrow_patches), in an array rounded up to SLX_NARROW_LANES. */
+void slx_pfor_unpack_narrow(const struct slx_pfor *p, int32_t *x);
 
 #endif

@@ -84,14 +84,21 @@ uint8_t *slx_pfor_write(const struct slx_pfor_plan *plan, const int64_t *x, size
 /* Patches are mostly small numbers, and there is one behind the other. */
 static inline uint64_t varint(struct slx_rd *r)
 {
-	return r->p < r->end && *r->p < 128 ? *r->p++ : slx_rd_varint(r);
+	if (slx_rd_left(r) < 2)
+		return slx_rd_varint(r);
+	if (r->p[0] < 128)
+		return *r->p++;
+	if (r->p[1] >= 128)
+		return slx_rd_varint(r);
+	r->p += 2;
+	return (r->p[-2] & 127u) | (unsigned)r->p[-1] << 7;
 }
 
 bool slx_pfor_read(struct slx_rd *r, size_t n, struct slx_pfor *ret)
 {
 	uint8_t head = slx_rd_u8(r);
 	*ret = (struct slx_pfor){ .width = head & 127, .n = n };
-	ret->base = slx_unzigzag(slx_rd_varint(r));
+	ret->base = slx_unzigzag(varint(r));
 	if (ret->width > 64)
 		return false;
 	ret->fields = slx_rd_bytes(r, slx_packed_size(n, ret->width));
@@ -101,14 +108,16 @@ bool slx_pfor_read(struct slx_rd *r, size_t n, struct slx_pfor *ret)
 	ret->patch_bytes = r->p;
 	if (ret->patches > n)
 		return false;
+	uint64_t zigzags = 0;
 	for (size_t i = 0, at = 0; i < ret->patches; i++) {
 		uint64_t gap = varint(r);
-		varint(r);
+		zigzags |= varint(r);
 		if (r->bad || gap >= n - at)
 			return false;
 		at += gap;
 	}
 	ret->patch_end = r->p;
+	ret->narrow_patches = zigzags >> (SLX_NARROW + 1) == 0;
 	return true;
 }
 
@@ -119,5 +128,15 @@ void slx_pfor_unpack(const struct slx_pfor *p, int64_t *x)
 	for (size_t i = 0, at = 0; i < p->patches; i++) {
 		at += varint(&r);
 		x[at] = slx_unzigzag(varint(&r));
+	}
+}
+
+void slx_pfor_unpack_narrow(const struct slx_pfor *p, int32_t *x)
+{
+	slx_codec_kernels()->narrow_unpack(p->fields, p->n, p->width, x);
+	struct slx_rd r = { .p = p->patch_bytes, .end = p->patch_end };
+	for (size_t i = 0, at = 0; i < p->patches; i++) {
+		at += varint(&r);
+		x[at] = (int32_t)slx_unzigzag(varint(&r));
 	}
 }
