@@ -174,6 +174,8 @@ static void prefix(int64_t *d, size_t n, int64_t first, int64_t step)
 		d[i] = (int64_t)(at += U(d[i]) + U(step));
 }
 
+static double decimal(double d, unsigned exp) { return slx_decimal(d, exp); }
+
 /* biased: integers plus SLX_MAGIC_BITS. */
 INLINE __m256d to_double(__m256i biased) { return _mm256_sub_pd(_mm256_castsi256_pd(biased), _mm256_set1_pd(SLX_MAGIC)); }
 
@@ -538,7 +540,7 @@ static void stats(const double *v, size_t n, struct slx_stats *ret)
 
 #define KERNELS(level, unpack_fn)                                                                                  \
 	{                                                                                                              \
-		.name = level, .unpack = unpack_fn, .prefix = prefix, \
+		.name = level, .unpack = unpack_fn, .prefix = prefix, .decimal = decimal, \
 		.ints_f64 = ints_f64, .steps_f64 = steps_f64, .ints_agg = ints_agg, .steps_agg = steps_agg,                \
 		.for_f64 = for_f64, .delta_f64 = delta_f64, .for_agg = for_agg, .delta_agg = delta_agg,                    \
 		.narrow_unpack = slx_narrow_unpack, .narrow_ints_f64 = slx_narrow_ints_f64,                                \

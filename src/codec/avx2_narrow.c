@@ -33,7 +33,7 @@ struct sink {
 	__m256i step, carry; /* of prefix sums; carry in all lanes */
 	__m256d base, scale, inv;
 	bool scaled;
-	__m256i sum[2], min, max; /* sum: 64 bits */
+	__m256i low_sum, high_sum, min, max; /* sums of the low 16 bits and of the rest: 512 of either fit a lane */
 };
 
 /* Takes eight fields, of which the first `count` are meant. */
@@ -153,8 +153,8 @@ INLINE void emit_agg(struct sink *s, size_t i, __m256i u, unsigned count)
 	}
 	s->min = _mm256_min_epi32(s->min, low);
 	s->max = _mm256_max_epi32(s->max, high);
-	s->sum[0] = _mm256_add_epi64(s->sum[0], _mm256_cvtepi32_epi64(_mm256_castsi256_si128(u)));
-	s->sum[1] = _mm256_add_epi64(s->sum[1], _mm256_cvtepi32_epi64(_mm256_extracti128_si256(u, 1)));
+	s->low_sum = _mm256_add_epi32(s->low_sum, _mm256_and_si256(u, _mm256_set1_epi32(0xffff)));
+	s->high_sum = _mm256_add_epi32(s->high_sum, _mm256_srai_epi32(u, 16));
 }
 
 INLINE void emit_steps_agg(struct sink *s, size_t i, __m256i u, unsigned count)
@@ -225,15 +225,17 @@ INLINE struct sink agg_sink(int64_t step)
 /* n > 0; offsets are from base. */
 INLINE void agg_finish(const struct sink *s, size_t n, int64_t base, struct slx_int_agg *ret)
 {
-	__m256i four = _mm256_add_epi64(s->sum[0], s->sum[1]);
-	__m128i two = _mm_add_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+	__m256i four = _mm256_hadd_epi32(s->low_sum, s->high_sum);
+	__m128i two = _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+	two = _mm_hadd_epi32(two, two); /* low, high, twice */
 	__m128i low = _mm_min_epi32(_mm256_castsi256_si128(s->min), _mm256_extracti128_si256(s->min, 1));
 	__m128i high = _mm_max_epi32(_mm256_castsi256_si128(s->max), _mm256_extracti128_si256(s->max, 1));
 	low = _mm_min_epi32(low, _mm_shuffle_epi32(low, 0x4e));
 	high = _mm_max_epi32(high, _mm_shuffle_epi32(high, 0x4e));
 	int64_t min = _mm_cvtsi128_si32(_mm_min_epi32(low, _mm_shuffle_epi32(low, 0xb1)));
 	int64_t max = _mm_cvtsi128_si32(_mm_max_epi32(high, _mm_shuffle_epi32(high, 0xb1)));
-	ret->sum = (int64_t)(U(_mm_cvtsi128_si64(two)) + U(_mm_extract_epi64(two, 1)) + n * U(base));
+	int64_t sum = _mm_extract_epi32(two, 1) * INT64_C(65536) + _mm_cvtsi128_si32(two);
+	ret->sum = (int64_t)(U(sum) + n * U(base));
 	ret->min = (int64_t)(U(min) + U(base));
 	ret->max = (int64_t)(U(max) + U(base));
 }

@@ -26,6 +26,8 @@ struct slx_codec_kernels {
 	void (*unpack)(const uint8_t *in, size_t n, unsigned width, uint64_t *out);
 	/* d[i] = first + sum over j <= i of (d[j] + step), in place. */
 	void (*prefix)(int64_t *d, size_t n, int64_t first, int64_t step);
+	/* slx_decimal(), whose fma() is an instruction or a call. */
+	double (*decimal)(double d, unsigned exp);
 	/* out[i] = (d[i] + base) / 10^exp, magnitudes below 2^51; and the same after prefix(d, n, first, step). */
 	void (*ints_f64)(const int64_t *d, size_t n, int64_t base, unsigned exp, double *out);
 	void (*steps_f64)(const int64_t *d, size_t n, int64_t first, int64_t step, unsigned exp, double *out);

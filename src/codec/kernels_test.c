@@ -118,6 +118,8 @@ static void narrow(void **state)
 				for (size_t i = test_below(&rng, 9); i < n && round & 2; i += 1 + test_below(&rng, 30))
 					da[i] = db[i] = (int32_t)test_below(&rng, (2 << SLX_NARROW) + 1) - (1 << SLX_NARROW);
 				a[n] = b[n] = 7;
+				for (unsigned e = 0; e <= SLX_SCALE_MAX; e++)
+					assert_true(s->decimal((double)base, e) == k->decimal((double)base, e));
 				s->narrow_ints_f64(da, n, base, exp, a);
 				k->narrow_ints_f64(db, n, base, exp, b);
 				assert_memory_equal(a, b, (n + 1) * sizeof *a);

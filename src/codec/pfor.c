@@ -54,21 +54,18 @@ struct slx_pfor_plan slx_pfor_plan(const int64_t *x, size_t n, int64_t min, int6
 
 size_t slx_pfor_bound(size_t n) { return 1 + 10 + 8 * n + 10 + (n / 4 + 1) * 12; }
 
-static bool fits(int64_t x, const struct slx_pfor_plan *plan)
-{
-	return plan->width == 64 || ((uint64_t)x - (uint64_t)plan->base) >> plan->width == 0;
-}
-
-static uint8_t *write_patches(const struct slx_pfor_plan *plan, const int64_t *x, size_t n, uint8_t *out)
+/* A width of 64 has no patches. */
+static uint8_t *write_patches(const struct slx_pfor_plan *plan, const int64_t *x, uint8_t *out)
 {
 	out = slx_put_varint(out, plan->patches);
-	size_t last = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (fits(x[i], plan))
+	for (size_t i = 0, last = 0, left = plan->patches; left; i++) {
+		uint64_t u = (uint64_t)x[i] - (uint64_t)plan->base;
+		if (u >> plan->width == 0)
 			continue;
 		out = slx_put_varint(out, i - last);
-		out = slx_put_varint(out, slx_zigzag((int64_t)((uint64_t)x[i] - (uint64_t)plan->base)));
+		out = slx_put_varint(out, slx_zigzag((int64_t)u));
 		last = i;
+		left--;
 	}
 	return out;
 }
@@ -78,7 +75,7 @@ uint8_t *slx_pfor_write(const struct slx_pfor_plan *plan, const int64_t *x, size
 	*out++ = (uint8_t)(plan->width | (plan->patches ? 128 : 0));
 	out = slx_put_varint(out, slx_zigzag(plan->base));
 	out = slx_pack(x, n, plan->base, plan->width, out);
-	return plan->patches ? write_patches(plan, x, n, out) : out;
+	return plan->patches ? write_patches(plan, x, out) : out;
 }
 
 /* Patches are mostly small numbers, and there is one behind the other. */

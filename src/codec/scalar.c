@@ -11,6 +11,8 @@ static void prefix(int64_t *d, size_t n, int64_t first, int64_t step)
 		d[i] = (int64_t)(at += U(d[i]) + U(step));
 }
 
+static double decimal(double d, unsigned exp) { return slx_decimal(d, exp); }
+
 static void ints_f64(const int64_t *d, size_t n, int64_t base, unsigned exp, double *out)
 {
 	if (exp == 0)
@@ -227,6 +229,7 @@ const struct slx_codec_kernels slx_codec_scalar = {
 	.name = "scalar",
 	.unpack = slx_unpack_scalar,
 	.prefix = prefix,
+	.decimal = decimal,
 	.ints_f64 = ints_f64,
 	.steps_f64 = steps_f64,
 	.ints_agg = ints_agg,

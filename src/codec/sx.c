@@ -328,7 +328,7 @@ static void decode_ints(const struct vector *x, double *v, size_t n)
 	const struct slx_pfor *p = &x->ints;
 	double *packed = v;
 	if (x->mode == DELTA)
-		*packed++ = slx_decimal((double)x->first, x->exp);
+		*packed++ = k->decimal((double)x->first, x->exp);
 	if (p->patches)
 		decode_patched(x, packed);
 	else if (x->mode == DELTA)
@@ -385,9 +385,13 @@ void slx_agg_decimals(struct slx_int_agg *ints, const int64_t *d, size_t n, unsi
 		slx_exceptions_aggregate(x, d, ints, ret);
 	if (x->count == n)
 		return;
-	struct slx_agg part = { .count = n - x->count, .sum = slx_decimal((double)ints->sum, exp),
-		.min = slx_decimal((double)ints->min, exp), .max = slx_decimal((double)ints->max, exp) };
-	slx_agg_merge(ret, &part);
+	double (*decimal)(double, unsigned) = slx_codec_kernels()->decimal;
+	struct slx_agg part = { .count = n - x->count, .sum = decimal((double)ints->sum, exp),
+		.min = decimal((double)ints->min, exp), .max = decimal((double)ints->max, exp) };
+	if (ret->count)
+		slx_agg_merge(ret, &part);
+	else
+		*ret = part;
 }
 
 static void aggregate_patched(const struct vector *x, struct slx_int_agg *ret)
