@@ -3,6 +3,9 @@
 #include <dirent.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static silex_metrics metrics(silex_db *db)
 {
@@ -164,13 +167,23 @@ static void limit_64mb(void)
 	for (int i = 0; i < n; i++)
 		silex_series_close(s[i]);
 	BENCH_OK(silex_close(db, e));
-	base = bench_rss(); /* the arenas of the writer are unmapped */
+	/* In a process of its own, so that the peak is the replay's. */
 	o.memory_limit = UINT64_C(64) << 20;
+	base = bench_rss();
 	double from = bench_wall();
-	db = bench_open(log, &o);
-	snprintf(note, sizeof note, "log of %.0f MB in %.1f s; RSS at end", log_mb, bench_wall() - from);
-	bench_row("64 MB memory limit: RSS after replay", bench_rss() - base + 0, 80, -1, false, "MB", note);
-	BENCH_OK(silex_close(db, e));
+	pid_t pid = fork();
+	if (pid == 0) {
+		db = bench_open(log, &o);
+		_exit(silex_close(db, NULL) != SILEX_OK);
+	}
+	struct rusage usage;
+	int status;
+	if (pid < 0 || wait4(pid, &status, 0, &usage) < 0 || status != 0) {
+		printf("replay under the limit failed\n");
+		exit(1);
+	}
+	snprintf(note, sizeof note, "log of %.0f MB in %.1f s", log_mb, bench_wall() - from);
+	bench_row("64 MB memory limit: RSS, replay of a 1 GB log", (double)usage.ru_maxrss * 1024 / 1e6 - base, 80, -1, false, "MB peak", note);
 }
 
 static int files_below(const char *path)
