@@ -23,7 +23,8 @@ void bench_row(const char *what, double measured, double least, double better, b
 /* Ends the process with a message: a benchmark that cannot run says so, it never prints a figure. */
 #define BENCH_OK(call)                                                                                              \
 	do {                                                                                                            \
-		silex_error err = { 0 };                                                                                    \
+		silex_error err; /* not cleared: the call may be what is timed */                                           \
+		err.message[0] = 0;                                                                                         \
 		silex_error *e = &err;                                                                                      \
 		(void)e;                                                                                                    \
 		if ((call) != SILEX_OK) {                                                                                   \
