@@ -317,19 +317,19 @@ silex_status slx_head_append_slow(struct slx_head *h, struct slx_head_series *s,
 	struct slx_head_stripe *st = slx_stripe_of(h, s);
 	if (t <= atomic_load_explicit(&s->last_t, memory_order_relaxed))
 		return repeats_newest(s, kind, t, bits) ? SILEX_OK : append_late(h, st, s, kind, t, bits, err);
-	if (kind != atomic_load_explicit(&s->kind, memory_order_relaxed)) {
-		SLX_TRY(seal_tail(h, st, s, err));
-		slx_series_begin(s); /* the tail is empty: a reader pairs the new kind with no sample */
-		atomic_store_explicit(&s->kind, (uint8_t)kind, memory_order_relaxed);
-		slx_series_end(s);
-	}
+	bool other_kind = kind != atomic_load_explicit(&s->kind, memory_order_relaxed);
 	uint32_t n = atomic_load_explicit(&s->tail_n, memory_order_relaxed);
-	if (n == SLX_TAIL_MAX) {
+	if (n == SLX_TAIL_MAX || other_kind) {
 		SLX_TRY(seal_tail(h, st, s, err));
 		n = 0;
 	}
 	if (!atomic_load_explicit(&s->tail, memory_order_relaxed) || n >> s->tail_cap_log2)
 		SLX_TRY(grow_tail(st, s, n, err));
+	if (other_kind) { /* only now: the fast way takes a kind that fits to mean that there is a tail */
+		slx_series_begin(s); /* the tail is empty: a reader pairs the new kind with no sample */
+		atomic_store_explicit(&s->kind, (uint8_t)kind, memory_order_relaxed);
+		slx_series_end(s);
+	}
 	if (t < atomic_load_explicit(&s->tmin, memory_order_relaxed))
 		atomic_store_explicit(&s->tmin, t, memory_order_relaxed);
 	slot_set(atomic_load_explicit(&s->tail, memory_order_relaxed) + n, t, bits);
