@@ -51,11 +51,14 @@ static bool copy_row(struct slx_arena *a, const silex_row *from, silex_row *to)
 	for (size_t i = 0; i < from->n_labels; i++) {
 		labels[i].name = from->labels[i].name ? copy_text(a, from->labels[i].name) : NULL;
 		labels[i].value = from->labels[i].value ? copy_text(a, from->labels[i].value) : NULL;
+		if (!labels[i].name != !from->labels[i].name || !labels[i].value != !from->labels[i].value)
+			return false;
 	}
 	to->labels = labels;
-	if (from->value.kind == SILEX_ENUM && from->value.as.state)
-		to->value.as.state = copy_text(a, from->value.as.state);
-	return true;
+	if (from->value.kind != SILEX_ENUM || !from->value.as.state)
+		return true;
+	to->value.as.state = copy_text(a, from->value.as.state);
+	return to->value.as.state != NULL;
 }
 
 static struct request *request_new(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_insert_fn done, void *arg)

@@ -60,11 +60,8 @@ static silex_status edit_active(struct slx_engine *e, const struct slx_tombstone
 	return status;
 }
 
-silex_status slx_engine_bury(struct slx_engine *e, struct slx_tombstone *t, silex_error *err)
+silex_status slx_engine_bury(struct slx_engine *e, struct slx_view *v, struct slx_tombstone *t, silex_error *err)
 {
-	struct slx_view *v = slx_view_copy(e, 0, 1);
-	if (!v)
-		return slx_err_oom(err);
 	bool known = false;
 	for (size_t i = 0; i < v->n_tombs; i++)
 		known |= v->tombs[i]->version == t->version;
@@ -106,14 +103,19 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 	pthread_mutex_lock(&e->manifest_lock);
 	slx_engine_lock_stripes(e);
 	silex_status status = count_visible(e, tomb, &count, err);
+	/* Once it is logged it must be in the view: a compaction between would count it as applied, and a replay would then
+	 * apply it to the head alone. So the memory for that is asked for first. */
+	struct slx_view *v = status == SILEX_OK ? slx_view_copy(e, 0, 1) : NULL;
 	if (status == SILEX_OK)
-		status = log_delete(e, tomb, &pos, err);
+		status = v ? log_delete(e, tomb, &pos, err) : slx_err_oom(err);
 	if (status == SILEX_OK) {
 		tomb->version = pos.version;
-		status = slx_engine_bury(e, tomb, err);
+		status = slx_engine_bury(e, v, tomb, err);
+		v = NULL;
 	}
 	slx_engine_unlock_stripes(e);
 	pthread_mutex_unlock(&e->manifest_lock);
+	slx_view_unref(v);
 	slx_tombstone_unref(e, tomb);
 	if (status == SILEX_OK)
 		status = slx_wal_wait(e->wal, pos.lsn, err);

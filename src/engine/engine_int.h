@@ -232,8 +232,9 @@ enum { SLX_DAMAGE_TEXT_SIZE = 256 };
 void slx_engine_damage_text(const struct slx_wal_damage *d, char ret[SLX_DAMAGE_TEXT_SIZE]);
 
 /* --- delete.c --- */
-/* Edits the active head and adds the tombstone to the view. manifest_lock and the stripes are held. */
-silex_status slx_engine_bury(struct slx_engine *e, struct slx_tombstone *t, silex_error *err);
+/* Installs v, a copy of the view with room for one more tombstone, with t in it, then edits the active head. manifest_lock
+ * and the stripes are held. When an edit fails for lack of memory, what it left stands until a replay. */
+silex_status slx_engine_bury(struct slx_engine *e, struct slx_view *v, struct slx_tombstone *t, silex_error *err);
 
 /* --- snapshot.c --- */
 /* Marks the snapshots that hold heads of the past, so that their memory comes free. */

@@ -121,7 +121,8 @@ static silex_status replay_delete(struct replay *r, const struct slx_wal_frame *
 	struct slx_tombstone *t = slx_tombstone_new(r->e, tenant, selector, range, f->version, err);
 	if (!t)
 		return err ? err->code : SILEX_CORRUPT;
-	silex_status status = slx_engine_bury(r->e, t, err); /* nobody else runs yet: no locks to take */
+	struct slx_view *v = slx_view_copy(r->e, 0, 1);
+	silex_status status = v ? slx_engine_bury(r->e, v, t, err) : slx_err_oom(err); /* nobody else runs yet: no locks to take */
 	slx_tombstone_unref(r->e, t);
 	return status;
 }
