@@ -1,8 +1,8 @@
 # slx_library(): libsilex.so and libsilex.a from the library's rooms, the target `product` (what `make build` makes) and
-# the install rules. The program's rooms (app, and formats that only it reads) stay out of the library.
+# the install rules. The program's rooms (app, the server, the languages and formats that only they read) stay out of the library.
 function(slx_library)
   get_property(rooms GLOBAL PROPERTY SLX_ROOMS)
-  list(REMOVE_ITEM rooms slx_app slx_formats)
+  list(FILTER rooms EXCLUDE REGEX "^slx_(app|formats|promql|server.*)$")
   set(objects "")
   set(libs "")
   foreach(room ${rooms})

@@ -2,7 +2,8 @@
 # setup.sh build|test|fuzz|lint|format|coverage|arm64: installs the Debian 12 packages that a make target needs, only those
 # missing. Does nothing, fast, when all are there. Needs root, or sudo without a password; else says what to install.
 set -u
-build="gcc libc6-dev cmake ninja-build pkg-config libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libedit-dev zlib1g-dev"
+build="gcc libc6-dev cmake ninja-build pkg-config libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libedit-dev zlib1g-dev
+	libmicrohttpd-dev libwslay-dev libuv1-dev libyaml-dev libjansson-dev libcurl4-openssl-dev libmosquitto-dev libsnappy-dev lemon re2c"
 test="$build libcmocka-dev python3 binutils"
 case ${1:-} in
 build) want=$build ;;

@@ -1,0 +1,14 @@
+/* For rooms above the C API: what is inside a silex_db. */
+#ifndef SLX_API_API_H
+#define SLX_API_API_H
+
+#include "engine/engine.h"
+#include "query/query.h"
+
+#include <silex/silex.h>
+
+struct slx_engine *slx_api_engine(silex_db *db);
+struct slx_querier *slx_api_querier(silex_db *db);
+struct slx_mem *slx_api_mem(silex_db *db);
+
+#endif

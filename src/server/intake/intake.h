@@ -1,0 +1,60 @@
+/* Intake: the way of decoded samples into the engine, for every protocol.
+ *
+ * A batch is one request (or one scrape, one MQTT message). Label sets are interned: a protocol gives the bytes of a label set
+ * as they came (any bytes that are equal only for equal sets: the encoded labels of a remote-write TimeSeries, the measurement
+ * and tags of a line), the cache knows the series from their XXH3-128, and only unknown ones are parsed, sorted and resolved. No
+ * allocation per sample. A bad sample or series is refused by itself and counted, with the first one remembered for the error
+ * text; the rest of the batch goes on. Samples of one batch are in the log when slx_intake_commit returns OK. */
+#ifndef SLX_SERVER_INTAKE_H
+#define SLX_SERVER_INTAKE_H
+
+#include "api/api.h"
+#include "model/histogram.h"
+#include "model/model.h"
+
+struct slx_intake;       /* one per database: the cache of series; thread-safe */
+struct slx_intake_batch; /* one thread; kept for reuse by the intake */
+
+struct slx_intake_limits {
+	struct slx_label_limits labels; /* zero: the defaults */
+	size_t cache_bytes_max;         /* default: an eighth of the memory limit */
+	uint64_t batch_samples_max;
+};
+
+silex_status slx_intake_new(silex_db *db, const struct slx_intake_limits *l, struct slx_intake **ret, silex_error *err);
+void slx_intake_free(struct slx_intake *i);
+
+silex_status slx_intake_begin(struct slx_intake *i, struct slx_str tenant, struct slx_intake_batch **ret, silex_error *err);
+
+/* The series for the raw bytes `key` (`space` keeps protocols apart). Found: *ret is its number in this batch. Else NOT_FOUND: the
+ * caller builds the labels and calls slx_intake_define, which remembers them under key. A number stays valid in its batch. */
+silex_status slx_intake_lookup(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, uint32_t *ret);
+/* labels: any order, empty values allowed; checked here. INVALID (bad labels), RESOURCE_EXHAUSTED (series limit): the caller refuses
+ * the samples by slx_intake_refuse. */
+silex_status slx_intake_define(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, const struct slx_label *labels, size_t n_labels,
+	uint32_t *ret, silex_error *err);
+
+/* Samples: t in ns, checked (refused by itself when outside the legal range). */
+void slx_intake_float(struct slx_intake_batch *b, uint32_t series, int64_t t, double v);
+void slx_intake_value(struct slx_intake_batch *b, uint32_t series, int64_t t, enum slx_kind kind, uint64_t bits);
+void slx_intake_histogram(struct slx_intake_batch *b, uint32_t series, int64_t t, const struct slx_histogram *h);
+void slx_intake_exemplar(struct slx_intake_batch *b, uint32_t series, int64_t t, double v, const struct slx_label *labels, size_t n_labels);
+/* type: "counter", "gauge", "histogram", "summary", ..., "" unknown. */
+void slx_intake_metadata(struct slx_intake_batch *b, struct slx_str metric, struct slx_str type, struct slx_str unit, struct slx_str help);
+/* n samples could not be taken; code and message of the first one of a batch are kept; metric may be empty. */
+void slx_intake_refuse(struct slx_intake_batch *b, uint64_t n, silex_status code, struct slx_str series, const char *message);
+
+struct slx_intake_result {
+	uint64_t samples, histograms, exemplars; /* stored */
+	uint64_t refused;
+	silex_status first_code;   /* of the first refused one */
+	char first_series[256];    /* its text form, cut */
+	char first_message[256];
+};
+
+/* Writes what was given and waits for the log. Not OK: nothing more may be said of the batch (RESOURCE_EXHAUSTED, UNAVAILABLE: the
+ * client must send it again). *ret is filled either way. Ends the batch. */
+silex_status slx_intake_commit(struct slx_intake_batch *b, struct slx_intake_result *ret, silex_error *err);
+void slx_intake_abandon(struct slx_intake_batch *b);
+
+#endif
