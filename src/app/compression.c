@@ -68,7 +68,7 @@ static bool on_error(void *arg, uint64_t line, uint64_t column, const char *mess
 
 static int read_file(struct app *a, const struct compression_options *o, const char *path, struct input *in)
 {
-	struct slx_sink sink = { in, on_row, on_error };
+	struct slx_sink sink = { .arg = in, .row = on_row, .error = on_error };
 	silex_error err;
 	in->first = in->n;
 	struct app_source *s = app_source_open(a, &o->source, path, &sink, &err);

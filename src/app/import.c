@@ -328,7 +328,7 @@ static void on_step(void *arg, uint64_t done, uint64_t size)
 
 static int import_file(struct import *m, const char *path)
 {
-	struct slx_sink sink = { m, on_row, on_error };
+	struct slx_sink sink = { .arg = m, .row = on_row, .error = on_error };
 	silex_error err;
 	m->path = path;
 	m->series_n = 0;

@@ -253,6 +253,37 @@ static bool build_labels(struct slx_csv_decoder *c, const struct slx_csv_column 
 	return true;
 }
 
+/* With sink->known a slot holds the caller's number, found by the labels that were just built. */
+static struct slx_hash128 label_key(struct slx_csv_decoder *c)
+{
+	struct slx_decoder *d = &c->base;
+	slx_buf_reset(&c->labelset_key);
+	for (uint32_t i = 0; i < d->labels_n; i++) {
+		const struct slx_str parts[] = { d->labels[i].name, d->labels[i].value };
+		for (size_t k = 0; k < 2; k++) {
+			slx_buf_u32(&c->labelset_key, (uint32_t)parts[k].n);
+			slx_buf_put(&c->labelset_key, parts[k].p, parts[k].n);
+		}
+	}
+	return slx_hash128(c->labelset_key.p, c->labelset_key.n, 0);
+}
+
+/* A row of a series whose number the caller has not told yet. */
+static bool give_keyed(struct slx_csv_decoder *c, uint32_t *slot, struct slx_row *row)
+{
+	struct slx_decoder *d = &c->base;
+	row->key = label_key(c);
+	if (c->labelset_key.failed) {
+		slx_decoder_oom(d);
+		return false;
+	}
+	row->series_key = d->sink.known(d->sink.arg, row->key);
+	bool ok = slx_decoder_emit(d, row);
+	if (slot && ok)
+		*slot = row->series_key ? row->series_key : d->sink.known(d->sink.arg, row->key);
+	return ok;
+}
+
 static bool give_value(
 	struct slx_csv_decoder *c, const struct slx_csv_column *value, uint32_t *slot, struct slx_row *row)
 {
@@ -265,6 +296,8 @@ static bool give_value(
 			return false;
 		row->labels = d->labels;
 		row->labels_n = d->labels_n;
+		if (fresh && d->sink.known)
+			return give_keyed(c, slot, row);
 	}
 	if (slot) {
 		*slot = fresh ? ++c->keys_n : *slot;

@@ -150,7 +150,7 @@ static struct count count_file(const char *path)
 	size_t n;
 	char *text = test_read_file(path, &n);
 	struct count c = { 0 };
-	struct slx_sink sink = { &c, count_row, no_error };
+	struct slx_sink sink = { .arg = &c, .row = count_row, .error = no_error };
 	struct slx_decoder *d;
 	assert_int_equal(make(NULL, &sink, NULL, &d), SILEX_OK);
 	assert_int_equal(collect_feed(d, text, n, 0), SILEX_OK);

@@ -109,6 +109,16 @@ bool slx_decoder_emit(struct slx_decoder *d, const struct slx_row *row)
 	return d->status == SILEX_OK;
 }
 
+uint32_t slx_decoder_series(struct slx_decoder *d, struct slx_keymap *own, const void *p, size_t n, struct slx_row *row, bool *ret_new)
+{
+	if (!d->sink.known)
+		return slx_keymap_get(own, p, n, ret_new);
+	row->key = slx_hash128(p, n, 0);
+	uint32_t key = d->sink.known(d->sink.arg, row->key);
+	*ret_new = key == 0;
+	return key;
+}
+
 bool slx_decoder_label(struct slx_decoder *d, struct slx_str name, struct slx_str value)
 {
 	if (d->labels_n >= d->limits.labels_max)

@@ -116,7 +116,7 @@ static void round_trips(void **state)
 		struct slx_buf b;
 		struct slx_decoder *d;
 		struct expected e = { .format = f, .rows = rows, .n = n };
-		struct slx_sink sink = { &e, check_row, no_error };
+		struct slx_sink sink = { .arg = &e, .row = check_row, .error = no_error };
 		struct slx_decode_limits limits = { .labels_every_row = true };
 		slx_buf_init(&b, test_mem(), SLX_MEM_OTHER, 1 << 20);
 		/* the outermost instants do not survive milliseconds; OpenMetrics wants each series' times to ascend */

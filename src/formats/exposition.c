@@ -13,7 +13,7 @@ enum { EXEMPLAR_CHARS_MAX = 128 };
 
 struct exposition_decoder {
 	struct slx_decoder base;
-	bool openmetrics;
+	bool openmetrics, lenient;
 	bool told_text_after_eof;
 	struct slx_keymap series; /* series as written */
 	struct slx_om om;
@@ -202,23 +202,27 @@ static size_t count_chars(struct slx_str s)
 	return n;
 }
 
-/* "# {labels} value [time]"; parsed for its form, and dropped. */
-static bool read_exemplar(struct cursor *c)
+/* "# {labels} value [time]". Its labels stay behind those of the sample, with room for __name__ between. */
+static bool read_exemplar(struct cursor *c, struct slx_exposition_sample *s)
 {
-	uint32_t from = c->d->labels_n;
+	uint32_t own = c->d->labels_n, from = own + 1;
 	size_t chars = 0;
-	double value;
-	int64_t t;
 	const char *start = c->p++;
+	if (!slx_decoder_label(c->d, SLX_METRIC_NAME, SLX_STR("")))
+		return fail(c, start, "fewer labels");
 	if (!read_blank(c, "a blank") || !at_char(c, '{'))
 		return fail(c, c->p, "{labels} of the exemplar");
-	if (!read_labels(c, NULL) || !read_blank(c, "a blank and the exemplar's value") || !read_value(c, &value))
+	if (!read_labels(c, NULL) || !read_blank(c, "a blank and the exemplar's value") ||
+		!read_value(c, &s->exemplar.value))
 		return false;
-	if (c->p < c->end && !(read_blank(c, "a blank") && read_time(c, &t)))
+	s->exemplar.has_time = c->p < c->end;
+	if (c->p < c->end && !(read_blank(c, "a blank") && read_time(c, &s->exemplar.t)))
 		return false;
 	for (uint32_t i = from; i < c->d->labels_n; i++)
 		chars += count_chars(c->d->labels[i].name) + count_chars(c->d->labels[i].value);
-	c->d->labels_n = from;
+	s->exemplar_from = from;
+	s->exemplar.labels_n = c->d->labels_n - from;
+	c->d->labels_n = own;
 	return chars <= EXEMPLAR_CHARS_MAX || fail(c, start, "at most 128 characters of exemplar labels");
 }
 
@@ -246,7 +250,7 @@ static bool read_after_value(struct cursor *c, struct slx_exposition_sample *s)
 	}
 	if (more && c->strict && *c->p == '#') {
 		s->has_exemplar = true;
-		if (!read_exemplar(c))
+		if (!read_exemplar(c, s))
 			return false;
 	}
 	return c->p == c->end || fail(c, c->p, "the end of the line");
@@ -302,12 +306,16 @@ static bool give_sample(struct cursor *c, struct exposition_decoder *e, const st
 	drop_empty_labels(d);
 	if (!slx_decoder_label(d, SLX_METRIC_NAME, s->name))
 		return fail(c, s->series.p, "fewer labels");
-	row.series_key = slx_keymap_get(&e->series, s->series.p, s->series.n, &fresh);
+	row.series_key = slx_decoder_series(d, &e->series, s->series.p, s->series.n, &row, &fresh);
 	if (fresh || !row.series_key || d->limits.labels_every_row) {
 		row.labels = d->labels;
 		row.labels_n = d->labels_n;
 	}
-	slx_decoder_emit(d, &row);
+	if (slx_decoder_emit(d, &row) && s->has_exemplar && d->sink.exemplar) {
+		struct slx_exemplar x = s->exemplar;
+		x.labels = d->labels + s->exemplar_from;
+		d->sink.exemplar(d->sink.arg, &x);
+	}
 	return true;
 }
 
@@ -346,6 +354,41 @@ static bool is_metric_name(struct slx_str s)
 	return s.n > 0;
 }
 
+/* Tells the sink; the quotes of a name and the escapes of a help text are undone. */
+static void give_metadata(struct cursor *c, struct slx_str keyword, struct slx_str name, struct slx_str text)
+{
+	const struct slx_sink *sink = &c->d->sink;
+	struct slx_buf *b = &c->d->text;
+	struct slx_str none = { 0 };
+	if (name.p[0] == '"')
+		name = (struct slx_str){ name.p + 1, name.n - 2 };
+	if (keyword.p[0] == 'T') {
+		sink->metadata(sink->arg, name, text, none, none);
+	} else if (keyword.p[0] == 'U') {
+		sink->metadata(sink->arg, name, none, text, none);
+	} else {
+		size_t from = b->n;
+		for (size_t i = 0; i < text.n; i++) {
+			bool escape = text.p[i] == '\\' && i + 1 < text.n && (text.p[i + 1] == 'n' || text.p[i + 1] == '\\' || text.p[i + 1] == '"');
+			i += escape;
+			slx_buf_u8(b, escape && text.p[i] == 'n' ? '\n' : (uint8_t)text.p[i]);
+		}
+		sink->metadata(sink->arg, name, none, none, slx_decoder_text_since(c->d, from));
+	}
+}
+
+/* Prometheus: any comment; those that begin with HELP or TYPE and a name tell something. */
+static void read_comment(struct cursor *c)
+{
+	struct slx_str rest = { c->p, (size_t)(c->end - c->p) }, word[3] = { { 0 } };
+	for (size_t i = 0; i < 3 && rest.p; i++)
+		word[i] = next_part(&rest);
+	bool help = slx_str_eq(word[1], SLX_STR("HELP"));
+	if (word[0].n == 1 && (help || slx_str_eq(word[1], SLX_STR("TYPE"))) && is_metric_name(word[2]) && rest.p &&
+		slx_utf8_valid(rest.p, rest.n))
+		give_metadata(c, word[1], word[2], rest);
+}
+
 /* "# HELP name text", "# TYPE name type", "# UNIT name unit". */
 static bool read_metadata(struct cursor *c, struct exposition_decoder *e)
 {
@@ -366,7 +409,9 @@ static bool read_metadata(struct cursor *c, struct exposition_decoder *e)
 		return fail(c, c->end, "a blank and a text");
 	if (!slx_utf8_valid(rest.p, rest.n))
 		return fail(c, rest.p, "UTF-8");
-	const char *expected = slx_om_metadata(&e->om, keyword, name, rest);
+	const char *expected = e->lenient ? NULL : slx_om_metadata(&e->om, keyword, name, rest);
+	if (!expected && c->d->sink.metadata)
+		give_metadata(c, keyword, name, rest);
 	tell_past(e, c->p);
 	return !expected || fail(c, c->p, expected);
 }
@@ -390,7 +435,7 @@ static bool decode_openmetrics(struct cursor *c, struct exposition_decoder *e)
 		return read_metadata(c, e);
 	if (!read_sample(c, &s))
 		return false;
-	const char *expected = slx_om_sample(&e->om, &s);
+	const char *expected = e->lenient ? NULL : slx_om_sample(&e->om, &s);
 	tell_past(e, start);
 	return expected ? fail(c, start, expected) : give_sample(c, e, &s);
 }
@@ -401,8 +446,11 @@ static bool decode_prometheus(struct cursor *c, struct exposition_decoder *e)
 	if (c->end > c->p && c->end[-1] == '\r')
 		c->end--;
 	skip_blanks(c);
-	if (c->p == c->end || *c->p == '#')
+	if (c->p == c->end || *c->p == '#') {
+		if (c->p < c->end && c->d->sink.metadata)
+			read_comment(c);
 		return true;
+	}
 	return read_sample(c, &s) && give_sample(c, e, &s);
 }
 
@@ -444,6 +492,7 @@ silex_status slx_decoder_exposition(struct slx_mem *m, const struct slx_expositi
 	SLX_TRY(slx_decoder_new(m, sizeof(struct exposition_decoder), &ops, limits, sink, &d, err));
 	struct exposition_decoder *e = (struct exposition_decoder *)d;
 	e->openmetrics = o && o->openmetrics;
+	e->lenient = o && o->lenient;
 	slx_keymap_init(&e->series, m, d->limits.series_max, d->limits.cache_size_max / 2);
 	slx_om_init(&e->om, d);
 	*ret = d;

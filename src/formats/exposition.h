@@ -12,6 +12,8 @@ struct slx_exposition_sample {
 	double value;
 	bool has_time, has_exemplar;
 	int64_t t;
+	struct slx_exemplar exemplar; /* its labels lie in base.labels from exemplar_from on */
+	uint32_t exemplar_from;
 };
 
 enum slx_om_type {

@@ -10,7 +10,8 @@
  * its label set for the life of the decoder: keys are dense, 1, 2, 3... in the order first seen (a series that is
  * written in two ways may get two). Labels are given with the first row of a key only (unless labels_every_row), so
  * that an importer resolves a series once and indexes an array by key from then on. series_key 0 means "not cached"
- * (the table is full): such rows always carry labels.
+ * (the table is full): such rows always carry labels. A caller that keeps series longer than a decoder lives (the
+ * server) gives sink->known instead; then the numbers are the caller's.
  *
  * A decoder is used by one thread at a time; different decoders are independent. Nothing is allocated per sample. */
 #ifndef SLX_FORMATS_FORMATS_H
@@ -28,6 +29,16 @@ struct slx_row {
 	bool has_time;      /* false: the input gave none; the caller's clock decides */
 	enum slx_kind kind; /* FLOAT64, INT64 or BOOL */
 	uint64_t bits;
+	struct slx_hash128 key; /* with sink->known and labels: what known() will be asked for this series */
+};
+
+/* What exposition text says of a sample beside its value. */
+struct slx_exemplar {
+	const struct slx_label *labels;
+	uint32_t labels_n;
+	double value;
+	bool has_time;
+	int64_t t;
 };
 
 /* What a decoder calls. Both return false to stop: slx_decoder_feed then returns CANCELED. */
@@ -36,6 +47,17 @@ struct slx_sink {
 	bool (*row)(void *arg, const struct slx_row *row);
 	/* line and column count from 1, column in bytes; 0 when unknown. message ends with what was expected. */
 	bool (*error)(void *arg, uint64_t line, uint64_t column, const char *message);
+
+	/* All below may be NULL. */
+
+	/* The caller's number of a series, not 0, or 0 when it does not know it. The key is the XXH3-128 of what the text says
+	 * of the series (two ways to write it may have two keys). The decoder then keeps no table of its own: series_key is this
+	 * number, and rows of an unknown series carry labels and key. */
+	uint32_t (*known)(void *arg, struct slx_hash128 key);
+	/* The exemplar of the row that was given just before (exposition text). */
+	void (*exemplar)(void *arg, const struct slx_exemplar *e);
+	/* One fact about a metric family; what is NULL in p was not said (exposition text: HELP, TYPE and UNIT lines). */
+	void (*metadata)(void *arg, struct slx_str metric, struct slx_str type, struct slx_str unit, struct slx_str help);
 };
 
 struct slx_decode_stats {
@@ -108,6 +130,7 @@ silex_status slx_decoder_jsonl(struct slx_mem *m, const struct slx_decode_limits
 
 struct slx_exposition_options {
 	bool openmetrics; /* seconds, # EOF, and the rules of the standard; else Prometheus: milliseconds */
+	bool lenient;     /* OpenMetrics' words without its rules of families and groups, as scrapers read it */
 };
 
 silex_status slx_decoder_exposition(struct slx_mem *m, const struct slx_exposition_options *o,

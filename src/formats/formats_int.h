@@ -104,6 +104,10 @@ uint32_t slx_keymap_find(const struct slx_keymap *k, const char *p, size_t n);
  * table is full. */
 uint32_t slx_keymap_get(struct slx_keymap *k, const char *p, size_t n, bool *ret_new);
 
+/* The series key of what the text says of a series: from sink->known (own is not looked at; row->key is set), else from own.
+ * *ret_new: the row must carry labels. */
+uint32_t slx_decoder_series(struct slx_decoder *d, struct slx_keymap *own, const void *p, size_t n, struct slx_row *row, bool *ret_new);
+
 /* The string of a number; {NULL, 0} for one that was not given. */
 static inline struct slx_str slx_keymap_string(const struct slx_keymap *k, uint32_t id)
 {

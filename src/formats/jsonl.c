@@ -148,8 +148,10 @@ static bool find_series(struct jsonl_decoder *j, const struct line *l, struct sl
 	slx_buf_u32(&j->key, (uint32_t)head.n);
 	slx_buf_put(&j->key, head.p, head.n);
 	slx_buf_put(&j->key, l->labels.p, l->labels.n);
+	bool fresh;
 	if (!j->key.failed)
-		row->series_key = slx_keymap_find(&j->series, (const char *)j->key.p, j->key.n);
+		row->series_key = d->sink.known ? slx_decoder_series(d, NULL, j->key.p, j->key.n, row, &fresh) :
+						  slx_keymap_find(&j->series, (const char *)j->key.p, j->key.n);
 	if (row->series_key && !d->limits.labels_every_row)
 		return true;
 	if (!build_labels(d, l, ret))
@@ -164,9 +166,11 @@ static bool give(struct jsonl_decoder *j, struct slx_row *row)
 {
 	bool fresh;
 	if (!row->series_key && !j->key.failed)
-		row->series_key = slx_keymap_get(&j->series, (const char *)j->key.p, j->key.n, &fresh);
+		row->series_key = slx_decoder_series(&j->base, &j->series, j->key.p, j->key.n, row, &fresh);
 	if (!slx_decoder_emit(&j->base, row))
 		return false;
+	if (!row->series_key && !j->key.failed && j->base.sink.known) /* the caller may know it by now */
+		row->series_key = j->base.sink.known(j->base.sink.arg, row->key);
 	if (row->series_key && !j->base.limits.labels_every_row)
 		row->labels_n = 0;
 	return true;

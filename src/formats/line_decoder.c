@@ -6,7 +6,8 @@
  * Finding the series is two look-ups in byte strings as written: "measurement,tags" gives a number (and says once
  * whether the tags are sound), that number and the field key give the series key. Fields mostly come in the order of
  * their first line, whose keys were given one after the other: so the key after the last one is tried first, which
- * saves nearly all of the second look-ups. Nothing is unescaped for a series that was seen before. */
+ * saves nearly all of the second look-ups. Nothing is unescaped for a series that was seen before. With sink->known both
+ * are hashes: of "measurement,tags", and of that hash and the field key. */
 #include "formats/formats_int.h"
 #include "formats/lineprotocol.h"
 
@@ -105,6 +106,21 @@ static uint32_t series_key(
 	return l->key.failed ? 0 : slx_keymap_get(&l->series, (const char *)l->key.p, l->key.n, ret_new);
 }
 
+/* The same by sink->known; row->key is set. */
+static uint32_t known_key(struct slx_decoder *d, struct slx_hash128 tags, struct slx_line_token field, struct slx_row *row)
+{
+	enum { SHORT = 112 };
+	if (field.n <= SHORT) {
+		uint8_t bytes[sizeof tags + SHORT];
+		memcpy(bytes, &tags, sizeof tags);
+		memcpy(bytes + sizeof tags, field.p, field.n);
+		row->key = slx_hash128(bytes, sizeof tags + field.n, 0);
+	} else {
+		row->key = slx_hash128(field.p, field.n, tags.lo ^ tags.hi);
+	}
+	return d->sink.known(d->sink.arg, row->key);
+}
+
 static bool field_value(struct slx_decoder *d, const struct slx_line_field *f, struct slx_row *row)
 {
 	switch (f->type) {
@@ -153,6 +169,36 @@ static bool tags_sound(struct slx_line_reader *r)
 	return true;
 }
 
+/* The fields of a point whose series the caller keeps. */
+static void give_known(struct line_decoder *l, const char *record, struct slx_row *row)
+{
+	struct slx_decoder *d = &l->base;
+	struct slx_line_reader *r = &l->reader;
+	const struct slx_line_point *pt = &r->point;
+	struct slx_hash128 tags = slx_hash128(pt->name.p, (size_t)(pt->series_end - pt->name.p), 0);
+	bool sound = false;
+	for (uint32_t i = 0; i < pt->fields_n; i++) {
+		const struct slx_line_field *f = &pt->fields[i];
+		if (!field_value(d, f, row))
+			continue;
+		row->series_key = known_key(d, tags, f->key, row);
+		row->labels_n = 0;
+		if (!row->series_key || d->limits.labels_every_row) {
+			if (!sound && !tags_sound(r)) {
+				slx_decoder_error(d, record, r->bad, "%s", r->message);
+				return;
+			}
+			sound = true;
+			if (!build_labels(d, pt, f->key))
+				return;
+			row->labels = d->labels;
+			row->labels_n = d->labels_n;
+		}
+		if (!slx_decoder_emit(d, row))
+			return;
+	}
+}
+
 static void give_point(struct line_decoder *l, const char *record)
 {
 	struct slx_decoder *d = &l->base;
@@ -162,6 +208,10 @@ static void give_point(struct line_decoder *l, const char *record)
 	if (pt->has_time && slx_time_from_unit(pt->time, l->precision, &row.t, NULL) != SILEX_OK) {
 		slx_decoder_error(d, record, pt->fields[pt->fields_n - 1].key.p,
 			"timestamp %lld lies outside the years 1677 to 2262", (long long)pt->time);
+		return;
+	}
+	if (d->sink.known) {
+		give_known(l, record, &row);
 		return;
 	}
 	bool fresh;

@@ -184,7 +184,7 @@ static void ecg_file(const char *header_path, const char *data_path, uint64_t fr
 	size_t header_n, n;
 	char *header = test_read_file(header_path, &header_n), *data = test_read_file(data_path, &n);
 	struct ecg e = { .exact = true };
-	struct slx_sink sink = { &e, ecg_row, no_error };
+	struct slx_sink sink = { .arg = &e, .row = ecg_row, .error = no_error };
 	struct slx_wfdb_options o = { .has_start = true };
 	struct slx_decoder *d;
 	uint32_t signals_n;
