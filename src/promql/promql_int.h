@@ -44,7 +44,9 @@ __attribute__((format(printf, 4, 5))) void slx_pq_note(struct slx_pq_notes *n, b
 /* ---- windows of range vectors ---- */
 
 /* The samples of one series in (start, end], stale markers taken out, by ms. Floats and histograms apart; to see them
- * in one order compare times. start and end already have offset and @ applied: extrapolation uses them, not eval time. */
+ * in one order compare times. start and end already have offset and @ applied: extrapolation uses them, not eval time.
+ * Of an anchored selector the samples begin a lookback before start, of a smoothed one they also end a lookback after
+ * end; start and end stay those of the range. */
 struct slx_pq_window {
 	const int64_t *t;
 	const double *v;
@@ -59,10 +61,13 @@ struct slx_pq_window {
 /* What a call knows while it is evaluated. One thread each. */
 struct slx_pq_call {
 	const struct slx_pq_node *node; /* the CALL */
+	const int64_t *times;           /* matrix functions: the steps of this evaluation, ms */
+	size_t steps;
 	struct slx_arena *arena;        /* results (histograms) go here; lives as long as the answer */
 	struct slx_pq_notes *notes;     /* locked inside */
 	struct slx_str metric;          /* name of the series, for notes */
-	const double *scalars;          /* values at this step of the scalar arguments, by argument number */
+	const double *scalars;          /* values at this step of the scalar arguments, by argument number; a sweep is only
+	                                   called when they are the same at all steps */
 	struct slx_promql_options const *options;
 	silex_status status;            /* a function that fails says so here */
 	silex_error error;
@@ -78,7 +83,9 @@ typedef void (*slx_pq_sweep_fn)(struct slx_pq_call *c, const int64_t *t, const d
 
 struct slx_pq_exec; /* exec_int.h: the running query */
 
-/* Whole matrices: args by argument number (scalars are matrices of one row without labels). The result goes to ret. */
+/* Whole matrices: args by argument number (scalars are matrices of one row without labels, strings stay empty: they are
+ * read from the node). Matrices and what they point to live in c->arena; a function may work in place and hand rows of
+ * its arguments on. Rows that lose their name get drop_name; the executor takes it off and looks for duplicates. */
 typedef silex_status (*slx_pq_matrix_fn)(struct slx_pq_exec *x, struct slx_pq_call *c, struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err);
 
 enum { SLX_PQ_ARGS_MAX = 8 };
@@ -88,12 +95,16 @@ struct slx_pq_function {
 	enum slx_promql_type returns;
 	enum slx_promql_type args[SLX_PQ_ARGS_MAX];
 	int8_t n_args;
-	int8_t variadic; /* as Prometheus: 0 exact; n > 0: the last n may be left out; -1: the last may repeat */
+	int8_t variadic; /* as Prometheus: 0: exactly n_args; n > 0: from n_args - 1 to n_args - 1 + n; -1: at least n_args - 1.
+	                    Arguments beyond n_args have the type of the last one */
 	bool experimental;
-	bool keeps_name; /* last_over_time, first_over_time, ... */
-	slx_pq_window_fn window;
+	bool keeps_name; /* window functions: last_over_time, first_over_time */
+	slx_pq_window_fn window; /* for functions over a range vector */
 	slx_pq_sweep_fn sweep;   /* may be NULL */
-	slx_pq_matrix_fn matrix; /* for functions without a range vector */
+	/* For functions without a range vector. With `window` too (absent_over_time): called with what the windows gave
+	 * in place of the range vector. NULL when window is NULL too: the executor answers "not supported", naming it. */
+	slx_pq_matrix_fn matrix;
+	double (*math)(double); /* with the matrix function for them: number by number */
 };
 
 const struct slx_pq_function *slx_pq_function_find(struct slx_str name);
