@@ -43,10 +43,17 @@ enum slx_pq_smoothing { SLX_PQ_PLAIN, SLX_PQ_ANCHORED, SLX_PQ_SMOOTHED };
 
 struct slx_pq_node;
 
-/* A duration: a number of ms, or (experimental) an expression that preparation turns into one. */
+enum {
+	SLX_PQ_TEXT_MAX = 1 << 20, /* bytes of an expression */
+	SLX_PQ_DEPTH_MAX = 1000,   /* levels of the tree: what walks it may recurse */
+};
+
+/* A duration: a number of ms, or (experimental) an expression that preparation turns into one. The expression is made of
+ * NUMBER (seconds), UNARY, PAREN, BINARY (+ - * / % ^) and of CALL with fn NULL: step(), range(), min_of(a, b), max_of(a, b),
+ * whose results are seconds too. */
 struct slx_pq_duration {
 	int64_t ms;
-	const struct slx_pq_node *expr; /* NULL: ms holds. step(), range() appear as calls of those names */
+	const struct slx_pq_node *expr; /* NULL: ms holds */
 };
 
 struct slx_pq_modifiers { /* of a vector selector or a subquery */
@@ -71,7 +78,9 @@ struct slx_pq_function; /* functions.c: name, argument types, return type, how i
 
 struct slx_pq_node {
 	enum slx_pq_node_type type;
-	enum slx_promql_type value_type; /* set by the checker */
+	enum slx_promql_type value_type;
+	uint16_t depth; /* of the tree below, 1 for a leaf; at most SLX_PQ_DEPTH_MAX */
+	bool duration;  /* NUMBER: written as a duration (5m), the value is seconds */
 	struct slx_pq_pos pos;
 	union {
 		double number;
@@ -81,6 +90,7 @@ struct slx_pq_node {
 			struct slx_selector sel; /* matchers, __name__ among them */
 			struct slx_pq_modifiers mods;
 			enum slx_pq_smoothing smoothing; /* experimental: anchored, smoothed */
+			struct slx_pq_node *next;        /* the list of all selectors, in the order of the text */
 		} vector;
 		struct {
 			struct slx_pq_node *vector;
@@ -123,7 +133,14 @@ struct slx_promql_expr {
 	struct slx_arena arena;
 	struct slx_mem *mem;
 	struct slx_str text; /* copy */
+	bool experimental;
 	struct slx_pq_node *root;
+	struct slx_pq_node *vectors, *vectors_last; /* every VECTOR, by vector.next; their matchers are freed with the expression */
 };
+
+const char *slx_pq_op_text(enum slx_pq_op op);   /* "+", "and", ... */
+const char *slx_pq_agg_text(enum slx_pq_agg op); /* "sum", ... */
+static inline bool slx_pq_op_compares(enum slx_pq_op op) { return op >= SLX_PQ_EQ && op <= SLX_PQ_LE; }
+static inline bool slx_pq_op_is_set(enum slx_pq_op op) { return op >= SLX_PQ_AND && op <= SLX_PQ_UNLESS; }
 
 #endif
