@@ -278,6 +278,8 @@ static bool give_keyed(struct slx_csv_decoder *c, uint32_t *slot, struct slx_row
 		return false;
 	}
 	row->series_key = d->sink.known(d->sink.arg, row->key);
+	if (row->series_key && !d->limits.labels_every_row)
+		row->labels_n = 0;
 	bool ok = slx_decoder_emit(d, row);
 	if (slot && ok)
 		*slot = row->series_key ? row->series_key : d->sink.known(d->sink.arg, row->key);
