@@ -2,11 +2,7 @@
 #include "formats/formats_int.h"
 #include "formats/lineprotocol.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-/* ---- numbers ---- */
 
 static void put_text(struct slx_buf *b, const char *z) { slx_buf_put(b, z, strlen(z)); }
 
@@ -18,96 +14,6 @@ __attribute__((format(printf, 2, 3))) static void put_format(struct slx_buf *b, 
 	int n = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	slx_buf_put(b, text, (size_t)n);
-}
-
-/* The digits and the exponent of v > 0 in the fewest digits that read back: value = 0.d1d2... * 10^*ret_point. */
-static int shortest_digits(double v, char digits[20], int *ret_point)
-{
-	/* 15 digits always survive in a normal number, so fewer need not be tried: zeros at the end are cut below. */
-	for (int precision = v < 2.3e-308 ? 1 : 15;; precision++) {
-		char text[40];
-		snprintf(text, sizeof text, "%.*e", precision - 1, v);
-		int n = 0;
-		char *p = text;
-		for (; *p != 'e'; p++) /* skips the point, whatever the locale calls it */
-			if (slx_is_digit(*p))
-				digits[n++] = *p;
-		int point = atoi(p + 1) + 1;
-		char plain[40];
-		struct slx_number back;
-		int len = snprintf(plain, sizeof plain, "%.*se%d", n, digits, point - n);
-		if (precision < 17 && (slx_number_parse(plain, (size_t)len, &back) != SLX_NUMBER_FLOAT || back.f64 != v))
-			continue;
-		while (n > 1 && digits[n - 1] == '0')
-			n--;
-		*ret_point = point;
-		return n;
-	}
-}
-
-static void put_digits(struct slx_buf *b, const char *digits, int n, int point)
-{
-	if (point < -5 || point > 21) {
-		slx_buf_put(b, digits, 1);
-		if (n > 1) {
-			slx_buf_u8(b, '.');
-			slx_buf_put(b, digits + 1, (size_t)n - 1);
-		}
-		put_format(b, "e%+03d", point - 1);
-		return;
-	}
-	if (point <= 0)
-		put_text(b, "0.");
-	for (int i = point; i < 0; i++)
-		slx_buf_u8(b, '0');
-	for (int i = 0; i < n || i < point; i++) {
-		if (i == point && i)
-			slx_buf_u8(b, '.');
-		slx_buf_u8(b, i < n ? (uint8_t)digits[i] : '0');
-	}
-}
-
-/* Most values are m / 10^k with few decimals: when that division gives v back, m is the answer. */
-static bool put_short_decimal(struct slx_buf *b, double v)
-{
-	static const double scale[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6 };
-	for (int k = 0; k < 7; k++) {
-		double m = rint(v * scale[k]);
-		if (m >= 1e15)
-			return false;
-		if (m / scale[k] != v)
-			continue;
-		char text[24];
-		int n = snprintf(text, sizeof text, "%0*llu", k + 1, (unsigned long long)m);
-		slx_buf_put(b, text, (size_t)(n - k));
-		if (k) {
-			slx_buf_u8(b, '.');
-			slx_buf_put(b, text + n - k, (size_t)k);
-		}
-		return true;
-	}
-	return false;
-}
-
-void slx_encode_f64(struct slx_buf *b, double v)
-{
-	if (isnan(v)) {
-		put_text(b, "NaN");
-		return;
-	}
-	if (isinf(v)) {
-		put_text(b, v < 0 ? "-Inf" : "+Inf");
-		return;
-	}
-	if (signbit(v))
-		slx_buf_u8(b, '-');
-	v = fabs(v);
-	if (put_short_decimal(b, v))
-		return;
-	char digits[20];
-	int point;
-	int n = shortest_digits(v, digits, &point);
-	put_digits(b, digits, n, point);
 }
 
 static void put_value(struct slx_buf *b, const struct slx_row *row)
@@ -233,11 +139,6 @@ void slx_encode_exposition(struct slx_buf *b, const struct slx_row *row, bool op
 
 /* ---- line protocol ---- */
 
-static int64_t unit_ns(enum slx_time_unit unit)
-{
-	return unit == SLX_UNIT_S ? SLX_SECOND : unit == SLX_UNIT_MS ? SLX_MS : unit == SLX_UNIT_US ? SLX_US : 1;
-}
-
 bool slx_encode_line(struct slx_buf *b, const struct slx_row *row, enum slx_time_unit precision)
 {
 	struct slx_line_value v = { .key = SLX_STR("value") };
@@ -255,7 +156,7 @@ bool slx_encode_line(struct slx_buf *b, const struct slx_row *row, enum slx_time
 		v.value.i64 = (int64_t)row->bits;
 	}
 	return slx_line_write(
-		b, label_value(row, SLX_METRIC_NAME), row->labels, row->labels_n, &v, 1, floor_div(row->t, unit_ns(precision)));
+		b, label_value(row, SLX_METRIC_NAME), row->labels, row->labels_n, &v, 1, floor_div(row->t, slx_unit_ns(precision)));
 }
 
 /* ---- JSON lines ---- */

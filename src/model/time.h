@@ -85,7 +85,10 @@ silex_status slx_window_count(
 /* ---- text ---- */
 
 /* What a bare number means. AUTO goes by size: below 1e11 seconds, 1e14 ms, 1e17 us, else ns. */
-enum slx_time_unit { SLX_UNIT_AUTO, SLX_UNIT_NS, SLX_UNIT_US, SLX_UNIT_MS, SLX_UNIT_S };
+enum slx_time_unit { SLX_UNIT_AUTO, SLX_UNIT_NS, SLX_UNIT_US, SLX_UNIT_MS, SLX_UNIT_S, SLX_UNIT_MIN, SLX_UNIT_H };
+
+/* Nanoseconds of a unit; AUTO: 1. */
+int64_t slx_unit_ns(enum slx_time_unit unit);
 
 /* n units after the epoch in nanoseconds (not AUTO). INVALID when outside the legal range. */
 silex_status slx_time_from_unit(int64_t n, enum slx_time_unit unit, int64_t *ret, silex_error *err);

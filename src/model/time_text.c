@@ -152,6 +152,22 @@ static silex_status read_calendar(struct cursor *c, int64_t *ret)
 
 /* ---- numbers ---- */
 
+static const struct {
+	const char *name;
+	int64_t ns;
+} units[] = {
+	[SLX_UNIT_AUTO] = { "", 1 },
+	[SLX_UNIT_NS] = { "ns", 1 },
+	[SLX_UNIT_US] = { "us", SLX_US },
+	[SLX_UNIT_MS] = { "ms", SLX_MS },
+	[SLX_UNIT_S] = { "s", SLX_SECOND },
+	[SLX_UNIT_MIN] = { "min", SLX_MINUTE },
+	[SLX_UNIT_H] = { "h", SLX_HOUR },
+};
+
+int64_t slx_unit_ns(enum slx_time_unit unit) { return units[unit].ns; }
+
+/* AUTO goes by size. */
 static int64_t unit_ns(enum slx_time_unit unit, uint64_t magnitude)
 {
 	if (unit == SLX_UNIT_AUTO)
@@ -159,7 +175,7 @@ static int64_t unit_ns(enum slx_time_unit unit, uint64_t magnitude)
 			: magnitude < UINT64_C(100000000000000)    ? SLX_UNIT_MS
 			: magnitude < UINT64_C(100000000000000000) ? SLX_UNIT_US
 													   : SLX_UNIT_NS;
-	return unit == SLX_UNIT_S ? SLX_SECOND : unit == SLX_UNIT_MS ? SLX_MS : unit == SLX_UNIT_US ? SLX_US : 1;
+	return units[unit].ns;
 }
 
 silex_status slx_time_from_unit(int64_t n, enum slx_time_unit unit, int64_t *ret, silex_error *err)
@@ -167,10 +183,7 @@ silex_status slx_time_from_unit(int64_t n, enum slx_time_unit unit, int64_t *ret
 	__int128 t = (__int128)n * unit_ns(unit, 0);
 	if (t < SLX_TIME_MIN || t > SLX_TIME_MAX)
 		return slx_err(err, SILEX_INVALID, "time %lld %s: outside the legal range of years 1677 to 2262", (long long)n,
-			unit == SLX_UNIT_NS       ? "ns"
-				: unit == SLX_UNIT_US ? "us"
-				: unit == SLX_UNIT_MS ? "ms"
-									  : "s");
+			units[unit].name);
 	*ret = (int64_t)t;
 	return SILEX_OK;
 }
