@@ -155,7 +155,7 @@ static silex_status read_calendar(struct cursor *c, int64_t *ret)
 static const struct {
 	const char *name;
 	int64_t ns;
-} units[] = {
+} bare_units[] = {
 	[SLX_UNIT_AUTO] = { "", 1 },
 	[SLX_UNIT_NS] = { "ns", 1 },
 	[SLX_UNIT_US] = { "us", SLX_US },
@@ -165,7 +165,7 @@ static const struct {
 	[SLX_UNIT_H] = { "h", SLX_HOUR },
 };
 
-int64_t slx_unit_ns(enum slx_time_unit unit) { return units[unit].ns; }
+int64_t slx_unit_ns(enum slx_time_unit unit) { return bare_units[unit].ns; }
 
 /* AUTO goes by size. */
 static int64_t unit_ns(enum slx_time_unit unit, uint64_t magnitude)
@@ -175,7 +175,7 @@ static int64_t unit_ns(enum slx_time_unit unit, uint64_t magnitude)
 			: magnitude < UINT64_C(100000000000000)    ? SLX_UNIT_MS
 			: magnitude < UINT64_C(100000000000000000) ? SLX_UNIT_US
 													   : SLX_UNIT_NS;
-	return units[unit].ns;
+	return bare_units[unit].ns;
 }
 
 silex_status slx_time_from_unit(int64_t n, enum slx_time_unit unit, int64_t *ret, silex_error *err)
@@ -183,7 +183,7 @@ silex_status slx_time_from_unit(int64_t n, enum slx_time_unit unit, int64_t *ret
 	__int128 t = (__int128)n * unit_ns(unit, 0);
 	if (t < SLX_TIME_MIN || t > SLX_TIME_MAX)
 		return slx_err(err, SILEX_INVALID, "time %lld %s: outside the legal range of years 1677 to 2262", (long long)n,
-			units[unit].name);
+			bare_units[unit].name);
 	*ret = (int64_t)t;
 	return SILEX_OK;
 }
