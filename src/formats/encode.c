@@ -2,6 +2,7 @@
 #include "formats/formats_int.h"
 #include "formats/lineprotocol.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static void put_text(struct slx_buf *b, const char *z) { slx_buf_put(b, z, strlen(z)); }

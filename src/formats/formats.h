@@ -182,7 +182,12 @@ bool slx_encode_line(struct slx_buf *b, const struct slx_row *row, enum slx_time
 /* name{label="value"} value [time]; Prometheus: ms; OpenMetrics: seconds, and the caller ends with "# EOF\n". */
 void slx_encode_exposition(struct slx_buf *b, const struct slx_row *row, bool openmetrics);
 
-/* The shortest decimal that reads back as the same double; "NaN", "+Inf", "-Inf". */
+enum { SLX_F64_TEXT_SIZE = 32, SLX_U64_TEXT_SIZE = 20 };
+
+/* The shortest decimal that reads back as the same double; "NaN", "+Inf", "-Inf". With an exponent ("1e-07", "1.5e+21")
+ * below 1e-6 and from 1e21 on, as Prometheus prints. Returns the length; not terminated. */
+size_t slx_format_f64(double v, char ret[SLX_F64_TEXT_SIZE]);
+size_t slx_format_u64(uint64_t v, char *ret); /* room for SLX_U64_TEXT_SIZE */
 void slx_encode_f64(struct slx_buf *b, double v);
 
 #endif
