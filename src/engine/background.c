@@ -225,14 +225,28 @@ static silex_status wait_for_room(struct slx_engine *e, struct slx_tenant *t, si
 	return status;
 }
 
-silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, size_t rows, silex_error *err)
+/* The flush thread ticks too; this saves it the wait. A frozen head counts in bytes, so ask once only. */
+static void ask_for_flush(struct slx_engine *e, uint64_t bytes)
+{
+	if (bytes >= head_flush(e) && !e->opt.no_background && active_bytes(e) >= head_flush(e))
+		slx_background_want_flush(e);
+}
+
+silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, silex_error *err)
 {
 	SLX_TRY(tenant_limit(e, t, err));
 	uint64_t bytes = heads_bytes(e);
-	if (bytes >= head_flush(e) && !e->opt.no_background) {
-		/* The flush thread ticks too; this saves it the wait. A frozen head counts in bytes, so ask once only. */
-		if (active_bytes(e) >= head_flush(e))
-			slx_background_want_flush(e);
-	}
+	ask_for_flush(e, bytes);
 	return may_write(e, t, bytes) ? SILEX_OK : wait_for_room(e, t, err);
+}
+
+silex_status slx_background_room_left(struct slx_engine *e, struct slx_tenant *t, silex_error *err)
+{
+	uint64_t bytes = heads_bytes(e), max = head_hard(e) + share(e, 100);
+	SLX_TRY(tenant_limit(e, t, err));
+	if (bytes < max)
+		return SILEX_OK;
+	slx_background_want_flush(e);
+	return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "heads hold %llu of %llu bytes; a flush is under way, try again", (unsigned long long)bytes,
+		(unsigned long long)e->opt.memory_limit);
 }

@@ -45,11 +45,39 @@ void slx_handle_free(struct slx_handle *h);
 void *slx_handle_owner(const struct slx_handle *h);
 struct slx_tenant *slx_handle_tenant(const struct slx_handle *h);
 
-/* Samples of one tenant. Row i is (handle(i), ts[i], bits[i]) of one kind. The three columns may be strided. */
+/* A series where it lies in the head of generation `gen` (lower half: nobody sleeps through 2^32 flushes). Cheap to keep, but it
+ * does not know its labels: valid only while a pin holds that head. */
+struct slx_series_at {
+	struct slx_head_series *series;
+	uint32_t gen;
+	uint8_t stripe;
+};
+
+/* The heads that the series of one batch lie in, kept in memory though a flush may be done with them. One thread; held for
+ * moments, never while waiting for the log or a client: what is pinned cannot be given back. */
+enum { SLX_PINS_MAX = 4 };
+struct slx_pins {
+	struct slx_head *head[SLX_PINS_MAX];
+	unsigned n;
+};
+
+/* Waits for room as a write does, then pins the active head. */
+silex_status slx_engine_pin(struct slx_engine *e, struct slx_tenant *t, struct slx_pins *ret, silex_error *err);
+void slx_engine_unpin(struct slx_pins *p);
+bool slx_pins_hold(const struct slx_pins *p, uint32_t gen);
+/* The series of these labels and this identity in the active head (added to the pins when it is another one), created when new.
+ * RESOURCE_EXHAUSTED: the series limit. UNAVAILABLE: out of memory, or more flushes in one batch than pins. */
+silex_status slx_engine_resolve(struct slx_engine *e, struct slx_pins *p, struct slx_tenant *t, struct slx_labels l, struct slx_hash128 id,
+	struct slx_series_at *ret, silex_error *err);
+
+/* Samples of one tenant. Row i is (its series, ts[i], bits[i]) of one kind. The columns may be strided, but for `rows`. */
 struct slx_write {
 	struct slx_tenant *tenant;
 	enum slx_kind kind;
 	size_t n;
+	const uint32_t *rows; /* row i is of series at[rows[i]], all held by pins; this write does not wait for room; NULL: see handles */
+	struct slx_series_at *at;
+	const struct slx_pins *pins;
 	const void *handles; /* struct slx_handle *, handle_stride bytes apart; NULL: see labels */
 	size_t handle_stride;
 	const void *ts; /* int64 ns, legal */

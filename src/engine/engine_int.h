@@ -288,7 +288,10 @@ void slx_background_stop(struct slx_engine *e);
 void slx_background_want_flush(struct slx_engine *e);
 void slx_background_want_compact(struct slx_engine *e);
 /* Called by writers before a batch: asks for a flush when the head is large, waits when memory is out. */
-silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, size_t rows, silex_error *err);
+silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, silex_error *err);
+/* The same for a batch that was admitted and holds a head: never waits, since the head may be what a flush would give back.
+ * RESOURCE_EXHAUSTED when heads grew far over their mark meanwhile. */
+silex_status slx_background_room_left(struct slx_engine *e, struct slx_tenant *t, silex_error *err);
 void slx_background_room(struct slx_engine *e);     /* wakes waiting writers */
 
 #endif

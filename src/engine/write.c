@@ -13,13 +13,13 @@
  * acknowledged, and a replay may bring it back. */
 #include "engine/engine_int.h"
 
+#include <assert.h>
+
 enum { PIECE_MAX = SLX_GROUP_MAX, AHEAD = 24 };
 
 /* What a write needs are the first 16 bytes: one cache line, wherever the allocator puts it. */
 struct slx_handle {
-	struct slx_head_series *cur; /* in the head of generation `gen`; both guarded by the stripe */
-	uint32_t gen;                /* lower half: no handle sleeps through 2^32 flushes */
-	uint8_t stripe;
+	struct slx_series_at at; /* guarded by the stripe */
 	uint32_t labels_n;
 	struct slx_tenant *tenant;
 	struct slx_hash128 id;
@@ -32,7 +32,7 @@ struct slx_handle {
 struct piece {
 	uint32_t row[PIECE_MAX]; /* number in the batch */
 	union {
-		struct slx_handle *handle;      /* until it is resolved; NULL where rows come with labels */
+		struct slx_series_at *at; /* until it is resolved; NULL where rows come with labels */
 		struct slx_head_series *series;
 	} who[PIECE_MAX];
 	int64_t ts[PIECE_MAX];
@@ -55,7 +55,7 @@ silex_status slx_handle_new(struct slx_engine *e, struct slx_tenant *t, struct s
 		return slx_err_oom(err);
 	memset(h, 0, sizeof *h);
 	h->id = slx_series_id(t->name, l);
-	h->stripe = (uint8_t)slx_head_stripe(h->id);
+	h->at.stripe = (uint8_t)slx_head_stripe(h->id);
 	h->engine = e;
 	h->tenant = t;
 	h->owner = owner;
@@ -103,19 +103,30 @@ static struct column column(const void *p, size_t stride, size_t first)
 	return (struct column){ (const char *)p + first * stride, stride };
 }
 
-/* The stripes of rows first .. first + n; end[s] becomes how many are in stripe s. */
-static void stripes_of(const struct slx_write *w, size_t first, size_t n, uint8_t *stripe, uint32_t end[SLX_STRIPES])
+/* Where the series of rows first .. first + n were last (NULL: not known) and their stripes; end[s] becomes how many are in
+ * stripe s. */
+static void places_of(const struct slx_write *w, size_t first, size_t n, struct slx_series_at **at, uint8_t *stripe, uint32_t end[SLX_STRIPES])
 {
+	if (w->rows) {
+		for (size_t i = 0; i < n; i++) {
+			at[i] = &w->at[w->rows[first + i]];
+			end[stripe[i] = at[i]->stripe]++;
+		}
+		return;
+	}
 	if (!w->handles) {
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
+			at[i] = NULL;
 			end[stripe[i] = (uint8_t)slx_head_stripe(w->ids[first + i])]++;
+		}
 		return;
 	}
 	struct column handle = column(w->handles, w->handle_stride, first);
 	for (size_t i = 0; i < n; i++, handle.p += handle.stride) {
 		if (i + AHEAD < n)
 			__builtin_prefetch(load_handle(handle.p + AHEAD * handle.stride));
-		end[stripe[i] = load_handle(handle.p)->stripe]++;
+		at[i] = &load_handle(handle.p)->at;
+		end[stripe[i] = at[i]->stripe]++;
 	}
 }
 
@@ -123,19 +134,18 @@ static void stripes_of(const struct slx_write *w, size_t first, size_t n, uint8_
 static void sort_rows(const struct slx_write *w, size_t first, size_t n, struct piece *p, uint32_t end[SLX_STRIPES])
 {
 	uint8_t stripe[PIECE_MAX];
-	stripes_of(w, first, n, stripe, end);
-	for (uint32_t s = 0, at = 0; s < SLX_STRIPES; s++) {
+	struct slx_series_at *at[PIECE_MAX];
+	places_of(w, first, n, at, stripe, end);
+	for (uint32_t s = 0, from = 0; s < SLX_STRIPES; s++) {
 		uint32_t here = end[s];
-		end[s] = at; /* its begin; the loop below moves it to the end */
-		at += here;
+		end[s] = from; /* its begin; the loop below moves it to the end */
+		from += here;
 	}
-	static const struct slx_handle *const none = NULL; /* read for rows with labels */
-	struct column handle = w->handles ? column(w->handles, w->handle_stride, first) : column(&none, 0, 0);
 	struct column ts = column(w->ts, w->ts_stride, first), bits = column(w->bits, w->bits_stride, first);
-	for (size_t i = 0; i < n; i++, handle.p += handle.stride, ts.p += ts.stride, bits.p += bits.stride) {
+	for (size_t i = 0; i < n; i++, ts.p += ts.stride, bits.p += bits.stride) {
 		uint32_t to = end[stripe[i]]++;
 		p->row[to] = (uint32_t)(first + i);
-		p->who[to].handle = load_handle(handle.p);
+		p->who[to].at = at[i];
 		memcpy(&p->ts[to], ts.p, sizeof p->ts[to]);
 		memcpy(&p->bits[to], bits.p, sizeof p->bits[to]);
 	}
@@ -164,10 +174,35 @@ static silex_status find_or_create(struct slx_engine *e, struct slx_head *head, 
 	return slx_head_create(head, t->name, l, id, own ? own : e->opt.series_limit, ret, err);
 }
 
+static struct slx_handle *handle_of(struct slx_series_at *at) { return (struct slx_handle *)((char *)at - offsetof(struct slx_handle, at)); }
+
 static silex_status resolve_handle(struct slx_engine *e, struct slx_head *head, struct slx_handle *h, silex_error *err)
 {
-	SLX_TRY(find_or_create(e, head, h->tenant, (struct slx_labels){ h->labels, h->labels_n }, h->id, &h->cur, err));
-	h->gen = (uint32_t)slx_head_generation(head);
+	SLX_TRY(find_or_create(e, head, h->tenant, (struct slx_labels){ h->labels, h->labels_n }, h->id, &h->at.series, err));
+	h->at.gen = (uint32_t)slx_head_generation(head);
+	return SILEX_OK;
+}
+
+static struct slx_head *pinned(const struct slx_pins *p, uint32_t gen)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if ((uint32_t)slx_head_generation(p->head[i]) == gen)
+			return p->head[i];
+	return NULL;
+}
+
+/* A flush came between: the series of a pinned head in the active one. The old head tells its labels. */
+static silex_status resolve_pinned(struct slx_engine *e, const struct group *g, const struct slx_write *w, struct slx_series_at *at, silex_error *err)
+{
+	struct slx_buf *labels = &g->stripe->label;
+	struct slx_head *old = pinned(w->pins, at->gen);
+	assert(old);
+	slx_buf_reset(labels);
+	slx_head_labels(old, at->series, labels);
+	if (labels->failed)
+		return slx_err_oom(err);
+	SLX_TRY(find_or_create(e, g->head, w->tenant, (struct slx_labels){ labels->p, labels->n }, at->series->id, &at->series, err));
+	at->gen = (uint32_t)slx_head_generation(g->head);
 	return SILEX_OK;
 }
 
@@ -179,15 +214,15 @@ static silex_status check_kind(const struct slx_head_series *s, enum slx_kind ki
 	return slx_err(err, SILEX_INVALID, "the series holds %s values, %s was given", slx_kind_name(have), slx_kind_name(kind));
 }
 
-/* Row i's series, which is not known from its handle. */
+/* Row i's series, which is not known to be in this head. */
 static silex_status find_row(struct slx_engine *e, const struct group *g, const struct slx_write *w, size_t i, struct slx_head_series **ret, silex_error *err)
 {
-	struct slx_handle *h = g->piece->who[i].handle;
+	struct slx_series_at *at = g->piece->who[i].at;
 	size_t row = g->piece->row[i];
-	if (!h)
+	if (!at)
 		return find_or_create(e, g->head, w->tenant, w->labels[row], w->ids[row], ret, err);
-	SLX_TRY(resolve_handle(e, g->head, h, err));
-	*ret = h->cur;
+	SLX_TRY(w->rows ? resolve_pinned(e, g, w, at, err) : resolve_handle(e, g->head, handle_of(at), err));
+	*ret = at->series;
 	return SILEX_OK;
 }
 
@@ -198,11 +233,11 @@ static void find_series(struct slx_engine *e, struct group *g, const struct slx_
 	uint32_t gen = (uint32_t)slx_head_generation(g->head);
 	size_t kept = g->from, end = g->from + g->n;
 	for (size_t i = g->from; i < end; i++) {
-		struct slx_handle *h = p->who[i].handle;
+		struct slx_series_at *at = p->who[i].at;
 		struct slx_head_series *s;
 		silex_error why;
-		if (h && h->gen == gen) {
-			s = h->cur;
+		if (at && at->gen == gen) {
+			s = at->series;
 		} else if (find_row(e, g, w, i, &s, &why) != SILEX_OK) {
 			refuse(r, p->row[i], &why);
 			continue;
@@ -235,15 +270,15 @@ static void check_kinds(struct group *g, enum slx_kind kind, struct slx_write_re
 static void find_run(struct slx_engine *e, struct group *g, enum slx_kind kind, struct slx_write_result *r)
 {
 	struct piece *p = g->piece;
-	struct slx_handle *h = p->who[0].handle;
+	struct slx_series_at *at = p->who[0].at;
 	silex_error why;
 	silex_status status = SILEX_OK;
-	if (h->gen != (uint32_t)slx_head_generation(g->head))
-		status = resolve_handle(e, g->head, h, &why);
+	if (at->gen != (uint32_t)slx_head_generation(g->head))
+		status = resolve_handle(e, g->head, handle_of(at), &why);
 	if (status == SILEX_OK)
-		status = check_kind(h->cur, kind, &why);
+		status = check_kind(at->series, kind, &why);
 	if (status == SILEX_OK) {
-		p->who[0].series = h->cur;
+		p->who[0].series = at->series;
 		return;
 	}
 	refuse(r, p->row[0], &why);
@@ -333,6 +368,67 @@ static silex_status apply(const struct group *g, enum slx_kind kind, silex_error
 	return status;
 }
 
+/* --- pins ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Some stripe's lock is held: `head` is the active one and cannot go away meanwhile. */
+static silex_status pin(struct slx_pins *p, struct slx_head *head, silex_error *err)
+{
+	if (p->n == SLX_PINS_MAX)
+		return slx_err(err, SILEX_UNAVAILABLE, "more than %d flushes came between the begin of a batch and its end; try again", SLX_PINS_MAX);
+	p->head[p->n++] = slx_head_ref(head);
+	return SILEX_OK;
+}
+
+silex_status slx_engine_pin(struct slx_engine *e, struct slx_tenant *t, struct slx_pins *ret, silex_error *err)
+{
+	struct slx_pins p = { .n = 0 };
+	if (e->opt.read_only)
+		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
+	SLX_TRY(slx_background_admit(e, t, err));
+	pthread_mutex_lock(&e->stripes[0].lock);
+	silex_status status = pin(&p, atomic_load_explicit(&e->active, memory_order_relaxed), err);
+	pthread_mutex_unlock(&e->stripes[0].lock);
+	if (status == SILEX_OK)
+		*ret = p;
+	return status;
+}
+
+void slx_engine_unpin(struct slx_pins *p)
+{
+	while (p->n)
+		slx_head_unref(p->head[--p->n]);
+}
+
+bool slx_pins_hold(const struct slx_pins *p, uint32_t gen) { return pinned(p, gen); }
+
+/* Whether a refused series was one too many; else memory was out. */
+static bool series_limit_reached(struct slx_engine *e, struct slx_head *head, struct slx_tenant *t)
+{
+	uint64_t own = atomic_load_explicit(&t->series_max, memory_order_relaxed), max = own ? own : e->opt.series_limit;
+	return max && slx_head_tenant_series(head, t->name) >= max;
+}
+
+silex_status slx_engine_resolve(struct slx_engine *e, struct slx_pins *p, struct slx_tenant *t, struct slx_labels l, struct slx_hash128 id,
+	struct slx_series_at *ret, silex_error *err)
+{
+	struct slx_series_at at = { .stripe = (uint8_t)slx_head_stripe(id) };
+	if (slx_background_room_left(e, t, err) != SILEX_OK)
+		return err ? err->code = SILEX_UNAVAILABLE : SILEX_UNAVAILABLE;
+	pthread_mutex_lock(&e->stripes[at.stripe].lock);
+	struct slx_head *head = atomic_load_explicit(&e->active, memory_order_relaxed);
+	at.gen = (uint32_t)slx_head_generation(head);
+	silex_status status = pinned(p, at.gen) ? SILEX_OK : pin(p, head, err);
+	if (status == SILEX_OK) {
+		status = find_or_create(e, head, t, l, id, &at.series, err);
+		if (status == SILEX_RESOURCE_EXHAUSTED && !series_limit_reached(e, head, t))
+			status = slx_err(err, SILEX_UNAVAILABLE, "out of memory for a new series");
+	}
+	pthread_mutex_unlock(&e->stripes[at.stripe].lock);
+	if (status == SILEX_OK)
+		*ret = at;
+	return status;
+}
+
 /* --- the batch ------------------------------------------------------------------------------------------------------------------- */
 
 static silex_status write_group(struct slx_engine *e, struct group *g, const struct slx_write *w, bool logged, struct slx_write_result *r, uint64_t *lsn,
@@ -364,12 +460,12 @@ static silex_status write_run(struct slx_engine *e, const struct slx_write *w, s
 	struct piece p;
 	struct column ts = column(w->ts, w->ts_stride, first), bits = column(w->bits, w->bits_stride, first);
 	p.row[0] = (uint32_t)first;
-	p.who[0].handle = load_handle(w->handles);
+	p.who[0].at = &load_handle(w->handles)->at;
 	for (size_t i = 0; i < n; i++, ts.p += ts.stride, bits.p += bits.stride) {
 		memcpy(&p.ts[i], ts.p, sizeof p.ts[i]);
 		memcpy(&p.bits[i], bits.p, sizeof p.bits[i]);
 	}
-	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].handle->stripe], .run = true };
+	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].at->stripe], .run = true };
 	return write_group(e, &g, w, logged, r, lsn, err);
 }
 
@@ -417,7 +513,7 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 	size_t done = 0;
 	while (done < w->n && status == SILEX_OK) {
 		size_t k = w->n - done < PIECE_MAX ? w->n - done : PIECE_MAX;
-		status = slx_background_admit(e, w->tenant, k, err);
+		status = w->rows ? slx_background_room_left(e, w->tenant, err) : slx_background_admit(e, w->tenant, err);
 		if (status == SILEX_OK)
 			status = write_piece(e, w, done, k, logged, &r, &lsn, err);
 		done += k;

@@ -1,0 +1,7 @@
+#include "api/api.h"
+
+#include "api/api_int.h"
+
+struct slx_engine *slx_api_engine(silex_db *db) { return db->engine; }
+struct slx_querier *slx_api_querier(silex_db *db) { return db->querier; }
+struct slx_mem *slx_api_mem(silex_db *db) { return db->mem; }

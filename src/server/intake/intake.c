@@ -1,0 +1,414 @@
+/* A batch collects rows by kind of value and hands them to the engine a few thousand at a time, without waiting for the log;
+ * commit waits once. Series stand in a table of the batch, and its pins keep the heads they lie in.
+ *
+ * What may fail: a label set or a sample is refused by itself; memory, disk and shutdown fail the batch. A failure sticks:
+ * what comes after it is dropped, and commit tells it. */
+#include "server/intake/intake.h"
+
+#include "server/intake/cache.h"
+
+#include <stdio.h>
+
+enum {
+	ROWS_MAX = 8192,  /* rows of a kind that wait for the engine: they stay in the processor's cache */
+	BATCHES_KEPT = 8, /* idle ones */
+	SERIES_KEPT = 1 << 16, /* a batch with a larger table is not kept */
+	CACHE_BYTES_DEFAULT = 32 << 20,
+};
+
+struct rows {
+	uint32_t *series; /* number in the batch */
+	int64_t *t;
+	uint64_t *bits;
+	size_t n;
+};
+
+struct slx_intake_batch {
+	struct slx_intake *intake;
+	struct slx_intake_batch *next; /* of the idle ones */
+	struct slx_tenant *tenant;
+	uint64_t seed; /* of the tenant's keys */
+	struct slx_pins pins;
+	struct slx_series_at *series;
+	size_t series_n, series_cap;
+	struct rows rows[SLX_KINDS];
+	struct slx_labels_builder builder;
+	struct slx_buf text;
+	struct slx_arena histograms; /* of the rows that wait */
+	struct slx_buf histogram;
+	struct slx_intake_result result;
+	uint64_t lsn;
+	silex_status status; /* not OK: error tells why the batch failed */
+	silex_error error;
+};
+
+struct slx_intake {
+	struct slx_engine *engine;
+	struct slx_mem *mem;
+	struct slx_label_limits labels;
+	struct slx_intake_cache *cache;
+	pthread_mutex_t lock;
+	struct slx_intake_batch *idle; /* guarded by lock */
+	unsigned idle_n;               /* guarded by lock */
+};
+
+silex_status slx_intake_new(silex_db *db, const struct slx_intake_limits *l, struct slx_intake **ret, silex_error *err)
+{
+	struct slx_mem *mem = slx_api_mem(db);
+	struct slx_intake *i = slx_calloc(mem, SLX_MEM_OTHER, sizeof *i);
+	if (!i)
+		return slx_err_oom(err);
+	i->engine = slx_api_engine(db);
+	i->mem = mem;
+	i->labels = l && l->labels.labels_max ? l->labels : slx_label_limits_default;
+	pthread_mutex_init(&i->lock, NULL);
+	silex_status status = slx_intake_cache_new(mem, l && l->cache_bytes_max ? l->cache_bytes_max : CACHE_BYTES_DEFAULT, &i->cache, err);
+	if (status != SILEX_OK) {
+		slx_intake_free(i);
+		return status;
+	}
+	*ret = i;
+	return SILEX_OK;
+}
+
+/* --- batches --------------------------------------------------------------------------------------------------------- */
+
+static void batch_free(struct slx_intake_batch *b)
+{
+	struct slx_mem *mem = b->intake->mem;
+	for (unsigned k = 0; k < SLX_KINDS; k++) {
+		slx_free(mem, SLX_MEM_OTHER, b->rows[k].series, ROWS_MAX * sizeof *b->rows[k].series);
+		slx_free(mem, SLX_MEM_OTHER, b->rows[k].t, ROWS_MAX * sizeof *b->rows[k].t);
+		slx_free(mem, SLX_MEM_OTHER, b->rows[k].bits, ROWS_MAX * sizeof *b->rows[k].bits);
+	}
+	slx_free(mem, SLX_MEM_OTHER, b->series, b->series_cap * sizeof *b->series);
+	slx_labels_builder_free(&b->builder);
+	slx_buf_free(&b->text);
+	slx_buf_free(&b->histogram);
+	slx_arena_clear(&b->histograms);
+	slx_free(mem, SLX_MEM_OTHER, b, sizeof *b);
+}
+
+void slx_intake_free(struct slx_intake *i)
+{
+	if (!i)
+		return;
+	while (i->idle) {
+		struct slx_intake_batch *b = i->idle;
+		i->idle = b->next;
+		batch_free(b);
+	}
+	slx_intake_cache_free(i->cache);
+	pthread_mutex_destroy(&i->lock);
+	slx_free(i->mem, SLX_MEM_OTHER, i, sizeof *i);
+}
+
+static struct slx_intake_batch *batch_new(struct slx_intake *i)
+{
+	struct slx_intake_batch *b = slx_calloc(i->mem, SLX_MEM_OTHER, sizeof *b);
+	if (!b)
+		return NULL;
+	b->intake = i;
+	slx_labels_builder_init(&b->builder, i->mem, SLX_MEM_OTHER, &i->labels);
+	slx_buf_init(&b->text, i->mem, SLX_MEM_OTHER, 4 * i->labels.size_max);
+	slx_buf_init(&b->histogram, i->mem, SLX_MEM_OTHER, 1 << 20);
+	slx_arena_init(&b->histograms, i->mem, SLX_MEM_OTHER, 1 << 20);
+	return b;
+}
+
+static struct slx_intake_batch *take(struct slx_intake *i)
+{
+	pthread_mutex_lock(&i->lock);
+	struct slx_intake_batch *b = i->idle;
+	if (b) {
+		i->idle = b->next;
+		i->idle_n--;
+	}
+	pthread_mutex_unlock(&i->lock);
+	return b ? b : batch_new(i);
+}
+
+static void give_back(struct slx_intake_batch *b)
+{
+	struct slx_intake *i = b->intake;
+	slx_engine_unpin(&b->pins);
+	slx_arena_clear(&b->histograms);
+	for (unsigned k = 0; k < SLX_KINDS; k++)
+		b->rows[k].n = 0;
+	b->series_n = 0;
+	pthread_mutex_lock(&i->lock);
+	bool keep = i->idle_n < BATCHES_KEPT && b->series_cap <= SERIES_KEPT;
+	if (keep) {
+		b->next = i->idle;
+		i->idle = b;
+		i->idle_n++;
+	}
+	pthread_mutex_unlock(&i->lock);
+	if (!keep)
+		batch_free(b);
+}
+
+silex_status slx_intake_begin(struct slx_intake *i, struct slx_str tenant, struct slx_intake_batch **ret, silex_error *err)
+{
+	struct slx_tenant *t;
+	SLX_TRY(slx_tenant_check(tenant, err));
+	SLX_TRY(slx_engine_tenant(i->engine, tenant, &t, err));
+	struct slx_intake_batch *b = take(i);
+	if (!b)
+		return slx_err_oom(err);
+	b->tenant = t;
+	b->seed = slx_hash64(tenant.p, tenant.n);
+	b->result = (struct slx_intake_result){ 0 };
+	b->lsn = 0;
+	b->status = SILEX_OK;
+	silex_status status = slx_engine_pin(i->engine, t, &b->pins, err);
+	if (status != SILEX_OK) {
+		give_back(b);
+		return status;
+	}
+	*ret = b;
+	return SILEX_OK;
+}
+
+void slx_intake_abandon(struct slx_intake_batch *b)
+{
+	if (b)
+		give_back(b);
+}
+
+/* The first failure is the one to tell. */
+static void fail(struct slx_intake_batch *b, const silex_error *why)
+{
+	if (b->status != SILEX_OK)
+		return;
+	b->status = why->code;
+	b->error = *why;
+}
+
+/* --- refusing -------------------------------------------------------------------------------------------------------- */
+
+static void cut(char to[SLX_INTAKE_TEXT_SIZE], const char *p, size_t n)
+{
+	bool whole = n < SLX_INTAKE_TEXT_SIZE;
+	if (!whole)
+		for (n = SLX_INTAKE_TEXT_SIZE - 4; n > 0 && ((unsigned char)p[n] & 0xc0) == 0x80;) /* not amid a character */
+			n--;
+	memcpy(to, p, n);
+	strcpy(to + n, whole ? "" : "...");
+}
+
+static bool first_refused(struct slx_intake_batch *b, uint64_t n, silex_status code, const char *message)
+{
+	bool first = b->result.refused == 0;
+	b->result.refused += n;
+	if (!first)
+		return false;
+	b->result.first_code = code;
+	cut(b->result.first_message, message, strlen(message));
+	return true;
+}
+
+/* Label text as it came: it may be anything. */
+static void put_foreign(struct slx_buf *out, struct slx_str s)
+{
+	for (size_t i = 0; i < s.n && i < SLX_INTAKE_TEXT_SIZE; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		slx_buf_u8(out, c < 0x20 || c == 0x7f ? '?' : c);
+	}
+}
+
+void slx_intake_refuse(struct slx_intake_batch *b, uint64_t n, silex_status code, const struct slx_label *labels, size_t n_labels, const char *message)
+{
+	if (!first_refused(b, n, code, message))
+		return;
+	slx_buf_reset(&b->text);
+	slx_buf_u8(&b->text, '{');
+	for (size_t i = 0; i < n_labels && b->text.n < SLX_INTAKE_TEXT_SIZE; i++) {
+		if (i)
+			slx_buf_u8(&b->text, ',');
+		put_foreign(&b->text, labels[i].name);
+		slx_buf_put(&b->text, "=\"", 2);
+		put_foreign(&b->text, labels[i].value);
+		slx_buf_u8(&b->text, '"');
+	}
+	slx_buf_u8(&b->text, '}');
+	if (slx_utf8_valid((const char *)b->text.p, b->text.n))
+		cut(b->result.first_series, (const char *)b->text.p, b->text.n);
+	else
+		strcpy(b->result.first_series, "{} (not valid UTF-8)");
+}
+
+/* The same for a series of the batch. */
+static void refuse(struct slx_intake_batch *b, uint64_t n, uint32_t series, silex_status code, const char *message)
+{
+	if (!first_refused(b, n, code, message))
+		return;
+	const struct slx_series_at *at = &b->series[series];
+	slx_buf_reset(&b->text);
+	for (unsigned i = 0; i < b->pins.n; i++)
+		if ((uint32_t)slx_head_generation(b->pins.head[i]) == at->gen)
+			slx_head_labels(b->pins.head[i], at->series, &b->text);
+	size_t from = b->text.n;
+	slx_buf_reserve(&b->text, 3 * from); /* the text below must not move the labels it reads */
+	if (from)
+		slx_labels_format((struct slx_labels){ b->text.p, from }, &b->text);
+	cut(b->result.first_series, (const char *)b->text.p + from, b->text.n - from);
+}
+
+/* --- series ---------------------------------------------------------------------------------------------------------- */
+
+static struct slx_hash128 key_of(const struct slx_intake_batch *b, unsigned space, const void *key, size_t n)
+{
+	return slx_hash128(key, n, b->seed + space);
+}
+
+static silex_status add_series(struct slx_intake_batch *b, struct slx_series_at at, uint32_t *ret)
+{
+	if (b->series_n == b->series_cap) {
+		size_t cap = b->series_cap ? b->series_cap * 2 : 1024;
+		void *p = cap <= UINT32_MAX ? slx_realloc(b->intake->mem, SLX_MEM_OTHER, b->series, b->series_cap * sizeof at, cap * sizeof at) : NULL;
+		if (!p)
+			return slx_err(&b->error, b->status = SILEX_UNAVAILABLE, "out of memory for the series of a batch");
+		b->series = p;
+		b->series_cap = cap;
+	}
+	*ret = (uint32_t)b->series_n;
+	b->series[b->series_n++] = at;
+	return SILEX_OK;
+}
+
+silex_status slx_intake_lookup(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, uint32_t *ret)
+{
+	struct slx_series_at at;
+	if (!slx_intake_cache_get(b->intake->cache, key_of(b, space, key, n), &at) || !slx_pins_hold(&b->pins, at.gen))
+		return SILEX_NOT_FOUND;
+	return add_series(b, at, ret);
+}
+
+silex_status slx_intake_define(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, const struct slx_label *labels, size_t n_labels,
+	uint32_t *ret, silex_error *err)
+{
+	struct slx_labels l;
+	struct slx_series_at at;
+	silex_error why;
+	slx_labels_builder_reset(&b->builder);
+	for (size_t i = 0; i < n_labels; i++)
+		slx_labels_builder_add(&b->builder, labels[i].name, labels[i].value);
+	silex_status status = slx_labels_builder_finish(&b->builder, &l, &why);
+	if (status == SILEX_OK && slx_labels_count(l) == 0)
+		status = slx_err(&why, SILEX_INVALID, "the series has no labels");
+	if (status == SILEX_OK)
+		status = slx_engine_resolve(b->intake->engine, &b->pins, b->tenant, l, slx_series_id(slx_tenant_name(b->tenant), l), &at, &why);
+	else if (status == SILEX_RESOURCE_EXHAUSTED)
+		why.code = status = SILEX_UNAVAILABLE; /* the builder's memory, not a limit */
+	if (status == SILEX_OK && (status = add_series(b, at, ret)) != SILEX_OK)
+		why = b->error;
+	if (status != SILEX_OK) {
+		if (status == SILEX_UNAVAILABLE)
+			fail(b, &why);
+		return slx_err(err, status, "%s", why.message);
+	}
+	slx_intake_cache_put(b->intake->cache, key_of(b, space, key, n), at);
+	return SILEX_OK;
+}
+
+/* --- samples --------------------------------------------------------------------------------------------------------- */
+
+/* What waits of one kind goes to the engine. */
+static void write_rows(struct slx_intake_batch *b, enum slx_kind kind)
+{
+	struct rows *r = &b->rows[kind];
+	struct slx_write w = {
+		.tenant = b->tenant,
+		.kind = kind,
+		.n = r->n,
+		.rows = r->series,
+		.at = b->series,
+		.pins = &b->pins,
+		.ts = r->t,
+		.ts_stride = sizeof *r->t,
+		.bits = r->bits,
+		.bits_stride = sizeof *r->bits,
+	};
+	struct slx_write_result result = { 0 };
+	silex_error why;
+	uint64_t lsn = 0;
+	silex_status status = b->status == SILEX_OK && r->n ? slx_engine_write(b->intake->engine, &w, &result, &lsn, &why) : SILEX_OK;
+	if (status == SILEX_OK && result.refused && result.error.code != SILEX_INVALID) {
+		why = result.error; /* memory: the whole batch comes again */
+		status = why.code;
+	}
+	if (status != SILEX_OK) {
+		fail(b, &why);
+	} else if (r->n && b->status == SILEX_OK) {
+		if (result.refused)
+			refuse(b, result.refused, r->series[result.first], result.error.code, result.error.message);
+		*(kind == SLX_KIND_HISTOGRAM ? &b->result.histograms : &b->result.samples) += r->n - result.refused;
+		b->lsn = lsn > b->lsn ? lsn : b->lsn;
+	}
+	r->n = 0;
+	if (kind == SLX_KIND_HISTOGRAM)
+		slx_arena_clear(&b->histograms);
+}
+
+static bool make_rows(struct slx_intake_batch *b, struct rows *r)
+{
+	struct slx_mem *mem = b->intake->mem;
+	if (!r->series)
+		r->series = slx_alloc(mem, SLX_MEM_OTHER, ROWS_MAX * sizeof *r->series);
+	if (!r->t)
+		r->t = slx_alloc(mem, SLX_MEM_OTHER, ROWS_MAX * sizeof *r->t);
+	if (!r->bits)
+		r->bits = slx_alloc(mem, SLX_MEM_OTHER, ROWS_MAX * sizeof *r->bits);
+	if (r->series && r->t && r->bits)
+		return true;
+	silex_error why;
+	slx_err(&why, SILEX_UNAVAILABLE, "out of memory for the rows of a batch");
+	fail(b, &why);
+	return false;
+}
+
+static void out_of_range(struct slx_intake_batch *b, uint32_t series, int64_t t)
+{
+	char text[80];
+	snprintf(text, sizeof text, "time %lld ns is outside the years 1677 to 2262", (long long)t);
+	refuse(b, 1, series, SILEX_INVALID, text);
+}
+
+void slx_intake_value(struct slx_intake_batch *b, uint32_t series, int64_t t, enum slx_kind kind, uint64_t bits)
+{
+	struct rows *r = &b->rows[kind];
+	if (!slx_time_legal(t)) {
+		out_of_range(b, series, t);
+		return;
+	}
+	if (r->n == ROWS_MAX)
+		write_rows(b, kind);
+	if (!r->bits && !make_rows(b, r))
+		return;
+	r->series[r->n] = series;
+	r->t[r->n] = t;
+	r->bits[r->n++] = bits;
+}
+
+void slx_intake_float(struct slx_intake_batch *b, uint32_t series, int64_t t, double v)
+{
+	slx_intake_value(b, series, t, SLX_KIND_FLOAT64, slx_f64_bits(v));
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------------- */
+
+silex_status slx_intake_commit(struct slx_intake_batch *b, struct slx_intake_result *ret, silex_error *err)
+{
+	struct slx_engine *engine = b->intake->engine;
+	for (unsigned k = 0; k < SLX_KINDS; k++)
+		write_rows(b, k);
+	silex_status status = b->status;
+	silex_error why = b->error;
+	uint64_t lsn = b->lsn;
+	*ret = b->result;
+	give_back(b); /* unpinned before the wait */
+	if (status != SILEX_OK)
+		return slx_err(err, status, "%s", why.message);
+	return slx_engine_wait(engine, lsn, err);
+}
