@@ -340,6 +340,156 @@ struct slx_labels slx_selection_labels(const struct slx_selection *x, size_t i) 
 struct slx_hash128 slx_selection_id(const struct slx_selection *x, size_t i) { return x->all[i].id; }
 const silex_error *slx_selection_damage(const struct slx_selection *x) { return x->damage.code == SILEX_OK ? NULL : &x->damage; }
 
+/* --- names and values of labels ------------------------------------------------------------------------------------------------------ */
+
+struct string_lists {
+	struct slx_mem *mem;
+	struct slx_strings *p; /* sorted each */
+	size_t n, cap;
+};
+
+static struct slx_strings *lists_add(struct string_lists *l)
+{
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 8;
+		struct slx_strings *p = slx_realloc(l->mem, SLX_MEM_QUERY, l->p, l->cap * sizeof *p, cap * sizeof *p);
+		if (!p)
+			return NULL;
+		l->p = p;
+		l->cap = cap;
+	}
+	l->p[l->n] = (struct slx_strings){ 0 };
+	return &l->p[l->n];
+}
+
+static silex_status strings_of_head(struct slx_snapshot *s, struct slx_head *h, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
+	struct slx_time_range range, struct string_lists *l, silex_error *err)
+{
+	struct slx_strings *to = lists_add(l);
+	if (!to)
+		return slx_err_oom(err);
+	if (!slx_head_tenant_touches(h, s->tenant->name, range))
+		return SILEX_OK;
+	SLX_TRY(slx_head_strings(h, s->tenant->name, name, ms, n, l->mem, to, err));
+	l->n++;
+	return SILEX_OK;
+}
+
+static silex_status strings_of_section(struct slx_block *b, size_t number, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
+	struct string_lists *l, silex_error *err)
+{
+	struct slx_section *section;
+	struct slx_strings *to = lists_add(l);
+	if (!to)
+		return slx_err_oom(err);
+	silex_status status = slx_section_open(b, number, &section, err);
+	if (status != SILEX_OK)
+		return status == SILEX_CORRUPT ? SILEX_OK : status; /* the rest stays readable; queries tell of it */
+	if (name)
+		status = slx_labelindex_values(slx_section_labels(section), *name, ms, n, l->mem, to, err);
+	else
+		status = slx_labelindex_names(slx_section_labels(section), ms, n, l->mem, to, err);
+	slx_section_close(section);
+	l->n += status == SILEX_OK;
+	return status;
+}
+
+static silex_status strings_of_blocks(struct slx_snapshot *s, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
+	struct slx_time_range range, struct string_lists *l, silex_error *err)
+{
+	for (size_t i = 0; i < s->view->n_blocks; i++) {
+		const struct slx_used_block *b = s->view->blocks[i];
+		size_t first, k;
+		if (!slx_range_overlaps(range, (struct slx_time_range){ b->info.tmin, b->info.tmax }))
+			continue;
+		slx_block_tenant(b->block, s->tenant->name, &first, &k);
+		for (size_t j = first; j < first + k; j++) {
+			if (!slx_range_overlaps(range, slx_block_section_range(b->block, j)))
+				continue;
+			SLX_TRY(slx_snapshot_check(s, err));
+			SLX_TRY(strings_of_section(b->block, j, name, ms, n, l, err));
+		}
+	}
+	return SILEX_OK;
+}
+
+/* Lists from..to-1 as one run in out (room for all of them), with the help of as much room in spare. Returns its length. */
+static size_t merge_lists(const struct string_lists *l, size_t from, size_t to, struct slx_str *out, struct slx_str *spare)
+{
+	if (to - from == 1) {
+		if (l->p[from].n)
+			memcpy(out, l->p[from].p, l->p[from].n * sizeof *out);
+		return l->p[from].n;
+	}
+	size_t half = from + (to - from) / 2, total = 0;
+	for (size_t i = from; i < half; i++)
+		total += l->p[i].n;
+	size_t a_n = merge_lists(l, from, half, spare, out), b_n = merge_lists(l, half, to, spare + total, out + total), n = 0;
+	const struct slx_str *a = spare, *b = spare + total;
+	while (a_n || b_n) {
+		int order = !a_n ? 1 : !b_n ? -1 : slx_str_cmp(*a, *b);
+		out[n++] = order <= 0 ? *a : *b;
+		if (order <= 0) {
+			a++;
+			a_n--;
+		}
+		if (order >= 0) {
+			b++;
+			b_n--;
+		}
+	}
+	return n;
+}
+
+/* All lists as one, in one allocation. */
+static silex_status lists_join(struct string_lists *l, struct slx_strings *ret, silex_error *err)
+{
+	size_t total = 0, bytes = 0;
+	for (size_t i = 0; i < l->n; i++)
+		total += l->p[i].n;
+	if (total == 0)
+		return SILEX_OK;
+	struct slx_str *work = slx_alloc(l->mem, SLX_MEM_QUERY, 2 * total * sizeof *work);
+	if (!work)
+		return slx_err_oom(err);
+	size_t n = merge_lists(l, 0, l->n, work, work + total);
+	for (size_t i = 0; i < n; i++)
+		bytes += work[i].n;
+	struct slx_strings r = { .mem = l->mem, .n = n, .block_size = n * sizeof *work + bytes };
+	r.p = r.block = slx_alloc(l->mem, SLX_MEM_QUERY, r.block_size);
+	char *text = r.p ? (char *)(r.p + n) : NULL;
+	for (size_t i = 0; text && i < n; i++) {
+		memcpy(text, work[i].p, work[i].n);
+		r.p[i] = (struct slx_str){ text, work[i].n };
+		text += work[i].n;
+	}
+	slx_free(l->mem, SLX_MEM_QUERY, work, 2 * total * sizeof *work);
+	if (!r.p)
+		return slx_err_oom(err);
+	*ret = r;
+	return SILEX_OK;
+}
+
+silex_status slx_snapshot_strings(struct slx_snapshot *s, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
+	struct slx_time_range range, struct slx_strings *ret, silex_error *err)
+{
+	struct string_lists l = { .mem = &s->engine->mem };
+	silex_status status = SILEX_OK;
+	*ret = (struct slx_strings){ 0 };
+	if (!slx_range_empty(range))
+		status = strings_of_blocks(s, name, ms, n, range, &l, err);
+	if (status == SILEX_OK && s->view->frozen && !slx_range_empty(range))
+		status = strings_of_head(s, s->view->frozen, name, ms, n, range, &l, err);
+	if (status == SILEX_OK && !slx_range_empty(range))
+		status = strings_of_head(s, s->view->active, name, ms, n, range, &l, err);
+	if (status == SILEX_OK)
+		status = lists_join(&l, ret, err);
+	for (size_t i = 0; i < l.n; i++)
+		slx_strings_free(&l.p[i]);
+	slx_free(l.mem, SLX_MEM_QUERY, l.p, l.cap * sizeof *l.p);
+	return status;
+}
+
 /* --- collecting --------------------------------------------------------------------------------------------------------------------- */
 
 void slx_parts_init(struct slx_parts *p, struct slx_mem *m)

@@ -30,6 +30,12 @@ struct slx_hash128 slx_selection_id(const struct slx_selection *x, size_t i);
 /* The first section whose index is damaged and was left out, or NULL. The rest is there; the reader must tell. */
 const silex_error *slx_selection_damage(const struct slx_selection *x);
 
+/* The names of labels (name NULL), or the values of one label, of the series that select would find: sorted, each once, from the
+ * indexes alone. Head and blocks that reach into range count with all their series, and what was deleted is seen until a
+ * flush or a compaction is done with it. ret->counts is not filled. */
+silex_status slx_snapshot_strings(struct slx_snapshot *s, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
+	struct slx_time_range range, struct slx_strings *ret, silex_error *err);
+
 /* Everything a scan of one series needs; reusable from series to series by one thread. */
 struct slx_parts {
 	struct slx_arena arena; /* copies of tails and chunk lists; cleared by each collect */

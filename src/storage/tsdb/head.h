@@ -112,6 +112,11 @@ silex_status slx_head_delete(struct slx_head *h, struct slx_head_series *s, stru
  * of which the caller frees with slx_free(m, SLX_MEM_QUERY, p, n * sizeof *p). */
 silex_status slx_head_select(struct slx_head *h, struct slx_str tenant, struct slx_matcher *const *ms, size_t n, struct slx_mem *m,
 	struct slx_head_series ***ret, size_t *ret_n, silex_error *err);
+/* Does any series of the tenant touch the range (slx_head_touches)? Quick when one does. */
+bool slx_head_tenant_touches(struct slx_head *h, struct slx_str tenant, struct slx_time_range range);
+/* Names of labels (name NULL) or values of one label among the tenant's series that the matchers select. */
+silex_status slx_head_strings(struct slx_head *h, struct slx_str tenant, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
+	struct slx_mem *m, struct slx_strings *ret, silex_error *err);
 /* Appends the canonical labels of s to out. */
 void slx_head_labels(struct slx_head *h, const struct slx_head_series *s, struct slx_buf *out);
 /* Adds what s has in range to *parts, an array in the arena that grows; ranks go from rank_base up. Tails and chunk lists

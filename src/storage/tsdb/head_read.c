@@ -37,6 +37,41 @@ out:
 	return status;
 }
 
+bool slx_head_tenant_touches(struct slx_head *h, struct slx_str tenant, struct slx_time_range range)
+{
+	uint64_t hash = slx_hash64(tenant.p, tenant.n);
+	struct slx_index_shard *sh = slx_shard_of(h, hash);
+	bool touches = false;
+	pthread_rwlock_rdlock(&sh->lock);
+	struct slx_head_tenant *t = slx_shard_tenant(sh, hash, tenant);
+	for (uint32_t i = 0, n = t ? slx_memindex_count(t->index) : 0; i < n && !touches; i++) {
+		unsigned k;
+		uint32_t at;
+		slx_paged_place(i, SLX_ORDINALS_FIRST_LOG2, &k, &at);
+		struct slx_head_series **page = atomic_load_explicit(&t->by_ordinal.page[k], memory_order_acquire);
+		touches = slx_head_touches(page[at], range);
+	}
+	pthread_rwlock_unlock(&sh->lock);
+	return touches;
+}
+
+silex_status slx_head_strings(struct slx_head *h, struct slx_str tenant, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
+	struct slx_mem *m, struct slx_strings *ret, silex_error *err)
+{
+	uint64_t hash = slx_hash64(tenant.p, tenant.n);
+	struct slx_index_shard *sh = slx_shard_of(h, hash);
+	silex_status status = SILEX_OK;
+	*ret = (struct slx_strings){ 0 };
+	pthread_rwlock_rdlock(&sh->lock);
+	struct slx_head_tenant *t = slx_shard_tenant(sh, hash, tenant);
+	if (t && name)
+		status = slx_memindex_values(t->index, *name, ms, n, m, ret, err);
+	else if (t)
+		status = slx_memindex_names(t->index, ms, n, m, ret, err);
+	pthread_rwlock_unlock(&sh->lock);
+	return status;
+}
+
 void slx_head_labels(struct slx_head *h, const struct slx_head_series *s, struct slx_buf *out)
 {
 	struct slx_index_shard *sh = s->tenant->shard;
