@@ -91,10 +91,22 @@ static uint64_t unit_of(const int64_t *ts, size_t n)
 	uint64_t g = 0;
 	for (size_t i = 1; i < n && g != 1; i++) {
 		uint64_t d = ts[i] < ts[i - 1] ? U(ts[i - 1]) - U(ts[i]) : U(ts[i]) - U(ts[i - 1]);
-		if (d != g && (g == 0 || d % g))
+		if (d && d != g && (g == 0 || d % g))
 			g = gcd(g, d);
 	}
 	return g ? g : 1;
+}
+
+/* The differences to the first, in units. Their division has no rest, so it is a shift and a multiplication by the inverse of the
+ * odd part modulo 2^64 (Newton: each step doubles the bits that are right). */
+static void to_units(const int64_t *ts, size_t n, uint64_t unit, int64_t *y)
+{
+	unsigned twos = (unsigned)__builtin_ctzll(unit);
+	uint64_t odd = unit >> twos, inverse = odd;
+	for (int k = 0; k < 5; k++)
+		inverse *= 2 - odd * inverse;
+	for (size_t i = 0; i < n; i++)
+		y[i] = (int64_t)(U((int64_t)(U(ts[i]) - U(ts[0])) >> twos) * inverse);
 }
 
 /* y[i] - i * step - frac part, wrapping; its least and greatest. */
@@ -167,6 +179,8 @@ static void try_mean_line(const int64_t *y, size_t n, int64_t *r, struct plan *b
 		return;
 	int64_t rest = (span % m + m) % m;
 	struct line l = { .step = (span - rest) / m };
+	if (l.step == 0)
+		return; /* times that stand still or jump to and fro: rows of many series in a log frame, not worth the search */
 	try_line(y, n, l, r, &min, &max, best);
 	if (rest == 0 || n < 32 || U(max) - U(min) > 2 * n + (UINT64_C(1) << 29))
 		return;
@@ -227,10 +241,7 @@ size_t slx_ts_encode(const int64_t *ts, size_t n, uint8_t *out, size_t cap)
 		int64_t y[SLX_CHUNK_MAX], work[SLX_CHUNK_MAX];
 		uint64_t unit = unit_of(ts, n);
 		unsigned e = common_exp(ts[0], unit);
-		for (size_t i = 0; i < n; i++) {
-			uint64_t d = U(ts[i]) - U(ts[0]);
-			y[i] = unit == 1 ? (int64_t)d : (int64_t)d / (int64_t)unit;
-		}
+		to_units(ts, n, unit, y);
 		struct plan plan = choose(y, n, work);
 		if (plan.pfor.bits / 8 + HEAD_MAX + plan.pfor.patches * 9 >= 8 * n)
 			return encode_raw(ts, n, out);

@@ -12,7 +12,9 @@
 enum {
 	ROWS_MAX = 8192,  /* rows of a kind that wait for the engine: they stay in the processor's cache */
 	BATCHES_KEPT = 8, /* idle ones */
-	SERIES_KEPT = 1 << 16, /* a batch with a larger table is not kept */
+	SERIES_KEPT = 1 << 16, /* a batch with a larger table is not kept, */
+	SCRATCH_KEPT = 4 << 20, /* nor one with a larger buffer */
+	HISTOGRAMS_MAX = 1 << 20, /* bytes of histograms that wait for the engine */
 	CACHE_BYTES_DEFAULT = 32 << 20,
 };
 
@@ -34,6 +36,7 @@ struct slx_intake_batch {
 	struct rows rows[SLX_KINDS];
 	struct slx_labels_builder builder;
 	struct slx_buf text;
+	struct slx_buf scratch;      /* the caller's */
 	struct slx_arena histograms; /* of the rows that wait */
 	struct slx_buf histogram;
 	struct slx_intake_result result;
@@ -85,6 +88,7 @@ static void batch_free(struct slx_intake_batch *b)
 	slx_labels_builder_free(&b->builder);
 	slx_buf_free(&b->text);
 	slx_buf_free(&b->histogram);
+	slx_buf_free(&b->scratch);
 	slx_arena_clear(&b->histograms);
 	slx_free(mem, SLX_MEM_OTHER, b, sizeof *b);
 }
@@ -112,6 +116,7 @@ static struct slx_intake_batch *batch_new(struct slx_intake *i)
 	slx_labels_builder_init(&b->builder, i->mem, SLX_MEM_OTHER, &i->labels);
 	slx_buf_init(&b->text, i->mem, SLX_MEM_OTHER, 4 * i->labels.size_max);
 	slx_buf_init(&b->histogram, i->mem, SLX_MEM_OTHER, 1 << 20);
+	slx_buf_init(&b->scratch, i->mem, SLX_MEM_OTHER, SIZE_MAX);
 	slx_arena_init(&b->histograms, i->mem, SLX_MEM_OTHER, 1 << 20);
 	return b;
 }
@@ -137,7 +142,7 @@ static void give_back(struct slx_intake_batch *b)
 		b->rows[k].n = 0;
 	b->series_n = 0;
 	pthread_mutex_lock(&i->lock);
-	bool keep = i->idle_n < BATCHES_KEPT && b->series_cap <= SERIES_KEPT;
+	bool keep = i->idle_n < BATCHES_KEPT && b->series_cap <= SERIES_KEPT && b->scratch.cap <= SCRATCH_KEPT;
 	if (keep) {
 		b->next = i->idle;
 		i->idle = b;
@@ -174,6 +179,12 @@ void slx_intake_abandon(struct slx_intake_batch *b)
 {
 	if (b)
 		give_back(b);
+}
+
+struct slx_buf *slx_intake_scratch(struct slx_intake_batch *b)
+{
+	slx_buf_reset(&b->scratch);
+	return &b->scratch;
 }
 
 /* The first failure is the one to tell. */
@@ -238,8 +249,7 @@ void slx_intake_refuse(struct slx_intake_batch *b, uint64_t n, silex_status code
 		strcpy(b->result.first_series, "{} (not valid UTF-8)");
 }
 
-/* The same for a series of the batch. */
-static void refuse(struct slx_intake_batch *b, uint64_t n, uint32_t series, silex_status code, const char *message)
+void slx_intake_refuse_of(struct slx_intake_batch *b, uint64_t n, uint32_t series, silex_status code, const char *message)
 {
 	if (!first_refused(b, n, code, message))
 		return;
@@ -342,7 +352,7 @@ static void write_rows(struct slx_intake_batch *b, enum slx_kind kind)
 		fail(b, &why);
 	} else if (r->n && b->status == SILEX_OK) {
 		if (result.refused)
-			refuse(b, result.refused, r->series[result.first], result.error.code, result.error.message);
+			slx_intake_refuse_of(b, result.refused, r->series[result.first], result.error.code, result.error.message);
 		*(kind == SLX_KIND_HISTOGRAM ? &b->result.histograms : &b->result.samples) += r->n - result.refused;
 		b->lsn = lsn > b->lsn ? lsn : b->lsn;
 	}
@@ -372,7 +382,7 @@ static void out_of_range(struct slx_intake_batch *b, uint32_t series, int64_t t)
 {
 	char text[80];
 	snprintf(text, sizeof text, "time %lld ns is outside the years 1677 to 2262", (long long)t);
-	refuse(b, 1, series, SILEX_INVALID, text);
+	slx_intake_refuse_of(b, 1, series, SILEX_INVALID, text);
 }
 
 void slx_intake_value(struct slx_intake_batch *b, uint32_t series, int64_t t, enum slx_kind kind, uint64_t bits)
@@ -395,6 +405,38 @@ void slx_intake_float(struct slx_intake_batch *b, uint32_t series, int64_t t, do
 {
 	slx_intake_value(b, series, t, SLX_KIND_FLOAT64, slx_f64_bits(v));
 }
+
+/* The value of a row is the address of length and bytes, which live until the row is written. */
+void slx_intake_histogram(struct slx_intake_batch *b, uint32_t series, int64_t t, const struct slx_histogram *h)
+{
+	silex_error why;
+	silex_status status = slx_histogram_check(h, &why);
+	if (status != SILEX_OK) {
+		slx_intake_refuse_of(b, 1, series, status, why.message);
+		return;
+	}
+	slx_buf_reset(&b->histogram);
+	slx_histogram_encode(h, &b->histogram);
+	if (b->histogram.n > SLX_VALUE_SIZE_MAX) {
+		slx_intake_refuse_of(b, 1, series, SILEX_INVALID, "the histogram has more than 64 kB");
+		return;
+	}
+	if (b->rows[SLX_KIND_HISTOGRAM].n == ROWS_MAX || b->histograms.total > HISTOGRAMS_MAX)
+		write_rows(b, SLX_KIND_HISTOGRAM);
+	uint8_t *p = b->histogram.failed ? NULL : slx_arena_alloc(&b->histograms, SLX_VARINT_SIZE_MAX + b->histogram.n, 1);
+	if (!p) {
+		slx_err(&why, SILEX_UNAVAILABLE, "out of memory for a histogram");
+		fail(b, &why);
+		return;
+	}
+	memcpy(slx_put_varint(p, b->histogram.n), b->histogram.p, b->histogram.n);
+	slx_intake_value(b, series, t, SLX_KIND_HISTOGRAM, (uint64_t)(uintptr_t)p);
+}
+
+/* --- what goes with samples ------------------------------------------------------------------------------------------- */
+
+void slx_intake_exemplar(struct slx_intake_batch *b, uint32_t series, int64_t t, double v, const struct slx_label *labels, size_t n_labels) {}
+void slx_intake_metadata(struct slx_intake_batch *b, struct slx_str metric, struct slx_str type, struct slx_str unit, struct slx_str help) {}
 
 /* --- the end --------------------------------------------------------------------------------------------------------- */
 

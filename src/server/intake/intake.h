@@ -42,12 +42,17 @@ silex_status slx_intake_define(struct slx_intake_batch *b, unsigned space, const
 /* Samples: t in ns, refused by itself when outside the legal range. */
 void slx_intake_float(struct slx_intake_batch *b, uint32_t series, int64_t t, double v);
 void slx_intake_value(struct slx_intake_batch *b, uint32_t series, int64_t t, enum slx_kind kind, uint64_t bits);
-void slx_intake_histogram(struct slx_intake_batch *b, uint32_t series, int64_t t, const struct slx_histogram *h); /* checked */
+void slx_intake_histogram(struct slx_intake_batch *b, uint32_t series, int64_t t, const struct slx_histogram *h); /* checked here */
 void slx_intake_exemplar(struct slx_intake_batch *b, uint32_t series, int64_t t, double v, const struct slx_label *labels, size_t n_labels);
 /* type: "counter", "gauge", "histogram", "summary", ..., "" unknown. */
 void slx_intake_metadata(struct slx_intake_batch *b, struct slx_str metric, struct slx_str type, struct slx_str unit, struct slx_str help);
 /* n samples could not be taken; code, series and message of the first one of a batch are kept. labels: of the series, as they came. */
 void slx_intake_refuse(struct slx_intake_batch *b, uint64_t n, silex_status code, const struct slx_label *labels, size_t n_labels, const char *message);
+/* The same for a series of the batch. */
+void slx_intake_refuse_of(struct slx_intake_batch *b, uint64_t n, uint32_t series, silex_status code, const char *message);
+
+/* A buffer for the bytes to decode, kept from batch to batch with the memory it grew to. Empty. */
+struct slx_buf *slx_intake_scratch(struct slx_intake_batch *b);
 
 enum { SLX_INTAKE_TEXT_SIZE = 256 };
 
