@@ -1,52 +1,16 @@
 /* A matcher is one allocation: the struct, its private part, the literals, the strings. Only form REGEX has compiled
- * code besides. PCRE2 gets its memory from the same slx_mem through a header that remembers each size. */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
+ * code besides. */
 #include "model/matcher.h"
+#include "model/pcre.h"
 #include "model/regex.h"
 
 #include <stdlib.h>
 
-enum {
-	MATCH_LIMIT = 1000000, /* PCRE2's count of internal calls: some ten milliseconds */
-	DEPTH_LIMIT = 100000,
-	HEAP_LIMIT_KIB = 16384,
-};
-
 struct slx_matcher_impl {
 	struct slx_mem *mem;
 	size_t block_size; /* of the matcher's allocation */
-	pcre2_general_context *general;
-	pcre2_match_context *context;
-	pcre2_code *code;
-	/* Match data waiting for the next test. A thread takes it by exchange, so two never share it; the loser of a race
-	 * makes its own and frees it. */
-	_Atomic(pcre2_match_data *) spare;
+	struct slx_pcre pcre;
 };
-
-/* ---- PCRE2's memory ---- */
-
-enum { SIZE_HEADER = 16 };
-
-static void *pcre_alloc(size_t n, void *ctx)
-{
-	if (n > SIZE_MAX - SIZE_HEADER)
-		return NULL;
-	uint8_t *p = slx_alloc(ctx, SLX_MEM_QUERY, n + SIZE_HEADER);
-	if (!p)
-		return NULL;
-	slx_store64(p, n);
-	return p + SIZE_HEADER;
-}
-
-static void pcre_free(void *p, void *ctx)
-{
-	if (!p)
-		return;
-	uint8_t *block = (uint8_t *)p - SIZE_HEADER;
-	slx_free(ctx, SLX_MEM_QUERY, block, slx_load64(block) + SIZE_HEADER);
-}
 
 /* ---- making ---- */
 
@@ -98,49 +62,15 @@ void slx_matcher_free(struct slx_matcher *x)
 	if (!x)
 		return;
 	struct slx_matcher_impl *impl = x->impl;
-	pcre2_match_data_free(atomic_load(&impl->spare));
-	pcre2_code_free(impl->code);
-	pcre2_match_context_free(impl->context);
-	pcre2_general_context_free(impl->general);
+	slx_pcre_free(&impl->pcre);
 	slx_free(impl->mem, SLX_MEM_QUERY, x, impl->block_size);
-}
-
-/* Compiles the translated pattern. The interpreter does where the processor or the system has no JIT. */
-static silex_status compile(struct slx_matcher *x, const struct slx_buf *pcre, silex_error *err)
-{
-	const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL |
-		PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX | PCRE2_NO_AUTO_CAPTURE;
-	struct slx_matcher_impl *impl = x->impl;
-	impl->general = pcre2_general_context_create(pcre_alloc, pcre_free, impl->mem);
-	impl->context = impl->general ? pcre2_match_context_create(impl->general) : NULL;
-	pcre2_compile_context *how = impl->context ? pcre2_compile_context_create(impl->general) : NULL;
-	if (!how)
-		return slx_err_oom(err);
-	pcre2_set_newline(how, PCRE2_NEWLINE_LF);
-	pcre2_set_match_limit(impl->context, MATCH_LIMIT);
-	pcre2_set_depth_limit(impl->context, DEPTH_LIMIT);
-	pcre2_set_heap_limit(impl->context, HEAP_LIMIT_KIB);
-	int code = 0;
-	size_t offset = 0;
-	impl->code = pcre2_compile(pcre->n ? pcre->p : (const uint8_t *)"", pcre->n, options, &code, &offset, how);
-	pcre2_compile_context_free(how);
-	if (impl->code) {
-		(void)pcre2_jit_compile(impl->code, PCRE2_JIT_COMPLETE);
-		return SILEX_OK;
-	}
-	if (code == PCRE2_ERROR_HEAP_FAILED || code == PCRE2_ERROR_NOMEMORY)
-		return slx_err_oom(err);
-	char words[128];
-	pcre2_get_error_message(code, (PCRE2_UCHAR *)words, sizeof words);
-	return slx_err(err, SILEX_INVALID, "regular expression \"%.*s\": %s", (int)(x->value.n < 100 ? x->value.n : 100),
-		x->value.p, words);
 }
 
 /* The empty value's answer is asked often and decides how an index goes about it, so it is known from the start. */
 static silex_status finish(struct slx_matcher *x, const struct slx_buf *pcre, silex_error *err)
 {
 	if (x->form == SLX_FORM_REGEX)
-		SLX_TRY(compile(x, pcre, err));
+		SLX_TRY(slx_pcre_compile(x->impl->mem, pcre, x->value, false, &x->impl->pcre, err));
 	return slx_matcher_test(x, SLX_STR(""), &x->matches_empty, err);
 }
 
@@ -168,7 +98,7 @@ silex_status slx_matcher_new(struct slx_mem *m, enum slx_match_op op, struct slx
 	slx_buf_init(&pcre, m, SLX_MEM_QUERY, 16 * SLX_PATTERN_SIZE_MAX);
 	silex_status st = SILEX_OK;
 	if (op == SLX_MATCH_RE || op == SLX_MATCH_NRE)
-		st = slx_regex_read(value, &arena, &pcre, &shape, err);
+		st = slx_regex_read(value, false, &arena, &pcre, &shape, err);
 	if (st == SILEX_OK) {
 		x = matcher_alloc(m, op, name, value, &shape);
 		st = x ? finish(x, &pcre, err) : slx_err_oom(err);
@@ -185,28 +115,14 @@ silex_status slx_matcher_new(struct slx_mem *m, enum slx_match_op op, struct slx
 
 /* ---- testing ---- */
 
-static int run(const struct slx_matcher *x, struct slx_str value, pcre2_match_data *data)
-{
-	const struct slx_matcher_impl *impl = x->impl;
-	const uint8_t *subject = value.n ? (const uint8_t *)value.p : (const uint8_t *)"";
-	int rc = pcre2_match(impl->code, subject, value.n, 0, 0, data, impl->context);
-	if (rc == PCRE2_ERROR_JIT_STACKLIMIT) /* 32 KiB of stack; the interpreter may use the heap */
-		rc = pcre2_match(impl->code, subject, value.n, 0, PCRE2_NO_JIT, data, impl->context);
-	return rc;
-}
-
 static silex_status test_regex(const struct slx_matcher *x, struct slx_str value, bool *ret, silex_error *err)
 {
-	struct slx_matcher_impl *impl = x->impl;
-	pcre2_match_data *data = atomic_exchange(&impl->spare, NULL);
-	if (!data)
-		data = pcre2_match_data_create(1, impl->general);
+	struct slx_pcre *pcre = &x->impl->pcre;
+	pcre2_match_data *data = slx_pcre_take(pcre);
 	if (!data)
 		return slx_err_oom(err);
-	int rc = run(x, value, data);
-	pcre2_match_data *none = NULL;
-	if (!atomic_compare_exchange_strong(&impl->spare, &none, data))
-		pcre2_match_data_free(data);
+	int rc = slx_pcre_match(pcre, value, data);
+	slx_pcre_give(pcre, data);
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
 		return slx_err(err, SILEX_RESOURCE_EXHAUSTED,
 			"regular expression \"%.*s\" on label \"%.*s\": match limit reached on a value of %zu bytes",

@@ -6,7 +6,7 @@
  *
  * Approach. One recursive walk over the pattern does three things at once:
  *   - it accepts only RE2's syntax (Go's regexp/syntax is the reference: double repetition, \1, (?=, \C, \Z refused);
- *   - it writes the PCRE2 pattern: literals escaped, groups made non-capturing, the differing escapes spelled out;
+ *   - it writes the PCRE2 pattern: literals escaped, groups made non-capturing unless captures are wanted, the differing escapes spelled out;
  *   - it computes for each part its `attr`: what the part matches, as far as this small algebra can say:
  *
  *         head · tail · after       head, after: sets of strings; tail: nothing, .*, .+, .*x.* or "something"
@@ -56,6 +56,7 @@ struct reader {
 	int depth;
 	struct flags flags;
 	size_t copied;
+	bool captures;
 	struct slx_arena *arena;
 	struct slx_buf *out;
 	silex_error *err;
@@ -450,15 +451,18 @@ static silex_status read_class(struct reader *r, struct attr *ret)
 
 static silex_status read_alternatives(struct reader *r, struct attr *ret);
 
-/* (?P<name> or (?<name>: names mean nothing here. At the <. */
-static silex_status skip_group_name(struct reader *r)
+/* (?P<name> or (?<name>: names mean nothing without captures. At the <. */
+static silex_status read_group_name(struct reader *r)
 {
 	size_t start = ++r->at;
 	while (is_letter((uint32_t)peek(r)) || is_digit((uint32_t)peek(r)) || peek(r) == '_')
 		r->at++;
 	if (r->at == start || peek(r) != '>')
 		return refuse(r, start, "expected a group name and >");
+	emit(r, r->captures ? "(?<" : "(?:");
 	r->at++;
+	if (r->captures)
+		slx_buf_put(r->out, r->pattern.p + start, r->at - start);
 	return SILEX_OK;
 }
 
@@ -497,13 +501,12 @@ static silex_status read_group(struct reader *r, struct attr *ret, bool *ret_is_
 	struct flags outer = r->flags;
 	*ret_is_flags = false;
 	if (peek(r) != '?') {
-		emit(r, "(?:");
+		emit(r, r->captures ? "(" : "(?:");
 	} else if (peek_at(r, 1) == 'P' || (peek_at(r, 1) == '<' && peek_at(r, 2) != '=' && peek_at(r, 2) != '!')) {
 		r->at += peek_at(r, 1) == 'P' ? 2 : 1;
 		if (peek(r) != '<')
 			return refuse(r, open, "expected (?P<name>...)");
-		SLX_TRY(skip_group_name(r));
-		emit(r, "(?:");
+		SLX_TRY(read_group_name(r));
 	} else {
 		r->at++;
 		SLX_TRY(read_flags(r));
@@ -837,13 +840,13 @@ static silex_status shape_of(struct reader *r, struct attr a, struct slx_regex_s
 	return SILEX_OK;
 }
 
-silex_status slx_regex_read(struct slx_str pattern, struct slx_arena *arena, struct slx_buf *ret_pcre,
+silex_status slx_regex_read(struct slx_str pattern, bool captures, struct slx_arena *arena, struct slx_buf *ret_pcre,
 	struct slx_regex_shape *ret, silex_error *err)
 {
 	if (pattern.n > SLX_PATTERN_SIZE_MAX)
 		return slx_err(err, SILEX_INVALID, "regular expression of %zu bytes; expected at most %d", pattern.n,
 			SLX_PATTERN_SIZE_MAX);
-	struct reader r = { .pattern = pattern, .flags = { .dot_all = true }, .arena = arena, .out = ret_pcre, .err = err };
+	struct reader r = { .pattern = pattern, .captures = captures, .flags = { .dot_all = true }, .arena = arena, .out = ret_pcre, .err = err };
 	struct attr a;
 	SLX_TRY(read_alternatives(&r, &a));
 	if (peek(&r) == ')')

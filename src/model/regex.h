@@ -14,8 +14,8 @@ struct slx_regex_shape {
 };
 
 /* Checks `pattern` (valid UTF-8) against RE2's syntax, appends the PCRE2 pattern of the same meaning to ret_pcre, and
- * says its shape (memory from the arena). INVALID gives the column. */
-silex_status slx_regex_read(struct slx_str pattern, struct slx_arena *arena, struct slx_buf *ret_pcre,
+ * says its shape (memory from the arena). captures: groups and their names are kept. INVALID gives the column. */
+silex_status slx_regex_read(struct slx_str pattern, bool captures, struct slx_arena *arena, struct slx_buf *ret_pcre,
 	struct slx_regex_shape *ret, silex_error *err);
 
 #endif
