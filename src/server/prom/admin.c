@@ -1,0 +1,69 @@
+/* Administration: deletes. */
+#include "server/prom/prom_int.h"
+
+/* false: not allowed here, and said so. */
+static bool allowed(struct slx_prom *p, struct slx_http_exchange *x)
+{
+	if (slx_core_config(p->core)->http.admin)
+		return true;
+	slx_prom_fail(x, SLX_PROM_UNAVAILABLE, "admin APIs disabled");
+	return false;
+}
+
+static void no_content(struct slx_http_exchange *x) { slx_http_reply_text(x, 204, "application/json", ""); }
+
+static silex_status delete_all(struct slx_prom *p, struct slx_http_exchange *x, const struct slx_prom_matches *m, struct slx_time_range range,
+	silex_error *err)
+{
+	struct slx_engine *e = slx_api_engine(slx_core_db(p->core));
+	struct slx_tenant *tenant;
+	uint64_t points;
+	SLX_TRY(slx_engine_tenant(e, slx_http_tenant(x), &tenant, err));
+	for (size_t i = 0; i < m->n; i++)
+		SLX_TRY(slx_engine_delete(e, tenant, &m->sel[i], range, &points, err));
+	return SILEX_OK;
+}
+
+void slx_prom_delete_series(void *ctx, struct slx_http_exchange *x)
+{
+	struct slx_prom *p = ctx;
+	struct slx_time_range range;
+	struct slx_prom_matches m;
+	silex_error err;
+	if (!allowed(p, x))
+		return;
+	if (slx_http_param(x, "match[]", 0).p == NULL) {
+		slx_prom_fail(x, SLX_PROM_BAD_DATA, "no match[] parameter provided");
+		return;
+	}
+	if (!slx_prom_range_params(x, &range))
+		return;
+	if (slx_prom_matches_params(p, x, &m)) {
+		silex_status status = delete_all(p, x, &m, range, &err);
+		if (status == SILEX_OK)
+			no_content(x);
+		else
+			slx_prom_fail(x, slx_prom_error_of(status), err.message);
+	}
+	slx_prom_matches_free(&m);
+}
+
+/* What was deleted leaves the disk: a compaction. */
+void slx_prom_clean_tombstones(void *ctx, struct slx_http_exchange *x)
+{
+	struct slx_prom *p = ctx;
+	silex_error err;
+	if (!allowed(p, x))
+		return;
+	silex_status status = silex_compact(slx_core_db(p->core), NULL, &err);
+	if (status == SILEX_OK)
+		no_content(x);
+	else
+		slx_prom_fail(x, slx_prom_error_of(status), err.message);
+}
+
+void slx_prom_no_snapshot(void *ctx, struct slx_http_exchange *x)
+{
+	if (allowed(ctx, x))
+		slx_prom_fail(x, SLX_PROM_NOT_IMPLEMENTED, "snapshots are not made over HTTP; copy the data directory with silex export or a file system snapshot");
+}
