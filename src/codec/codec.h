@@ -29,7 +29,9 @@
 	X(INT64, 4, "int64")     /* exact integers */                                                \
 	X(BOOL, 5, "bool")       /* run lengths of 0 and 1 */                                        \
 	X(ENUM, 6, "enum")       /* run lengths of states */                                         \
-	X(COLD_INT64, 7, "cold-int64")
+	X(COLD_INT64, 7, "cold-int64")                                                               \
+	X(BYTES, 8, "bytes")         /* values that are bytes: storage/chunk/bytes.c */              \
+	X(HISTOGRAM, 9, "histogram") /* native histograms as columns: storage/chunk/histogram.c */
 
 enum slx_codec_id {
 #define SLX_CODEC_ENUM(name, id, text) SLX_CODEC_##name = id,

@@ -82,7 +82,7 @@ struct slx_write {
 	size_t handle_stride;
 	const void *ts; /* int64 ns, legal */
 	size_t ts_stride;
-	const void *bits; /* 8 bytes */
+	const void *bits; /* 8 bytes; of histograms and bytes (model.h) the address, read during the call: the engine copies */
 	size_t bits_stride;
 	const struct slx_labels *labels; /* without handles: canonical labels of each row, and */
 	const struct slx_hash128 *ids;   /* their identities */

@@ -186,7 +186,7 @@ struct slx_record_samples {
 	size_t n;
 	const uint32_t *refs; /* n <= SLX_GROUP_MAX */
 	const int64_t *ts;
-	const uint64_t *bits;
+	const uint64_t *bits; /* decoded bytes lie in the reader or the frame */
 };
 
 /* Appends one definition to defs. */
@@ -196,7 +196,8 @@ void slx_record_samples_encode(struct slx_buf *out, const struct slx_buf *defs, 
 
 struct slx_record_reader {
 	struct slx_mem *mem;
-	struct slx_buf defs; /* decompressed definitions */
+	struct slx_buf defs;   /* decompressed definitions */
+	struct slx_buf values; /* decompressed values that are bytes */
 	uint32_t *refs;
 	int64_t *ts;
 	uint64_t *bits;

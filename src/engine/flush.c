@@ -133,6 +133,7 @@ static void count_ts(struct counts *c, const int64_t *ts, size_t n)
 static silex_status count_chunk(struct counts *c, struct slx_chunk_work *work, const struct slx_codec_choice *codecs, const struct slx_memchunk *m,
 	silex_error *err)
 {
+	struct slx_buf values;
 	int64_t ts[SLX_HOT_MAX];
 	uint64_t bits[SLX_HOT_MAX];
 	struct slx_time_range w = slx_levels_window(c->levels, 0, m->meta.tmin);
@@ -141,9 +142,12 @@ static silex_status count_chunk(struct counts *c, struct slx_chunk_work *work, c
 		counts_add(c, w.from, m->meta.n);
 		return SILEX_OK;
 	}
-	SLX_TRY(slx_chunk_decode(work, codecs, &m->meta, m->bytes, SLX_TIME_ALL, ts, bits, &n, err));
-	count_ts(c, ts, n);
-	return SILEX_OK;
+	slx_buf_init(&values, c->mem, SLX_MEM_OTHER, SIZE_MAX);
+	silex_status status = slx_chunk_decode(work, codecs, &m->meta, m->bytes, SLX_TIME_ALL, ts, bits, &values, &n, err);
+	slx_buf_free(&values);
+	if (status == SILEX_OK)
+		count_ts(c, ts, n);
+	return status;
 }
 
 /* --- 3. write ------------------------------------------------------------------------------------------------------------------- */

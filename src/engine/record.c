@@ -5,7 +5,8 @@
  *               { varint ref; varint n, tenant; varint n, canonical labels }*
  *           varint samples n (1..SLX_GROUP_MAX); { zigzag varint difference of refs }*n
  *           varint size, timestamps (codec: slx_ts)
- *           values: float64 { varint size, SX vector of up to 512 }*; int64 varint size, slx_i64; bool, enum varint size, slx_rle
+ *           values: float64 { varint size, SX vector of up to 512 }*; int64 varint size, slx_i64; bool, enum varint size, slx_rle;
+ *               histogram, bytes: as the definitions, u8 codec on, { varint n, value }*
  * DELETE    i64 from; i64 to; varint n, tenant; varint n, selector text
  * STATES    varint n, tenant; varint number; varint n, text
  * LIMITS    varint n, tenant; varint series_max; varint head_bytes_max
@@ -15,7 +16,7 @@
 
 #include <lz4.h>
 
-enum { DEFS_PLAIN_MAX = 256, DEFS_SIZE_MAX = 15 << 20 };
+enum { PLAIN_MAX = 256, BLOCK_SIZE_MAX = 15 << 20 };
 
 static void put_str(struct slx_buf *b, const void *p, size_t n)
 {
@@ -39,21 +40,19 @@ void slx_record_def(struct slx_buf *defs, uint32_t ref, struct slx_str tenant, s
 	put_str(defs, l.p, l.n);
 }
 
-static void put_defs(struct slx_buf *out, const struct slx_buf *defs, size_t n_defs)
+/* u8 codec (0 plain, 1 lz4); varint size; if lz4: varint stored size; the bytes. */
+static void put_block(struct slx_buf *out, const struct slx_buf *from)
 {
-	slx_buf_varint(out, n_defs);
-	if (n_defs == 0)
-		return;
-	if (defs->n > DEFS_PLAIN_MAX) {
-		int bound = LZ4_compressBound((int)defs->n);
+	if (from->n > PLAIN_MAX) {
+		int bound = LZ4_compressBound((int)from->n);
 		uint8_t *to = slx_buf_reserve(out, (size_t)bound + 1 + 2 * SLX_VARINT_SIZE_MAX);
 		if (!to)
 			return;
-		int stored = LZ4_compress_default((const char *)defs->p, (char *)to + 1 + 2 * SLX_VARINT_SIZE_MAX, (int)defs->n, bound);
+		int stored = LZ4_compress_default((const char *)from->p, (char *)to + 1 + 2 * SLX_VARINT_SIZE_MAX, (int)from->n, bound);
 		if (stored > 0) {
 			uint8_t *p = to;
 			*p++ = 1;
-			p = slx_put_varint(p, defs->n);
+			p = slx_put_varint(p, from->n);
 			p = slx_put_varint(p, (uint64_t)stored);
 			memmove(p, to + 1 + 2 * SLX_VARINT_SIZE_MAX, (size_t)stored);
 			out->n += (size_t)(p - to) + (size_t)stored;
@@ -61,7 +60,7 @@ static void put_defs(struct slx_buf *out, const struct slx_buf *defs, size_t n_d
 		}
 	}
 	slx_buf_u8(out, 0);
-	put_str(out, defs->p, defs->n);
+	put_str(out, from->p, from->n);
 }
 
 /* A block whose size is not known before: at most 3 bytes of varint are left free in front of it. */
@@ -111,10 +110,25 @@ static void put_states(struct slx_buf *out, const uint64_t *bits, size_t n)
 		put_sized(out, at, slx_rle_encode(states, n, at + SLX_VARINT_SIZE_MAX, bound));
 }
 
+static void put_bytes(struct slx_buf *out, const uint64_t *bits, size_t n)
+{
+	struct slx_buf values;
+	slx_buf_init(&values, out->mem, out->use, BLOCK_SIZE_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct slx_str v = slx_value_bytes(bits[i]);
+		put_str(&values, v.p, v.n);
+	}
+	put_block(out, &values);
+	out->failed |= values.failed;
+	slx_buf_free(&values);
+}
+
 void slx_record_samples_encode(struct slx_buf *out, const struct slx_buf *defs, size_t n_defs, const struct slx_record_samples *s, struct slx_sx_hint *hint)
 {
 	slx_buf_u8(out, (uint8_t)s->kind);
-	put_defs(out, defs, n_defs);
+	slx_buf_varint(out, n_defs);
+	if (n_defs)
+		put_block(out, defs);
 	slx_buf_varint(out, s->n);
 	uint8_t *p = slx_buf_reserve(out, s->n * 5);
 	if (!p)
@@ -130,6 +144,8 @@ void slx_record_samples_encode(struct slx_buf *out, const struct slx_buf *defs, 
 		put_f64(out, s->bits, s->n, hint);
 	else if (s->kind == SLX_KIND_INT64)
 		put_i64(out, s->bits, s->n);
+	else if (slx_kind_is_bytes(s->kind))
+		put_bytes(out, s->bits, s->n);
 	else
 		put_states(out, s->bits, s->n);
 }
@@ -139,7 +155,8 @@ void slx_record_samples_encode(struct slx_buf *out, const struct slx_buf *defs, 
 silex_status slx_record_reader_init(struct slx_record_reader *r, struct slx_mem *m, silex_error *err)
 {
 	*r = (struct slx_record_reader){ .mem = m };
-	slx_buf_init(&r->defs, m, SLX_MEM_WAL, DEFS_SIZE_MAX);
+	slx_buf_init(&r->defs, m, SLX_MEM_WAL, BLOCK_SIZE_MAX);
+	slx_buf_init(&r->values, m, SLX_MEM_WAL, BLOCK_SIZE_MAX);
 	r->refs = slx_alloc(m, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *r->refs);
 	r->ts = slx_alloc(m, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *r->ts);
 	r->bits = slx_alloc(m, SLX_MEM_WAL, SLX_GROUP_MAX * sizeof *r->bits);
@@ -154,6 +171,7 @@ void slx_record_reader_free(struct slx_record_reader *r)
 	if (!r->mem)
 		return;
 	slx_buf_free(&r->defs);
+	slx_buf_free(&r->values);
 	slx_free(r->mem, SLX_MEM_WAL, r->refs, r->refs ? SLX_GROUP_MAX * sizeof *r->refs : 0);
 	slx_free(r->mem, SLX_MEM_WAL, r->ts, r->ts ? SLX_GROUP_MAX * sizeof *r->ts : 0);
 	slx_free(r->mem, SLX_MEM_WAL, r->bits, r->bits ? SLX_GROUP_MAX * sizeof *r->bits : 0);
@@ -165,29 +183,31 @@ static silex_status bad(silex_error *err, const char *what)
 	return slx_err(err, SILEX_CORRUPT, "log record: %s", what);
 }
 
-static silex_status get_defs(struct slx_record_reader *r, struct slx_rd *in, size_t n_defs, slx_record_def_fn *def, void *arg, silex_error *err)
+/* What put_block wrote: where it lies or, decompressed, in `to`. */
+static silex_status get_block(struct slx_rd *in, struct slx_buf *to, const char *what, struct slx_rd *ret, silex_error *err)
 {
 	uint8_t codec = slx_rd_u8(in);
-	size_t size = slx_rd_varint(in);
-	const uint8_t *p;
-	if (size > DEFS_SIZE_MAX || codec > 1)
-		return bad(err, "definitions too large or of an unknown codec");
+	size_t size = slx_rd_varint(in), stored = codec == 1 ? slx_rd_varint(in) : size;
+	const uint8_t *from = slx_rd_bytes(in, stored);
+	if (!from || size > BLOCK_SIZE_MAX || stored > INT32_MAX || codec > 1)
+		return slx_err(err, SILEX_CORRUPT, "log record: %s end early, are too large or of an unknown codec", what);
 	if (codec == 1) {
-		size_t stored = slx_rd_varint(in);
-		const uint8_t *from = slx_rd_bytes(in, stored);
-		if (!from || stored > INT32_MAX)
-			return bad(err, "definitions end early");
-		slx_buf_reset(&r->defs);
-		uint8_t *to = slx_buf_reserve(&r->defs, size ? size : 1);
-		if (!to)
+		slx_buf_reset(to);
+		uint8_t *room = slx_buf_reserve(to, size ? size : 1);
+		if (!room)
 			return slx_err_oom(err);
-		if (LZ4_decompress_safe((const char *)from, (char *)to, (int)stored, (int)size) != (int)size)
-			return bad(err, "definitions do not decompress");
-		p = to;
-	} else if (!(p = slx_rd_bytes(in, size))) {
-		return bad(err, "definitions end early");
+		if (LZ4_decompress_safe((const char *)from, (char *)room, (int)stored, (int)size) != (int)size)
+			return slx_err(err, SILEX_CORRUPT, "log record: %s do not decompress", what);
+		from = room;
 	}
-	struct slx_rd d = slx_rd_init(p, size);
+	*ret = slx_rd_init(from, size);
+	return SILEX_OK;
+}
+
+static silex_status get_defs(struct slx_record_reader *r, struct slx_rd *in, size_t n_defs, slx_record_def_fn *def, void *arg, silex_error *err)
+{
+	struct slx_rd d;
+	SLX_TRY(get_block(in, &r->defs, "definitions", &d, err));
 	for (size_t i = 0; i < n_defs; i++) {
 		uint64_t ref = slx_rd_varint(&d);
 		struct slx_str tenant = get_str(&d), bytes = get_str(&d);
@@ -201,6 +221,19 @@ static silex_status get_defs(struct slx_record_reader *r, struct slx_rd *in, siz
 	return slx_rd_left(&d) ? bad(err, "bytes after the last definition") : SILEX_OK;
 }
 
+static silex_status get_bytes(struct slx_record_reader *r, struct slx_rd *in, size_t n, silex_error *err)
+{
+	struct slx_rd v;
+	SLX_TRY(get_block(in, &r->values, "values", &v, err));
+	for (size_t i = 0; i < n; i++) {
+		r->bits[i] = (uint64_t)(uintptr_t)v.p;
+		size_t size = slx_rd_varint(&v);
+		if (!slx_rd_bytes(&v, size) || size > SLX_VALUE_SIZE_MAX)
+			return bad(err, "a value ends early or is too large");
+	}
+	return slx_rd_left(&v) ? bad(err, "bytes after the last value") : SILEX_OK;
+}
+
 static silex_status get_values(struct slx_record_reader *r, struct slx_rd *in, enum slx_kind kind, size_t n, silex_error *err)
 {
 	for (size_t i = 0; kind == SLX_KIND_FLOAT64 && i < n; i += SLX_VECTOR_MAX) {
@@ -210,6 +243,8 @@ static silex_status get_values(struct slx_record_reader *r, struct slx_rd *in, e
 	}
 	if (kind == SLX_KIND_FLOAT64)
 		return SILEX_OK;
+	if (slx_kind_is_bytes(kind))
+		return get_bytes(r, in, n, err);
 	struct slx_str b = get_str(in);
 	if (kind == SLX_KIND_INT64)
 		return slx_i64_decode((const uint8_t *)b.p, b.n, (int64_t *)r->bits, n, err);
@@ -226,7 +261,7 @@ silex_status slx_record_samples_decode(struct slx_record_reader *r, const uint8_
 	struct slx_rd in = slx_rd_init(p, n);
 	enum slx_kind kind = slx_rd_u8(&in);
 	size_t n_defs = slx_rd_varint(&in);
-	if (in.bad || kind > SLX_KIND_ENUM)
+	if (in.bad || kind >= SLX_KINDS)
 		return bad(err, "unknown kind of value");
 	if (n_defs)
 		SLX_TRY(get_defs(r, &in, n_defs, def, arg, err));

@@ -120,7 +120,10 @@ static silex_status say_samples(struct inspect *in, const struct slx_wal_frame *
 	say(in, "    %zu samples of %s", s.n, slx_kind_name(s.kind));
 	for (size_t i = 0; in->depth >= 3 && i < s.n; i++) {
 		slx_time_format(s.ts[i], t);
-		say(in, "      %u %s %.17g", s.refs[i], t, slx_bits_number(s.kind, s.bits[i]));
+		if (slx_kind_is_bytes(s.kind))
+			say(in, "      %u %s %zu bytes", s.refs[i], t, slx_value_bytes(s.bits[i]).n);
+		else
+			say(in, "      %u %s %.17g", s.refs[i], t, slx_bits_number(s.kind, s.bits[i]));
 	}
 	return SILEX_OK;
 }

@@ -15,7 +15,11 @@
 
 #include <assert.h>
 
-enum { PIECE_MAX = SLX_GROUP_MAX, AHEAD = 24 };
+enum {
+	PIECE_MAX = SLX_GROUP_MAX,
+	PIECE_BYTES_MAX = 1 << 20, /* of values that are bytes: what one frame has of them, but for the last */
+	AHEAD = 24,
+};
 
 /* What a write needs are the first 16 bytes: one cache line, wherever the allocator puts it. */
 struct slx_handle {
@@ -286,6 +290,32 @@ static void find_run(struct slx_engine *e, struct group *g, enum slx_kind kind, 
 	g->n = 0;
 }
 
+/* Values that are bytes: their copies in the head take their place. Rows without room or over the limit are refused. */
+static void keep_values(struct group *g, struct slx_tenant *t, struct slx_write_result *r)
+{
+	struct piece *p = g->piece;
+	unsigned stripe = slx_head_stripe(p->who[g->run ? 0 : g->from].series->id);
+	size_t kept = g->from, end = g->from + g->n;
+	int64_t size = 0;
+	for (size_t i = g->from; i < end; i++) {
+		silex_error why;
+		if (slx_head_keep(g->head, stripe, p->bits[i], &p->bits[i], &why) != SILEX_OK) {
+			refuse(r, g->run ? p->row[0] + i : p->row[i], &why);
+			continue;
+		}
+		size += (int64_t)slx_value_stored(p->bits[i]);
+		p->ts[kept] = p->ts[i];
+		p->bits[kept] = p->bits[i];
+		if (!g->run) {
+			p->row[kept] = p->row[i];
+			p->who[kept] = p->who[i];
+		}
+		kept++;
+	}
+	g->n = kept - g->from;
+	atomic_fetch_add_explicit(&t->head_bytes, size, memory_order_relaxed);
+}
+
 /* The series of the group's row i. */
 static struct slx_head_series *series_of(const struct group *g, size_t i)
 {
@@ -443,6 +473,8 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 		find_series(e, g, w, r);
 		check_kinds(g, w->kind, r);
 	}
+	if (g->n && slx_kind_is_bytes(w->kind))
+		keep_values(g, w->tenant, r);
 	if (g->n && logged)
 		status = log_group(e, g, w, lsn, err);
 	if (g->n && status == SILEX_OK)
@@ -502,6 +534,21 @@ static void count_points(struct slx_engine *e, struct slx_tenant *t, size_t n)
 		atomic_compare_exchange_strong(&e->head_first_write_ns, &none, now);
 }
 
+/* How many rows from `done` on make the next piece. */
+static size_t piece_rows(const struct slx_write *w, size_t done)
+{
+	size_t n = w->n - done < PIECE_MAX ? w->n - done : PIECE_MAX, size = 0;
+	if (!slx_kind_is_bytes(w->kind))
+		return n;
+	struct column bits = column(w->bits, w->bits_stride, done);
+	for (size_t i = 0; i < n; i++, bits.p += bits.stride) {
+		if (size >= PIECE_BYTES_MAX)
+			return i;
+		size += slx_value_stored(slx_load64(bits.p));
+	}
+	return n;
+}
+
 silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, struct slx_write_result *ret, uint64_t *ret_lsn, silex_error *err)
 {
 	struct slx_write_result r = { 0 };
@@ -512,7 +559,7 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
 	size_t done = 0;
 	while (done < w->n && status == SILEX_OK) {
-		size_t k = w->n - done < PIECE_MAX ? w->n - done : PIECE_MAX;
+		size_t k = piece_rows(w, done);
 		status = w->rows ? slx_background_room_left(e, w->tenant, err) : slx_background_admit(e, w->tenant, err);
 		if (status == SILEX_OK)
 			status = write_piece(e, w, done, k, logged, &r, &lsn, err);

@@ -47,7 +47,7 @@ silex_status slx_tenant_check(struct slx_str name, silex_error *err)
 	return SILEX_OK;
 }
 
-static const char *const kind_names[SLX_KINDS] = { "float64", "int64", "bool", "enum", "histogram" };
+static const char *const kind_names[SLX_KINDS] = { "float64", "int64", "bool", "enum", "histogram", "bytes" };
 
 const char *slx_kind_name(enum slx_kind k) { return (unsigned)k < SLX_KINDS ? kind_names[k] : "unknown"; }
 

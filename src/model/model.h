@@ -5,6 +5,8 @@
 #include "model/labels.h"
 #include "model/time.h"
 
+#include <math.h>
+
 /* ---- who asks ---- */
 
 enum { SLX_TENANT_SIZE_MAX = 150 };
@@ -25,9 +27,18 @@ enum slx_kind {
 	SLX_KIND_INT64 = 1,
 	SLX_KIND_BOOL = 2,      /* 0 or 1 */
 	SLX_KIND_ENUM = 3,      /* id of a state in the series' dictionary */
-	SLX_KIND_HISTOGRAM = 4, /* reserved: native histograms */
+	SLX_KIND_HISTOGRAM = 4, /* a native histogram: address of its bytes (below), model/histogram.h */
+	SLX_KIND_BYTES = 5,     /* any bytes: their address */
 	SLX_KINDS
 };
+
+/* Histograms and bytes: the 64 bits of such a value are the address of a varint length and that many bytes. Who hands out the
+ * bits says how long the bytes stay there. No numbers: aggregates pass over them. */
+enum {
+	SLX_VALUE_SIZE_MAX = 64 << 10,                     /* without the length; greater ones are INVALID */
+	SLX_VALUE_STORED_MAX = SLX_VALUE_SIZE_MAX + 3,     /* with it */
+};
+static inline bool slx_kind_is_bytes(enum slx_kind k) { return k == SLX_KIND_HISTOGRAM || k == SLX_KIND_BYTES; }
 
 const char *slx_kind_name(enum slx_kind k); /* "float64"...; "unknown" outside the list */
 silex_status slx_kind_parse(struct slx_str name, enum slx_kind *ret, silex_error *err);
@@ -41,10 +52,33 @@ struct slx_sample {
 static inline double slx_sample_f64(struct slx_sample s) { return slx_bits_f64(s.bits); }
 static inline int64_t slx_sample_i64(struct slx_sample s) { return (int64_t)s.bits; }
 
-/* A value of any kind as a number, as numeric readers see it (int64 beyond 2^53 rounds; an enum is its id). */
+/* A value of any kind as a number, as numeric readers see it (int64 beyond 2^53 rounds; an enum is its id; what is no number is
+ * NaN). */
 static inline double slx_bits_number(enum slx_kind k, uint64_t bits)
 {
-	return k == SLX_KIND_FLOAT64 ? slx_bits_f64(bits) : k == SLX_KIND_INT64 ? (double)(int64_t)bits : (double)bits;
+	if (k == SLX_KIND_FLOAT64)
+		return slx_bits_f64(bits);
+	return k == SLX_KIND_INT64 ? (double)(int64_t)bits : slx_kind_is_bytes(k) ? (double)NAN : (double)bits;
+}
+
+/* The bytes that a value of such a kind stands for. For bits of our own: nothing is checked. */
+static inline struct slx_str slx_value_bytes(uint64_t bits)
+{
+	struct slx_rd r = slx_rd_init((const void *)(uintptr_t)bits, SLX_VARINT_SIZE_MAX);
+	size_t n = (size_t)slx_rd_varint(&r);
+	return (struct slx_str){ (const char *)r.p, n };
+}
+
+/* Bytes at that address, length and value. */
+static inline size_t slx_value_stored(uint64_t bits)
+{
+	struct slx_str v = slx_value_bytes(bits);
+	return (size_t)((uintptr_t)v.p - (uintptr_t)bits) + v.n;
+}
+
+static inline bool slx_values_equal(enum slx_kind k, uint64_t a, uint64_t b)
+{
+	return a == b || (slx_kind_is_bytes(k) && slx_str_eq(slx_value_bytes(a), slx_value_bytes(b)));
 }
 
 /* Prometheus marks "the series ended here" with this NaN. It is a value like others to the store. */

@@ -17,7 +17,7 @@
  *
  * Timestamps of constant step, the usual case, are never materialised but for the samples a caller asks for: struct
  * timeline answers "which index is at time t" by arithmetic, else by binary search in the decoded column. */
-#include "storage/chunk/chunk.h"
+#include "storage/chunk/bytes_int.h"
 
 #include <stdio.h>
 
@@ -153,6 +153,8 @@ static struct slx_chunk_meta value_stats(enum slx_kind kind, const uint64_t *bit
 		slx_stats((const double *)bits, n, &m.stats);
 		if (m.stats.count < n)
 			m.flags |= SLX_CHUNK_HAS_NAN;
+	} else if (slx_kind_is_bytes(kind)) {
+		/* no numbers */
 	} else if (kind == SLX_KIND_ENUM) {
 		m.stats = (struct slx_stats){ .count = (uint32_t)n, .first = (double)bits[0], .last = (double)bits[n - 1] };
 	} else {
@@ -290,12 +292,21 @@ static enum slx_codec_id pick_codec(const struct slx_codec_choice *c, enum slx_k
 		return SLX_CODEC_BOOL;
 	case SLX_KIND_ENUM:
 		return SLX_CODEC_ENUM;
+	case SLX_KIND_HISTOGRAM:
+	case SLX_KIND_BYTES:
+		return SLX_CODEC_BYTES;
 	default:
 		break;
 	}
 	if (c->codec == SLX_CODEC_RAW || c->codec == SLX_CODEC_GORILLA || c->codec == SLX_CODEC_SX)
 		return (enum slx_codec_id)c->codec;
 	return cold ? SLX_CODEC_COLD : SLX_CODEC_SX;
+}
+
+/* The quick compressor in the head, the chosen one in blocks. */
+static enum slx_wrap bytes_wrap(const struct slx_codec_choice *c, bool cold)
+{
+	return cold || c->wrap == SLX_WRAP_NONE ? c->wrap : SLX_WRAP_LZ4;
 }
 
 /* Both encoders. w is NULL in the hot one, which needs no more than one vector's scratch. */
@@ -334,6 +345,8 @@ static silex_status encode(struct slx_chunk_work *w, const struct slx_codec_choi
 	case SLX_CODEC_BOOL:
 	case SLX_CODEC_ENUM:
 		return put_states(bits, n, w ? w->states : scratch, out, err);
+	case SLX_CODEC_BYTES:
+		return slx_bytes_encode(bits, n, bytes_wrap(c, w), out, err);
 	default:
 		return put_f64(id, bits, n, out, err);
 	}
@@ -375,6 +388,8 @@ bool slx_chunk_is_wanted(const struct slx_codec_choice *c, const struct slx_chun
 {
 	if (meta->kind == SLX_KIND_FLOAT64 && custom_codec(c, c->codec))
 		return meta->codec == c->codec;
+	if (slx_kind_is_bytes(meta->kind))
+		return meta->n > SLX_HOT_MAX; /* smaller ones may come from a head, where they are coded in haste */
 	return meta->codec == pick_codec(c, meta->kind, meta->n >= COLD_MIN);
 }
 
@@ -405,6 +420,10 @@ static silex_status check_codec(const struct slx_chunk_meta *m, silex_error *err
 		break;
 	case SLX_KIND_ENUM:
 		ok = m->codec == SLX_CODEC_ENUM;
+		break;
+	case SLX_KIND_HISTOGRAM:
+	case SLX_KIND_BYTES:
+		ok = m->codec == SLX_CODEC_BYTES;
 		break;
 	default:
 		return slx_err(err, SILEX_UNSUPPORTED, "chunk of kind %u, which this version does not know", m->kind);
@@ -605,14 +624,28 @@ static void find_range(const struct timeline *t, struct slx_time_range range, si
 	*hi = range.to == INT64_MAX ? t->n : time_find(t, range.to + 1);
 }
 
+/* Values lo..hi-1 of a chunk of histograms or bytes. */
+static silex_status decode_bytes(const struct opened *o, size_t lo, size_t hi, struct slx_buf *values, uint64_t *bits, silex_error *err)
+{
+	slx_buf_reset(values);
+	silex_status st = slx_bytes_decode(o->values, o->values_size, o->times.n, lo, hi, values, bits, err);
+	if (st != SILEX_OK)
+		slx_err_wrap(err, "chunk");
+	return st;
+}
+
 silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_choice *c,
 	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t *ts, uint64_t *bits,
-	size_t *ret_n, silex_error *err)
+	struct slx_buf *values, size_t *ret_n, silex_error *err)
 {
 	struct opened o;
 	SLX_TRY(open_chunk(w, meta, bytes, &o, err));
 	size_t lo, hi, at = 0;
 	find_range(&o.times, range, &lo, &hi);
+	if (slx_kind_is_bytes(o.kind)) {
+		SLX_TRY(decode_bytes(&o, lo, hi, values, bits, err));
+		at = hi; /* no parts */
+	}
 	for (size_t k = 0; k < o.parts && at < hi; at += w->lens[k++]) {
 		size_t end = at + w->lens[k];
 		if (end <= lo)
@@ -681,6 +714,8 @@ silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_code
 {
 	struct opened o;
 	SLX_TRY(open_chunk(w, meta, bytes, &o, err));
+	if (slx_kind_is_bytes(o.kind))
+		return slx_err(err, SILEX_INVALID, "a chunk of %s has no numbers to aggregate", slx_kind_name(o.kind));
 	struct folding f = { .w = w, .c = c, .o = &o };
 	size_t lo, hi;
 	find_range(&o.times, range, &lo, &hi);
@@ -699,13 +734,25 @@ silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_code
 
 static bool same_number(double a, double b) { return slx_f64_bits(a) == slx_f64_bits(b) || (a != a && b != b); }
 
+static silex_status check_bytes(struct slx_chunk_work *w, const struct opened *o, silex_error *err)
+{
+	struct slx_buf values;
+	slx_buf_init(&values, w->mem, w->use, SIZE_MAX);
+	silex_status st = decode_bytes(o, 0, o->times.n, &values, w->bits, err);
+	slx_buf_free(&values);
+	return st;
+}
+
 silex_status slx_chunk_check(struct slx_chunk_work *w, const struct slx_codec_choice *c,
 	const struct slx_chunk_meta *meta, const uint8_t *bytes, silex_error *err)
 {
 	struct opened o;
 	SLX_TRY(open_chunk(w, meta, bytes, &o, err));
-	for (size_t k = 0, at = 0; k < o.parts; at += w->lens[k++])
-		SLX_TRY(decode_part(w, c, &o, k, w->bits + at, err));
+	if (slx_kind_is_bytes(o.kind))
+		SLX_TRY(check_bytes(w, &o, err));
+	else
+		for (size_t k = 0, at = 0; k < o.parts; at += w->lens[k++])
+			SLX_TRY(decode_part(w, c, &o, k, w->bits + at, err));
 	struct slx_chunk_meta have = value_stats(o.kind, w->bits, meta->n);
 	const struct slx_stats *a = &have.stats, *b = &meta->stats;
 	const struct {

@@ -11,14 +11,20 @@
 #include "codec/codec.h"
 #include "model/model.h"
 
-enum { SLX_HOT_MAX = 256 };
+enum {
+	SLX_HOT_MAX = 256,
+	/* Chunks of values that are bytes: */
+	SLX_BYTES_CHUNK_MAX = 512, /* samples that a writer of cold ones puts into one; readers take SLX_CHUNK_MAX */
+	SLX_CHUNK_BYTES_MAX = SLX_HOT_MAX * SLX_VALUE_STORED_MAX, /* what the values of one may add up to, lengths included */
+};
 
 enum slx_chunk_flags {
 	SLX_CHUNK_HAS_NAN = 1, /* stats.count < n: first, last, increase say nothing about NaN samples between */
 	SLX_CHUNK_INEXACT = 2, /* int64 values beyond 2^53: min, max, first, last, sum are rounded */
 };
 
-/* All that a reader may use without the bytes. Enum chunks have stats of the state ids: only count and first/last hold. */
+/* All that a reader may use without the bytes. Enum chunks have stats of the state ids: only count and first/last hold. Chunks of
+ * histograms or bytes have none: count is 0 with no flag set, for there are no numbers. */
 struct slx_chunk_meta {
 	int64_t tmin, tmax;
 	uint32_t n;    /* samples */
@@ -54,10 +60,11 @@ silex_status slx_chunk_encode_cold(struct slx_chunk_work *w, const struct slx_co
 	silex_error *err);
 
 /* The samples of `range`, in order, into ts and bits (room for meta->n each). Sub-vectors outside the range are not
- * decoded. CORRUPT, or UNSUPPORTED naming an application codec id that is not registered. */
+ * decoded. Values that are bytes come into `values`, in place of what was there; the bits point into it. CORRUPT, or
+ * UNSUPPORTED naming an application codec id that is not registered. */
 silex_status slx_chunk_decode(struct slx_chunk_work *w, const struct slx_codec_choice *c,
 	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t *ts, uint64_t *bits,
-	size_t *ret_n, silex_error *err);
+	struct slx_buf *values, size_t *ret_n, silex_error *err);
 
 /* count, sum, min, max over the non-NaN numbers of `range`, without materialising them where the codec can, window by
  * window: `each` is called in order for every window [origin + k * step, origin + (k + 1) * step) that has samples (n of

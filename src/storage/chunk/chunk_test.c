@@ -123,7 +123,7 @@ enum { CHOICES = sizeof choices / sizeof *choices };
 struct bench {
 	struct slx_mem mem;
 	struct slx_chunk_work *work;
-	struct slx_buf out;
+	struct slx_buf out, values;
 };
 
 static void begin(struct bench *b)
@@ -131,12 +131,14 @@ static void begin(struct bench *b)
 	slx_mem_init(&b->mem, NULL);
 	assert_int_equal(slx_chunk_work_new(&b->mem, SLX_MEM_OTHER, &b->work, NULL), SILEX_OK);
 	slx_buf_init(&b->out, &b->mem, SLX_MEM_OTHER, 1 << 24);
+	slx_buf_init(&b->values, &b->mem, SLX_MEM_OTHER, 1 << 25);
 }
 
 static void end(struct bench *b)
 {
 	slx_chunk_work_free(b->work);
 	slx_buf_free(&b->out);
+	slx_buf_free(&b->values);
 	assert_int_equal(slx_mem_total(&b->mem), 0);
 }
 
@@ -216,7 +218,7 @@ static void check_ranges(
 		if (slx_range_empty(range))
 			hi = lo;
 		memset(bits, 0x5a, sizeof bits);
-		silex_status st = slx_chunk_decode(b->work, c, m, b->out.p, range, ts, bits, &n, &err);
+		silex_status st = slx_chunk_decode(b->work, c, m, b->out.p, range, ts, bits, &b->values, &n, &err);
 		if (st != SILEX_OK)
 			fail_msg("%s", err.message);
 		assert_int_equal(n, hi - lo);
@@ -364,7 +366,7 @@ static void test_foreign_bytes(void **state)
 			if (m.size)
 				copy[below(m.size)] ^= (uint8_t)(1u << below(8));
 			silex_error err = { 0 };
-			silex_status st = slx_chunk_decode(b.work, c, &m, copy, SLX_TIME_ALL, ts, bits, &n, &err);
+			silex_status st = slx_chunk_decode(b.work, c, &m, copy, SLX_TIME_ALL, ts, bits, &b.values, &n, &err);
 			assert_true(st == SILEX_OK || st == SILEX_CORRUPT || st == SILEX_UNSUPPORTED);
 			assert_true(st == SILEX_OK || strncmp(err.message, "chunk", 5) == 0);
 			if (slx_time_legal(m.tmin))
@@ -394,7 +396,7 @@ static void test_header_lies(void **state)
 		lie = m;                                                                                             \
 		change;                                                                                              \
 		assert_int_equal(                                                                                    \
-			slx_chunk_decode(b.work, &choices[0], &lie, b.out.p, SLX_TIME_ALL, ts, bits, &n, &err), status); \
+			slx_chunk_decode(b.work, &choices[0], &lie, b.out.p, SLX_TIME_ALL, ts, bits, &b.values, &n, &err), status); \
 		assert_non_null(strstr(err.message, words));                                                         \
 	} while (0)
 	LIE(lie.n = 0, SILEX_CORRUPT, "0 samples");
@@ -403,7 +405,7 @@ static void test_header_lies(void **state)
 	LIE(lie.tmin++, SILEX_CORRUPT, "ascend");
 	LIE(lie.tmax++, SILEX_CORRUPT, "ascend");
 	LIE(lie.tmin = INT64_MIN, SILEX_CORRUPT, "legal");
-	LIE(lie.kind = SLX_KIND_HISTOGRAM, SILEX_UNSUPPORTED, "kind 4");
+	LIE(lie.kind = SLX_KINDS, SILEX_UNSUPPORTED, "kind 6");
 	LIE(lie.codec = SLX_CODEC_BOOL, SILEX_CORRUPT, "codec 5");
 	LIE(lie.codec = 131, SILEX_UNSUPPORTED, "codec 131");
 	LIE(lie.size = 0, SILEX_CORRUPT, "ends within");

@@ -20,6 +20,7 @@ struct fixture {
 	silex_random random;
 	struct slx_codec_choice codecs;
 	struct slx_chunk_work *work;
+	struct slx_buf values; /* of the chunk decoded last */
 	uint64_t rng;
 };
 
@@ -37,11 +38,13 @@ static inline void fixture_begin(struct fixture *f, uint64_t seed)
 	assert_int_equal(slx_store_open_memory(&f->mem, &f->store, NULL), SILEX_OK);
 	assert_int_equal(slx_cache_new(&f->mem, 64 << 20, &f->cache, NULL), SILEX_OK);
 	assert_int_equal(slx_chunk_work_new(&f->mem, SLX_MEM_OTHER, &f->work, NULL), SILEX_OK);
+	slx_buf_init(&f->values, &f->mem, SLX_MEM_OTHER, SIZE_MAX);
 }
 
 static inline void fixture_end(struct fixture *f)
 {
 	slx_chunk_work_free(f->work);
+	slx_buf_free(&f->values);
 	slx_cache_free(f->cache);
 	slx_store_close(f->store);
 	assert_int_equal(slx_mem_total(&f->mem), 0);
@@ -198,7 +201,7 @@ static inline silex_status model_check_chunk(
 	assert_int_equal(meta.flags, fresh.flags);
 	assert_memory_equal(&meta.stats, &fresh.stats, sizeof meta.stats);
 	SLX_TRY(slx_section_load(s, chunk, &p, err));
-	silex_status st = slx_chunk_decode(f->work, &f->codecs, &meta, p.bytes, SLX_TIME_ALL, ts, bits, &n, err);
+	silex_status st = slx_chunk_decode(f->work, &f->codecs, &meta, p.bytes, SLX_TIME_ALL, ts, bits, &f->values, &n, err);
 	slx_payload_release(&p);
 	if (st != SILEX_OK)
 		return st;

@@ -49,6 +49,7 @@ struct walk {
 	struct slx_chunk_work *work;
 	struct slx_buf labels; /* canonical bytes, then text, of the series at hand */
 	struct slx_buf text;
+	struct slx_buf values; /* inspect: of the chunk at hand */
 	struct lines lines;
 	uint64_t points;
 	int64_t *ts; /* inspect only: SLX_CHUNK_MAX each */
@@ -61,6 +62,7 @@ static silex_status walk_begin(
 	*w = (struct walk){ .b = b, .codecs = c, .lines = { .fn = fn, .arg = arg } };
 	slx_buf_init(&w->labels, b->mem, SLX_MEM_QUERY, SIZE_MAX);
 	slx_buf_init(&w->text, b->mem, SLX_MEM_QUERY, SIZE_MAX);
+	slx_buf_init(&w->values, b->mem, SLX_MEM_QUERY, SIZE_MAX);
 	return slx_chunk_work_new(b->mem, SLX_MEM_QUERY, &w->work, err);
 }
 
@@ -69,6 +71,7 @@ static void walk_end(struct walk *w)
 	slx_chunk_work_free(w->work);
 	slx_buf_free(&w->labels);
 	slx_buf_free(&w->text);
+	slx_buf_free(&w->values);
 	slx_free(w->b->mem, SLX_MEM_QUERY, w->ts, SLX_CHUNK_MAX * sizeof *w->ts);
 	slx_free(w->b->mem, SLX_MEM_QUERY, w->bits, SLX_CHUNK_MAX * sizeof *w->bits);
 }
@@ -244,6 +247,8 @@ static void format_value(enum slx_kind kind, uint64_t bits, char to[32])
 {
 	if (kind == SLX_KIND_FLOAT64)
 		format_double(slx_bits_f64(bits), to);
+	else if (slx_kind_is_bytes(kind))
+		snprintf(to, 32, "%zu bytes", slx_value_bytes(bits).n);
 	else
 		snprintf(to, 32, "%" PRId64, (int64_t)bits);
 }
@@ -285,12 +290,13 @@ static silex_status inspect_chunk(
 	slx_chunk_describe(w->work, w->codecs, &m, payload.bytes, codec, sizeof codec);
 	silex_status st = SILEX_OK;
 	if (depth >= 3)
-		st = slx_chunk_decode(w->work, w->codecs, &m, payload.bytes, SLX_TIME_ALL, w->ts, w->bits, &n, err);
+		st = slx_chunk_decode(w->work, w->codecs, &m, payload.bytes, SLX_TIME_ALL, w->ts, w->bits, &w->values, &n, err);
 	slx_payload_release(&payload);
 	struct span_text t = span_text(m.tmin, m.tmax);
 	say(&w->lines, "  chunk %u: %s, %s, %u samples, %s to %s, %u bytes", chunk, slx_kind_name(m.kind), codec, m.n,
 		t.from, t.to, m.size);
-	inspect_stats(w, &m);
+	if (!slx_kind_is_bytes(m.kind))
+		inspect_stats(w, &m);
 	if (st == SILEX_OK)
 		inspect_samples(w, &m, n);
 	return st;

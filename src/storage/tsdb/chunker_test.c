@@ -89,7 +89,7 @@ static size_t check(struct rig *r, struct slx_block *b, const struct samples *ru
 		size_t n;
 		slx_section_meta(s, k, &meta);
 		OK(slx_section_load(s, k, &p, err));
-		OK(slx_chunk_decode(r->f.work, &r->f.codecs, &meta, p.bytes, SLX_TIME_ALL, ts, bits, &n, err));
+		OK(slx_chunk_decode(r->f.work, &r->f.codecs, &meta, p.bytes, SLX_TIME_ALL, ts, bits, &r->f.values, &n, err));
 		slx_payload_release(&p);
 		sizes[k] = meta.n;
 		for (size_t i = 0; i < n; i++, at++) {

@@ -17,7 +17,9 @@ silex_status slx_head_new(struct slx_mem *m, const struct slx_codec_choice *c, u
 	atomic_init(&h->refs, 1);
 	for (unsigned i = 0; i < SLX_STRIPES; i++) {
 		slx_arena_init(&h->stripes[i].arena, m, SLX_MEM_HEAD, STRIPE_SLAB_MAX);
-		slx_buf_init(&h->stripes[i].scratch, m, SLX_MEM_HEAD, 1 << 20);
+		slx_arena_init(&h->stripes[i].values, m, SLX_MEM_HEAD, STRIPE_SLAB_MAX);
+		slx_buf_init(&h->stripes[i].decoded, m, SLX_MEM_HEAD, SIZE_MAX);
+		slx_buf_init(&h->stripes[i].scratch, m, SLX_MEM_HEAD, SIZE_MAX);
 	}
 	for (unsigned i = 0; i < SLX_INDEX_SHARDS; i++) {
 		slx_arena_init(&h->shards[i].arena, m, SLX_MEM_HEAD, SHARD_SLAB_MAX);
@@ -42,6 +44,8 @@ void slx_head_unref(struct slx_head *h)
 		struct slx_head_stripe *st = &h->stripes[i];
 		slx_chunk_work_free(st->work);
 		slx_buf_free(&st->scratch);
+		slx_buf_free(&st->decoded);
+		slx_arena_clear(&st->values);
 		slx_free(m, SLX_MEM_HEAD, st->map, st->map_cap * sizeof *st->map);
 		slx_arena_clear(&st->arena);
 	}
@@ -92,7 +96,7 @@ static void *paged_at(const struct slx_paged *v, uint32_t i, uint32_t first_log2
 
 void slx_stripe_publish(struct slx_head_stripe *st)
 {
-	atomic_store_explicit(&st->bytes, st->arena.total + (uint64_t)st->map_cap * sizeof *st->map, memory_order_relaxed);
+	atomic_store_explicit(&st->bytes, st->arena.total + st->values.total + (uint64_t)st->map_cap * sizeof *st->map, memory_order_relaxed);
 }
 
 static struct slx_head_series *stripe_series(const struct slx_head_stripe *st, uint32_t i)

@@ -16,6 +16,9 @@
  * behind, and begins again in its first segment when it was sealed. Its pointer is kept so that slot n of the tail is
  * tail[n], whichever segment it lies in.
  *
+ * Values that are bytes (model.h) are copied into memory of the stripe before they are appended; a slot holds their address.
+ * They stay there until the head goes, though a sealed chunk holds them again, compressed: readers may be on them.
+ *
  * Late samples win over the in-order side at equal timestamps, and among themselves the later one wins: stripes apply
  * writes in the order of their versions, so arrival within a head is version order. */
 #ifndef SLX_TSDB_HEAD_H
@@ -83,6 +86,9 @@ struct slx_head_series *slx_head_find(struct slx_head *h, struct slx_hash128 id)
 /* Adds a series that find did not find. series_max 0: no limit; RESOURCE_EXHAUSTED names limit and metric. */
 silex_status slx_head_create(struct slx_head *h, struct slx_str tenant, struct slx_labels l, struct slx_hash128 id, uint64_t series_max,
 	struct slx_head_series **ret, silex_error *err);
+/* Copies the bytes that `bits` of such a kind point to into memory that goes with the head: *ret is their address there, as the
+ * calls below take it for a series of that stripe. INVALID: over SLX_VALUE_SIZE_MAX. */
+silex_status slx_head_keep(struct slx_head *h, unsigned stripe, uint64_t bits, uint64_t *ret, silex_error *err);
 /* Everything that is not "one more slot in the tail". */
 silex_status slx_head_append_slow(struct slx_head *h, struct slx_head_series *s, enum slx_kind kind, int64_t t, uint64_t bits, silex_error *err);
 
@@ -114,6 +120,8 @@ silex_status slx_head_select(struct slx_head *h, struct slx_str tenant, struct s
 	struct slx_head_series ***ret, size_t *ret_n, silex_error *err);
 /* Does any series of the tenant touch the range (slx_head_touches)? Quick when one does. */
 bool slx_head_tenant_touches(struct slx_head *h, struct slx_str tenant, struct slx_time_range range);
+/* Oldest and newest time of the tenant's series, as slx_head_touches judges; empty when there is none. */
+struct slx_time_range slx_head_tenant_extent(struct slx_head *h, struct slx_str tenant);
 /* Names of labels (name NULL) or values of one label among the tenant's series that the matchers select. */
 silex_status slx_head_strings(struct slx_head *h, struct slx_str tenant, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
 	struct slx_mem *m, struct slx_strings *ret, silex_error *err);

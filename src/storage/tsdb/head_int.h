@@ -51,12 +51,14 @@ enum { SLX_SERIES_FIRST_LOG2 = 4, SLX_ORDINALS_FIRST_LOG2 = 3 };
 /* One stripe; its fields are guarded by the engine's lock of that stripe, but for the atomics. */
 struct slx_head_stripe {
 	struct slx_arena arena;
+	struct slx_arena values; /* bytes of samples that are bytes: what the slots point to, also after they were sealed */
 	struct slx_paged series; /* struct slx_head_series, pages of the arena */
 	uint32_t series_n;
 	uint64_t *map;           /* (tag << 32 | index + 1), open addressing; 0: free */
 	uint32_t map_cap;
 	struct slx_buf scratch;
 	struct slx_chunk_work *work; /* made when a delete needs it */
+	struct slx_buf decoded;      /* its values that are bytes */
 	_Atomic uint64_t bytes;      /* arena and map, published */
 };
 

@@ -70,6 +70,23 @@ void slx_segments_copy(struct slx_slot *first, uint32_t n, int64_t *ts, uint64_t
 	}
 }
 
+silex_status slx_head_keep(struct slx_head *h, unsigned stripe, uint64_t bits, uint64_t *ret, silex_error *err)
+{
+	struct slx_head_stripe *st = &h->stripes[stripe];
+	struct slx_str v = slx_value_bytes(bits);
+	if (v.n > SLX_VALUE_SIZE_MAX)
+		return slx_err(err, SILEX_INVALID, "a value of %zu bytes; expected at most %d", v.n, SLX_VALUE_SIZE_MAX);
+	size_t before = st->values.total;
+	uint8_t *to = slx_arena_alloc(&st->values, v.n + SLX_VARINT_SIZE_MAX, 1);
+	if (!to)
+		return slx_err_oom(err);
+	memcpy(slx_put_varint(to, v.n), v.p, v.n);
+	if (st->values.total != before)
+		slx_stripe_publish(st);
+	*ret = (uint64_t)(uintptr_t)to;
+	return SILEX_OK;
+}
+
 /* --- chunk lists ----------------------------------------------------------------------------------------------------- */
 
 static struct slx_chunk_list *list_new(struct slx_head_stripe *st, uint32_t cap)
@@ -288,7 +305,7 @@ static bool repeats_newest(struct slx_head_series *s, enum slx_kind kind, int64_
 	if (atomic_load_explicit(&s->late, memory_order_relaxed))
 		return false; /* a late sample may have overwritten it */
 	struct slx_slot *newest = segments_at(atomic_load_explicit(&s->segment, memory_order_relaxed), n - 1);
-	return slot_t(newest) == t && slot_bits(newest) == bits;
+	return slot_t(newest) == t && slx_values_equal(kind, slot_bits(newest), bits);
 }
 
 /* Room for slot n in the tail. Published slots are not touched, so readers need not know. */
@@ -385,7 +402,7 @@ static silex_status chunk_without(struct slx_head *h, struct slx_head_stripe *st
 	size_t n, kept = 0;
 	if (!st->work)
 		SLX_TRY(slx_chunk_work_new(h->mem, SLX_MEM_HEAD, &st->work, err));
-	SLX_TRY(slx_chunk_decode(st->work, h->codecs, &c->meta, c->bytes, SLX_TIME_ALL, ts, bits, &n, err));
+	SLX_TRY(slx_chunk_decode(st->work, h->codecs, &c->meta, c->bytes, SLX_TIME_ALL, ts, bits, &st->decoded, &n, err));
 	for (size_t i = 0; i < n; i++)
 		if (!slx_range_has(range, ts[i])) {
 			ts[kept] = ts[i];

@@ -18,7 +18,9 @@
  *      skipped.
  *   2. A closed piece is never below `done` on the heap except at equality (its first sample may have been beaten), so
  *      it is whole only when tmin > done.
- *   3. The cursor that gave the last run stays on top, untouched, until the next call settles it: that is what keeps
+ *   3. Values that are bytes live as long as the buffer that they were decoded with; samples in `out` point there. So a
+ *      buffer with such values is parked until the call after the one that was done with it.
+ *   4. The cursor that gave the last run stays on top, untouched, until the next call settles it: that is what keeps
  *      the arrays and the header of a run alive.
  *
  * What may fail: memory (the call may be repeated), a damaged chunk (its cursor steps over it, so that the next call
@@ -28,13 +30,17 @@
 #include <assert.h>
 #include <string.h>
 
-enum { IN_PLACE_MIN = 64 }; /* shorter stretches are gathered */
+enum {
+	IN_PLACE_MIN = 64,       /* shorter stretches are gathered */
+	VALUES_KEPT = 256 << 10, /* a free buffer keeps no more memory than this for values */
+};
 
 /* Decoded samples; two sizes, so that a freed one always fits. */
 struct buffer {
-	struct buffer *next; /* in the free list of its size */
+	struct buffer *next; /* in the free list of its size, or parked */
 	bool large;
-	uint64_t columns[]; /* ts, then bits */
+	struct slx_buf values; /* what the bits point to when the values are bytes */
+	uint64_t columns[];    /* ts, then bits */
 };
 
 struct cursor {
@@ -57,6 +63,7 @@ struct slx_scan {
 	const struct slx_codec_choice *codecs;
 	struct slx_chunk_work *work;
 	struct buffer *free_small, *free_large;
+	struct buffer *parked; /* done with, but samples gathered in `out` may point to their values: free at the next call */
 
 	const struct slx_part *parts;
 	size_t n_parts;
@@ -102,8 +109,10 @@ static struct buffer *buffer_take(struct slx_scan *s, size_t n)
 		return b;
 	}
 	b = slx_alloc(s->mem, SLX_MEM_QUERY, buffer_size(large));
-	if (b)
+	if (b) {
 		b->large = large;
+		slx_buf_init(&b->values, s->mem, SLX_MEM_QUERY, SIZE_MAX);
+	}
 	return b;
 }
 
@@ -111,16 +120,29 @@ static void buffer_give_back(struct slx_scan *s, struct buffer **b)
 {
 	if (!*b)
 		return;
-	struct buffer **list = (*b)->large ? &s->free_large : &s->free_small;
+	struct buffer **list = (*b)->values.n ? &s->parked : (*b)->large ? &s->free_large : &s->free_small;
 	(*b)->next = *list;
 	*list = *b;
 	*b = NULL;
+}
+
+static void unpark(struct slx_scan *s)
+{
+	while (s->parked) {
+		struct buffer *b = s->parked;
+		s->parked = b->next;
+		slx_buf_reset(&b->values);
+		if (b->values.cap > VALUES_KEPT)
+			slx_buf_free(&b->values);
+		buffer_give_back(s, &b);
+	}
 }
 
 static void buffers_free(struct slx_scan *s, struct buffer *list)
 {
 	while (list) {
 		struct buffer *next = list->next;
+		slx_buf_free(&list->values);
 		slx_free(s->mem, SLX_MEM_QUERY, list, buffer_size(list->large));
 		list = next;
 	}
@@ -315,7 +337,7 @@ static silex_status decode(struct slx_scan *s, const struct cursor *c, struct sl
 	assert(meta.n <= SLX_CHUNK_MAX);
 	struct buffer *b = buffer_take(s, meta.n);
 	silex_status st = b
-		? slx_chunk_decode(s->work, s->codecs, &meta, bytes, range, buffer_ts(b), buffer_bits(b), ret_n, err)
+		? slx_chunk_decode(s->work, s->codecs, &meta, bytes, range, buffer_ts(b), buffer_bits(b), &b->values, ret_n, err)
 		: slx_err_oom(err);
 	slx_payload_release(&payload);
 	if (st != SILEX_OK) {
@@ -565,6 +587,7 @@ silex_status slx_scan_next(struct slx_scan *s, struct slx_run *ret, bool *ret_mo
 	if (!s->started)
 		SLX_TRY(begin(s, err));
 	settle(s);
+	unpark(s);
 	s->out_n = 0;
 	ret->n = 0;
 	for (bool stop = false; s->n > 0 && !stop;)
@@ -597,7 +620,7 @@ silex_status slx_scan_decode(struct slx_scan *s, struct slx_run *run, silex_erro
 		return slx_err_oom(err);
 	size_t n;
 	silex_status st =
-		slx_chunk_decode(s->work, s->codecs, &run->meta, s->bytes, SLX_TIME_ALL, buffer_ts(b), buffer_bits(b), &n, err);
+		slx_chunk_decode(s->work, s->codecs, &run->meta, s->bytes, SLX_TIME_ALL, buffer_ts(b), buffer_bits(b), &b->values, &n, err);
 	if (st != SILEX_OK) {
 		buffer_give_back(s, &b);
 		return at_chunk(s->heap[0], st, err);
@@ -655,6 +678,7 @@ static void let_go(struct slx_scan *s)
 	buffer_give_back(s, &s->whole);
 	for (size_t i = 0; i < s->n; i++)
 		buffer_give_back(s, &s->heap[i]->buf);
+	unpark(s);
 	s->n = 0;
 	s->given = false;
 }

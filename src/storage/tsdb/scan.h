@@ -53,7 +53,7 @@ struct slx_run {
 	struct slx_chunk_meta meta; /* whole */
 	size_t n;                   /* samples */
 	const int64_t *ts;          /* decoded; until the next call on the scan */
-	const uint64_t *bits;
+	const uint64_t *bits;       /* so are the bytes that the bits of such a kind point to */
 };
 
 struct slx_scan;
