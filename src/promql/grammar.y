@@ -17,10 +17,6 @@
 %extra_argument { struct slx_pq_parser *p }
 %stack_size 5000 /* more than SLX_PQ_DEPTH_MAX levels of whatever nests */
 %stack_overflow { slx_pq_fail(p, p->look.from, "expression is nested too deeply, expected at most %d levels", SLX_PQ_DEPTH_MAX); }
-%syntax_error {
-	if (p->look.type == PQ_ERROR)
-		slx_pq_fail(p, p->lexer.error_from, "%s", p->lexer.error);
-}
 %parse_failure { slx_pq_unexpected(p, "", ""); }
 
 /* From loose to tight. LATE and EARLY are no tokens: they order rules that end the same way. */
@@ -36,7 +32,7 @@
 %right LEFT_PAREN.
 %left EARLY.
 
-%token ERROR EQL_REGEX NEQ_REGEX.
+%token ERROR.
 
 %token_class sign ADD|SUB.
 %token_class match_op EQL|NEQ|EQL_REGEX|NEQ_REGEX.
@@ -232,4 +228,13 @@ duration(A) ::= LEFT_PAREN(L) duration(D) RIGHT_PAREN(R). [LATE] { A = slx_pq_ne
 
 %code {
 size_t slx_pq_grammar_size(void) { return sizeof(yyParser); }
+
+/* Lemon leaves a reduction that needs no look ahead to the next token; yacc does it at once. For the same first complaint
+ * it has to be done before the lexer, which may have one too, goes on. */
+void slx_pq_grammar_settle(void *g)
+{
+	yyParser *y = g;
+	while (y->yytos->stateno >= YY_MIN_REDUCE)
+		yy_reduce(y, (unsigned)(y->yytos->stateno - YY_MIN_REDUCE), YYNOCODE, (struct slx_pq_token){ 0 });
+}
 }

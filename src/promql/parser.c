@@ -121,14 +121,20 @@ void slx_pq_unexpected(struct slx_pq_parser *p, const char *context, const char 
 
 /* ---- driver ---- */
 
-static void push(struct slx_pq_parser *p, void *grammar, int type)
+static void run(struct slx_pq_parser *p, void *grammar, int start)
 {
-	p->look = (struct slx_pq_token){ .type = type };
-	slx_pq_grammar(grammar, type, p->look, p);
+	p->look = (struct slx_pq_token){ .type = start };
 	while (p->status == SILEX_OK && p->look.type != PQ_EOF) {
-		slx_pq_lex(&p->lexer, &p->look);
 		slx_pq_grammar(grammar, p->look.type, p->look, p);
+		slx_pq_grammar_settle(grammar);
+		if (p->status != SILEX_OK)
+			return;
+		slx_pq_lex(&p->lexer, &p->look);
+		if (p->look.type == PQ_ERROR)
+			slx_pq_fail(p, p->lexer.error_from, "%s", p->lexer.error);
 	}
+	if (p->status == SILEX_OK)
+		slx_pq_grammar(grammar, PQ_EOF, p->look, p);
 	if (p->status == SILEX_OK)
 		slx_pq_grammar(grammar, 0, p->look, p);
 }
@@ -144,7 +150,7 @@ static struct slx_pq_node *run_grammar(struct slx_pq_parser *p, int start)
 		return NULL;
 	}
 	slx_pq_grammarInit(grammar);
-	push(p, grammar, start);
+	run(p, grammar, start);
 	slx_pq_grammarFinalize(grammar);
 	slx_free(p->x->mem, SLX_MEM_QUERY, grammar, slx_pq_grammar_size());
 	return p->result;

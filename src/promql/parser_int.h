@@ -146,6 +146,7 @@ void slx_pq_show_rune(uint32_t c, char *ret, size_t size);  /* %#U: U+0071 'q' *
 size_t slx_pq_grammar_size(void);
 void slx_pq_grammarInit(void *g);
 void slx_pq_grammarFinalize(void *g);
+void slx_pq_grammar_settle(void *g); /* does the reductions that need no further token */
 void slx_pq_grammar(void *g, int type, struct slx_pq_token t, struct slx_pq_parser *p);
 
 #endif

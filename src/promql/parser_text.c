@@ -17,7 +17,7 @@ static bool is_digit(char c, int base)
 /* Go's integers: decimal, 0x.. and 0.. (octal), _ between digits. False: it is none, or does not fit int64. */
 static bool parse_integer(const char *s, double *ret)
 {
-	int base = s[0] != '0' || !s[1] ? 10 : s[1] == 'x' || s[1] == 'X' ? 16 : 8;
+	int base = s[0] != '0' || !s[1] ? 10 : (s[1] | 32) == 'x' && s[2] ? 16 : 8;
 	s += base == 16 ? 2 : base == 8;
 	bool digit = base != 10; /* the prefix counts as one */
 	int64_t v = 0;

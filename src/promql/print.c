@@ -313,7 +313,7 @@ static bool too_wide(struct slx_buf *out, const struct slx_pq_node *n)
 	struct slx_buf line;
 	slx_buf_init(&line, out->mem, out->use, COLUMNS_MAX);
 	put_node(&line, n);
-	bool wide = line.failed;
+	bool wide = line.failed || line.n > COLUMNS_MAX; /* its memory may be a little over the ceiling */
 	slx_buf_free(&line);
 	return wide;
 }
