@@ -1,0 +1,212 @@
+/* Calls: functions over range vectors, window by window, and functions over whole matrices. */
+#include "promql/exec_int.h"
+
+/* ---- windows ---- */
+
+/* Where the windows of steps from..to-1 begin and end among ascending times: lo[k] .. hi[k] - 1. */
+static void find_edges(const struct slx_pq_leaf *l, const int64_t *t, size_t n, size_t from, size_t to, uint32_t *lo, uint32_t *hi)
+{
+	size_t a = 0, b = 0;
+	for (size_t k = from; k < to; k++) {
+		int64_t begin = l->starts[k] - l->before, end = l->ends[k] + l->after;
+		while (a < n && t[a] <= begin)
+			a++;
+		b = b < a ? a : b;
+		while (b < n && t[b] <= end)
+			b++;
+		lo[k - from] = (uint32_t)a;
+		hi[k - from] = (uint32_t)b;
+	}
+}
+
+static silex_status edges_reserve(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t n, silex_error *err)
+{
+	if (n <= w->edges_cap)
+		return SILEX_OK;
+	uint32_t *edges = slx_pq_alloc(l->x, &w->arena, n * sizeof *edges);
+	if (!edges)
+		return slx_pq_oom(l->x, err);
+	w->edges = edges;
+	w->edges_cap = n;
+	return SILEX_OK;
+}
+
+static void scalars_at(const struct slx_pq_leaf *l, size_t k, double *scalars)
+{
+	for (size_t i = 0; i < l->call->call.n_args && i < SLX_PQ_SCALARS_MAX; i++)
+		scalars[i] = l->args && l->args[i].n == 1 && l->call->call.args[i]->value_type == SLX_PROMQL_SCALAR ? l->args[i].rows[0].f[k] : 0;
+}
+
+static silex_status set_value(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t k, struct slx_pq_value v, silex_error *err)
+{
+	r->f[k] = v.f;
+	r->cell[k] = v.h ? SLX_PQ_HISTOGRAM : SLX_PQ_FLOAT;
+	if (!v.h)
+		return SILEX_OK;
+	SLX_TRY(slx_pq_row_histograms(l->x, &w->arena, r, l->grid->n, err));
+	r->h[k] = v.h;
+	return SILEX_OK;
+}
+
+struct edges {
+	const uint32_t *lo, *hi, *hlo, *hhi;
+};
+
+static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_pq_call *c,
+	const struct edges *e, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+{
+	const struct slx_pq_function *fn = l->call->call.fn;
+	double scalars[SLX_PQ_SCALARS_MAX];
+	c->scalars = scalars;
+	for (size_t k = from; k < to; k++) {
+		size_t i = k - from;
+		struct slx_pq_window window = { .t = s->t + e->lo[i], .v = s->v + e->lo[i], .n = e->hi[i] - e->lo[i], .start = l->starts[k],
+			.end = l->ends[k], .eval = l->grid->times[k] };
+		if (s->hn) {
+			window.ht = s->ht + e->hlo[i];
+			window.h = s->h + e->hlo[i];
+			window.hn = e->hhi[i] - e->hlo[i];
+		}
+		struct slx_pq_value v = { 0 };
+		if (window.n + window.hn == 0)
+			continue;
+		if (i == 0 || !l->constant)
+			scalars_at(l, k, scalars);
+		if (fn->window(c, &window, &v))
+			SLX_TRY(set_value(l, w, r, k, v, err));
+		if (c->status != SILEX_OK)
+			return slx_err(err, c->status, "%s", c->error.message);
+		if (i % 64 == 63)
+			SLX_TRY(slx_pq_check(l->x, err));
+	}
+	return SILEX_OK;
+}
+
+static void by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_call *c, const struct edges *e, struct slx_pq_row *r,
+	size_t from, size_t to)
+{
+	double scalars[SLX_PQ_SCALARS_MAX];
+	scalars_at(l, from, scalars);
+	c->scalars = scalars;
+	l->call->call.fn->sweep(c, s->t, s->v, e->lo, e->hi, l->starts + from, l->ends + from, to - from, r->f + from, r->cell + from);
+}
+
+silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_labels labels,
+	struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+{
+	size_t n = to - from;
+	uint64_t seen = 0;
+	SLX_TRY(edges_reserve(l, w, n * 4, err));
+	struct edges e = { w->edges, w->edges + n, w->edges + 2 * n, w->edges + 3 * n };
+	find_edges(l, s->t, s->n, from, to, w->edges, w->edges + n);
+	if (s->hn)
+		find_edges(l, s->ht, s->hn, from, to, w->edges + 2 * n, w->edges + 3 * n);
+	for (size_t i = 0; i < n; i++)
+		seen += e.hi[i] - e.lo[i] + (s->hn ? e.hhi[i] - e.hlo[i] : 0);
+	atomic_fetch_add_explicit(&l->x->samples_total, seen, memory_order_relaxed);
+	struct slx_pq_call c = { .node = l->call, .times = l->grid->times, .steps = l->grid->n, .arena = &w->arena, .notes = &l->x->notes,
+		.metric = slx_labels_get(labels, SLX_METRIC_NAME), .options = &l->x->o };
+	if (s->hn || !l->constant || !l->call->call.fn->sweep || l->before)
+		return by_window(l, w, s, &c, &e, r, from, to, err);
+	by_sweep(l, s, &c, &e, r, from, to);
+	return c.status == SILEX_OK ? SILEX_OK : slx_err(err, c.status, "%s", c.error.message);
+}
+
+/* ---- calls ---- */
+
+static bool is_constant(const struct slx_pq_matrix *args, const struct slx_pq_node *n, size_t steps)
+{
+	for (size_t i = 0; i < n->call.n_args; i++) {
+		if (n->call.args[i]->value_type != SLX_PROMQL_SCALAR || args[i].n != 1)
+			continue;
+		const double *f = args[i].rows[0].f;
+		for (size_t k = 1; k < steps; k++)
+			if (slx_f64_bits(f[k]) != slx_f64_bits(f[0]))
+				return false;
+	}
+	return true;
+}
+
+static silex_status eval_args(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *args, silex_error *err)
+{
+	for (size_t i = 0; i < n->call.n_args; i++) {
+		args[i] = (struct slx_pq_matrix){ 0 };
+		if (n->call.args[i]->value_type != SLX_PROMQL_MATRIX)
+			SLX_TRY(slx_pq_eval(x, g, n->call.args[i], &args[i], err));
+	}
+	return SILEX_OK;
+}
+
+/* The number of the argument that is a range vector; n_args when there is none. */
+static size_t range_argument(const struct slx_pq_node *n)
+{
+	size_t i = 0;
+	while (i < n->call.n_args && n->call.args[i]->value_type != SLX_PROMQL_MATRIX)
+		i++;
+	return i;
+}
+
+static void reach(struct slx_pq_leaf *l, enum slx_pq_smoothing s)
+{
+	l->before = s == SLX_PQ_PLAIN ? 0 : l->x->o.lookback_ms;
+	l->after = s == SLX_PQ_SMOOTHED ? l->x->o.lookback_ms : 0;
+}
+
+static silex_status eval_range_call(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, const struct slx_pq_node *range,
+	struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
+{
+	struct slx_pq_leaf l = { .x = x, .grid = g, .call = n, .args = args, .constant = is_constant(args, n, g->n),
+		.drop_name = !n->call.fn->keeps_name };
+	if (range->type == SLX_PQ_SUBQUERY) {
+		SLX_TRY(slx_pq_leaf_windows(&l, &range->subquery.mods, range->subquery.range.ms, err));
+		SLX_TRY(slx_pq_subquery_rows(&l, range, ret, err));
+	} else {
+		l.vector = slx_pq_unwrap(range->matrix.vector);
+		reach(&l, l.vector->vector.smoothing);
+		SLX_TRY(slx_pq_leaf_windows(&l, &l.vector->vector.mods, range->matrix.range.ms, err));
+		SLX_TRY(slx_pq_leaf_select(&l, err));
+		SLX_TRY(slx_pq_leaf_rows(&l, ret, err));
+	}
+	return l.drop_name ? slx_pq_names(x, ret, g->n, true, err) : SILEX_OK;
+}
+
+static silex_status eval_matrix_call(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
+{
+	struct slx_pq_call c = { .node = n, .times = g->times, .steps = g->n, .arena = &x->arena, .notes = &x->notes, .options = &x->o };
+	SLX_TRY(n->call.fn->matrix(x, &c, args, ret, err));
+	if (c.status != SILEX_OK)
+		return slx_err(err, c.status, "%s", c.error.message);
+	return slx_pq_names(x, ret, g->n, false, err);
+}
+
+/* timestamp(selector) gives the times of samples, not of steps. */
+static silex_status eval_timestamp(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *vector, struct slx_pq_matrix *ret, silex_error *err)
+{
+	struct slx_pq_leaf l;
+	SLX_TRY(slx_pq_leaf_init(x, g, vector, &l, err));
+	l.times = l.drop_name = true;
+	SLX_TRY(slx_pq_leaf_rows(&l, ret, err));
+	return slx_pq_names(x, ret, g->n, false, err);
+}
+
+silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+{
+	const struct slx_pq_function *fn = n->call.fn;
+	size_t range = range_argument(n), n_args = n->call.n_args;
+	struct slx_pq_matrix *args = slx_pq_alloc(x, &x->arena, n_args * sizeof *args);
+	if (!args)
+		return slx_pq_oom(x, err);
+	if (n_args == 1 && slx_str_eq(n->call.name, SLX_STR("timestamp")) && slx_pq_unwrap(n->call.args[0])->type == SLX_PQ_VECTOR)
+		return eval_timestamp(x, g, slx_pq_unwrap(n->call.args[0]), ret, err);
+	if (!fn->window && !fn->matrix)
+		return slx_err(err, SILEX_CONFLICT, "function %s is not supported", fn->name);
+	SLX_TRY(eval_args(x, g, n, args, err));
+	if (range == n_args)
+		return eval_matrix_call(x, g, n, args, ret, err);
+	SLX_TRY(eval_range_call(x, g, n, slx_pq_unwrap(n->call.args[range]), args, ret, err));
+	if (!fn->matrix)
+		return SILEX_OK;
+	args[range] = *ret;
+	return eval_matrix_call(x, g, n, args, ret, err);
+}

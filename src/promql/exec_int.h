@@ -1,0 +1,223 @@
+/* The running query (private to the executor: exec*.c, prepare.c, select.c, aggregate.c, binary.c, subquery.c, ...).
+ *
+ *     prepare.c    a copy of the tree: durations and @ resolved, what is the same at every step wrapped
+ *     exec.c       walks it; each node's value is a matrix over a grid of steps
+ *     select.c     the leaves: series are decoded once, in parallel, and made into rows at once
+ *     subquery.c   an expression over a grid of its own, whose rows are then the samples of windows
+ *     exec_rows.c  rows, label sets, tables of label sets, names taken off
+ *     result.c     the answer
+ *
+ * Memory. Rows and labels live in arenas that go with the query: the calling thread's (slx_pq_exec.arena) and one for
+ * each work space of the leaves. Operators work in place where they can: a matrix belongs to whoever got it last. */
+#ifndef SLX_PROMQL_EXEC_INT_H
+#define SLX_PROMQL_EXEC_INT_H
+
+#include "promql/promql_int.h"
+
+#include "base/thread.h"
+
+#include <stdatomic.h>
+
+/* ---- steps ---- */
+
+struct slx_pq_grid {
+	int64_t start, step; /* ms; step 0 only when n is 1 */
+	size_t n;
+	const int64_t *times; /* n */
+};
+
+/* ---- notes ---- */
+
+struct slx_pq_notes {
+	pthread_mutex_t lock;
+	struct slx_str query;
+	struct slx_arena arena; /* lock */
+	struct slx_pq_text {
+		struct slx_pq_text *next;
+		struct slx_str text;
+		bool info;
+	} *first;               /* lock */
+	size_t n[2];            /* lock: warnings, infos */
+	bool failed;            /* lock: memory ran out */
+};
+
+void slx_pq_notes_init(struct slx_pq_notes *n, struct slx_mem *m, struct slx_str query);
+void slx_pq_notes_free(struct slx_pq_notes *n);
+/* Texts in order, at most 10 and how many more there are, in the arena. */
+silex_status slx_pq_notes_list(struct slx_pq_notes *n, bool info, struct slx_arena *a, const struct slx_str **ret, size_t *ret_n, silex_error *err);
+
+/* ---- work spaces ---- */
+
+/* Samples of one series by ms, ascending, no time twice: floats and histograms apart. */
+struct slx_pq_samples {
+	int64_t *t;
+	double *v;
+	size_t n, cap;
+	int64_t *ht;
+	const struct slx_histogram **h;
+	size_t hn, hcap;
+};
+
+struct slx_pq_work {
+	struct slx_pq_work *next; /* idle */
+	struct slx_pq_work *all;  /* every one of the query */
+	struct slx_arena arena;   /* what rows are made of */
+	struct slx_scan *scan;
+	struct slx_parts parts;
+	struct slx_pq_samples samples;
+	uint32_t *edges; /* of windows: lo, hi, and the same for histograms */
+	size_t edges_cap;
+	struct slx_pq_row scratch; /* a row that is folded at once */
+	size_t scratch_cap;
+};
+
+/* ---- the query ---- */
+
+struct slx_pq_exec {
+	struct slx_engine *engine;
+	struct slx_mem *mem;
+	struct slx_promql_options o; /* defaults filled in */
+	struct slx_snapshot *snapshot;
+	struct slx_arena arena; /* the calling thread's */
+	struct slx_pq_notes notes;
+	struct slx_labels_builder builder; /* the calling thread's */
+	const struct slx_pq_node *root;    /* prepared */
+	int64_t deadline_ns;               /* monotonic; 0: none */
+	int64_t memory_limit;
+	_Atomic int64_t memory;                 /* bytes of rows and samples */
+	_Atomic uint64_t samples, samples_peak; /* held; see slx_pq_hold */
+	_Atomic uint64_t samples_total;
+	struct slx_selection **selections; /* freed with the query: labels of rows lie in them */
+	size_t n_selections, selections_cap;
+	uint64_t series;
+	pthread_mutex_t lock;
+	struct slx_pq_work *idle, *works; /* lock */
+};
+
+/* OK, or why the query must end: canceled, too late, snapshot revoked. Ask often. */
+silex_status slx_pq_check(struct slx_pq_exec *x, silex_error *err);
+/* Books samples that are now in memory (n may be negative); RESOURCE_EXHAUSTED in Prometheus' words. */
+silex_status slx_pq_hold(struct slx_pq_exec *x, int64_t n, silex_error *err);
+/* Memory of the query within its limit, until it ends. NULL: slx_pq_oom says why. */
+void *slx_pq_alloc(struct slx_pq_exec *x, struct slx_arena *a, size_t n);
+silex_status slx_pq_oom(struct slx_pq_exec *x, silex_error *err);
+
+silex_status slx_pq_work_take(struct slx_pq_exec *x, struct slx_pq_work **ret, silex_error *err);
+void slx_pq_work_give_back(struct slx_pq_exec *x, struct slx_pq_work *w);
+
+/* ---- rows (exec_rows.c) ---- */
+
+silex_status slx_pq_matrix_init(struct slx_pq_exec *x, struct slx_pq_matrix *m, size_t cap, silex_error *err);
+/* A row at the end of m (which grows), all cells EMPTY. */
+silex_status slx_pq_row_add(struct slx_pq_exec *x, struct slx_pq_matrix *m, struct slx_labels l, size_t steps, struct slx_pq_row **ret, silex_error *err);
+/* Fresh cells for r, all EMPTY; h only when asked for. */
+silex_status slx_pq_row_cells(struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, bool histograms, silex_error *err);
+silex_status slx_pq_row_histograms(struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, silex_error *err);
+bool slx_pq_row_empty(const struct slx_pq_row *r, size_t steps);
+void slx_pq_matrix_compact(struct slx_pq_matrix *m, size_t steps); /* rows without any cell go */
+
+/* Label sets. Names n: which are kept (keep) or taken out (else). meta: __name__, __type__ and __unit__ go too. */
+struct slx_pq_cut {
+	const struct slx_str *names;
+	size_t n;
+	bool keep;
+	bool name, meta; /* __name__ goes; __name__, __type__, __unit__ go */
+};
+silex_status slx_pq_labels_cut(struct slx_pq_exec *x, struct slx_labels l, const struct slx_pq_cut *cut, struct slx_labels *ret, silex_error *err);
+extern const struct slx_labels slx_pq_no_labels;
+
+/* Label sets -> 0, 1, 2, ... in order of appearance. Keys are borrowed. */
+struct slx_pq_table {
+	struct slx_labels *keys;
+	uint32_t *slots; /* number + 1 */
+	size_t n, cap;   /* cap: of slots, a power of two; keys has half of it */
+};
+silex_status slx_pq_table_add(struct slx_pq_exec *x, struct slx_pq_table *t, struct slx_labels key, size_t *ret, bool *ret_fresh, silex_error *err);
+bool slx_pq_table_find(const struct slx_pq_table *t, struct slx_labels key, size_t *ret);
+
+/* Rows of equal labels become one; two samples at one step are Prometheus' "same labelset" error. strict: equal labels
+ * are the error. */
+silex_status slx_pq_unique(struct slx_pq_exec *x, struct slx_pq_matrix *m, size_t steps, bool strict, silex_error *err);
+/* Takes off the names of rows with drop_name now, and looks for duplicates, unless that is delayed to the end. */
+silex_status slx_pq_names(struct slx_pq_exec *x, struct slx_pq_matrix *m, size_t steps, bool strict, silex_error *err);
+/* The same at the end, delayed or not. */
+silex_status slx_pq_names_finally(struct slx_pq_exec *x, struct slx_pq_matrix *m, size_t steps, silex_error *err);
+
+/* ---- evaluation ---- */
+
+silex_status slx_pq_grid_init(struct slx_pq_exec *x, int64_t start, int64_t step, size_t n, struct slx_pq_grid *ret, silex_error *err);
+
+silex_status slx_pq_prepare(struct slx_pq_exec *x, const struct slx_pq_node *n, struct slx_pq_node **ret, silex_error *err);
+/* Values at every step. Scalars: one row without labels. Strings: no row. */
+silex_status slx_pq_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+/* The single row's values of a scalar expression. */
+silex_status slx_pq_eval_scalar(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, double **ret, silex_error *err);
+const struct slx_pq_node *slx_pq_unwrap(const struct slx_pq_node *n); /* PAREN, STEP_INVARIANT looked through */
+
+/* ---- leaves (select.c) ---- */
+
+/* A vector selector, or a function over a range vector: what makes a row out of a series. */
+struct slx_pq_leaf {
+	struct slx_pq_exec *x;
+	const struct slx_pq_grid *grid;
+	const struct slx_pq_node *vector; /* VECTOR; NULL: rows of a subquery */
+	const struct slx_pq_node *call;   /* NULL: the vector's own values */
+	bool times;                       /* instead of values: the samples' times, s */
+	bool drop_name;
+	struct slx_pq_matrix *args; /* of the call; those of scalar arguments are read */
+	bool constant;              /* they are the same at all steps */
+	int64_t *starts, *ends;     /* windows (start, end], ms */
+	int64_t before, after;      /* ms that the samples reach beyond them (anchored, smoothed) */
+	bool sparse;                /* windows far apart: each is read by itself */
+	const struct slx_selection *selection;
+	size_t n; /* series */
+};
+
+silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, silex_error *err);
+/* Row number i; r has fresh cells of the grid. Any thread, with a work space of its own. */
+silex_status slx_pq_leaf_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err);
+/* All rows that are not empty. */
+silex_status slx_pq_leaf_rows(const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, silex_error *err);
+/* The samples of series number i, without stale markers, into w->samples. */
+silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, silex_error *err);
+/* Runs each(arg, work, part, i) for i in 0..n-1 in `parts` stretches of i, in parallel when that pays. */
+typedef silex_status (*slx_pq_each_fn)(void *arg, struct slx_pq_work *w, size_t part, size_t i, silex_error *err);
+silex_status slx_pq_parallel(struct slx_pq_exec *x, size_t n, size_t parts, slx_pq_each_fn each, void *arg, silex_error *err);
+/* How many parts pay for the rows of a leaf. */
+size_t slx_pq_leaf_parts(const struct slx_pq_leaf *l);
+/* The windows of a leaf, and the series of its vector. */
+silex_status slx_pq_leaf_windows(struct slx_pq_leaf *l, const struct slx_pq_modifiers *m, int64_t width, silex_error *err);
+silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err);
+
+/* ---- calls (exec_call.c), subqueries (subquery.c) ---- */
+
+enum { SLX_PQ_SCALARS_MAX = 16 };
+
+/* The call's values over windows from..to-1 of samples that are at hand (stale markers taken out). */
+silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_labels labels,
+	struct slx_pq_row *r, size_t from, size_t to, silex_error *err);
+silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+/* The subquery's expression over its steps in (start, end]. */
+silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end, struct slx_pq_grid *ret_grid,
+	struct slx_pq_matrix *ret, silex_error *err);
+/* The rows of a leaf whose windows look at a subquery. */
+silex_status slx_pq_subquery_rows(struct slx_pq_leaf *l, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+
+/* ---- operators ---- */
+
+silex_status slx_pq_aggregate(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_binary(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+
+/* One operation on two floats. Comparisons: false when the pair falls out; *ret is then untouched. */
+bool slx_pq_op_floats(enum slx_pq_op op, double l, double r, double *ret);
+
+/* h times a number, in the arena; NULL when memory is out. */
+const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by);
+
+/* ---- answers (result.c) ---- */
+
+silex_status slx_pq_result_make(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m, struct slx_promql_result **ret, silex_error *err);
+/* An instant query for a range vector: its samples. */
+silex_status slx_pq_result_range(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_promql_result **ret, silex_error *err);
+
+#endif
