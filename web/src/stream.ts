@@ -1,0 +1,105 @@
+// Live values: over one WebSocket for all subscriptions (docs/protocols/stream.md); by polling while there is none.
+import { api, base, type Labels, type Sample, type Series } from './api';
+import { isSilex } from './server';
+import { settings } from './settings';
+
+export interface LiveSeries { labels: Labels; values: (Sample | [number, null])[] } // null: the series ended
+export interface Follower {
+  query: string;
+  raw: boolean; // a plain selector: its samples; else the query's result, again and again
+  take(series: LiveSeries[]): void;
+  fail(message: string): void;
+}
+export type Link = 'live' | 'polling' | 'down';
+
+const intervalMs = 2000;
+const retryMs = 15_000;
+const overlapMs = 10_000; // samples may come late: look back a little further than the last poll
+
+interface Message { id?: number; type: string; series?: LiveSeries[]; data?: { resultType: string; result: Series[] }; error?: string }
+
+export class Stream {
+  private readonly followers = new Map<number, Follower>();
+  private readonly polled = new Map<number, number>(); // id -> time of the last poll
+  private socket: WebSocket | null = null;
+  private next = 1;
+  private timer = 0;
+  private tried = -Infinity;
+  private stopped = false;
+
+  constructor(private readonly linked: (l: Link) => void) {
+    this.timer = window.setInterval(() => void this.poll(), intervalMs);
+  }
+
+  follow(f: Follower): number {
+    const id = this.next++;
+    this.followers.set(id, f);
+    if (this.socket?.readyState === WebSocket.OPEN) this.subscribe(id, f);
+    else void this.poll();
+    return id;
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearInterval(this.timer);
+    this.followers.clear();
+    this.socket?.close();
+  }
+
+  /** True when a socket is open or on its way. */
+  private async connect(): Promise<boolean> {
+    if (this.socket) return true;
+    if (performance.now() - this.tried < retryMs) return false;
+    this.tried = performance.now();
+    if (!(await isSilex()) || this.stopped) return false;
+    if (this.socket) return true;
+    const url = new URL('api/silex/v1/stream', base);
+    url.protocol = url.protocol.replace('http', 'ws');
+    const socket = (this.socket = new WebSocket(url));
+    socket.onopen = () => {
+      this.tried = -Infinity; // one that worked is opened again at once
+      this.linked('live');
+      this.followers.forEach((f, id) => this.subscribe(id, f));
+    };
+    socket.onmessage = (e) => this.message(JSON.parse(e.data as string) as Message);
+    socket.onclose = () => {
+      this.socket = null;
+      if (!this.stopped) void this.poll();
+    };
+    return true;
+  }
+
+  private subscribe(id: number, f: Follower): void {
+    const who = { tenant: settings.tenant || undefined, token: settings.token || undefined };
+    this.socket!.send(JSON.stringify(f.raw ? { id, type: 'subscribe', selector: f.query, ...who } : { id, type: 'query', query: f.query, interval: '1s', ...who }));
+  }
+
+  private message(m: Message): void {
+    const f = this.followers.get(m.id ?? 0);
+    if (!f) return;
+    if (m.type === 'samples') f.take(m.series ?? []);
+    else if (m.type === 'result') f.take(latest(m.data!.result));
+    else if (m.type === 'error') f.fail(m.error ?? 'the stream failed');
+  }
+
+  private async poll(): Promise<void> {
+    if (this.stopped || !this.followers.size || document.hidden || (await this.connect())) return;
+    const now = Date.now();
+    let alive = true;
+    await Promise.all([...this.followers].map(async ([id, f]) => {
+      const since = Math.min(300_000, now - (this.polled.get(id) ?? now) + overlapMs);
+      this.polled.set(id, now);
+      try {
+        const { data } = await api.query(f.raw ? `${f.query}[${since}ms]` : f.query);
+        if (data.resultType === 'matrix' || data.resultType === 'vector') f.take(latest(data.result));
+        else f.take([{ labels: {}, values: [data.result] }]);
+      } catch (e) {
+        if ((e as { status?: number }).status === 0) alive = false;
+        else f.fail((e as Error).message);
+      }
+    }));
+    if (!this.stopped && !this.socket) this.linked(alive ? 'polling' : 'down');
+  }
+}
+
+const latest = (result: Series[]): LiveSeries[] => result.map((s) => ({ labels: s.metric, values: s.values ?? (s.value ? [s.value] : []) }));
