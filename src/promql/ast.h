@@ -44,13 +44,13 @@ enum slx_pq_smoothing { SLX_PQ_PLAIN, SLX_PQ_ANCHORED, SLX_PQ_SMOOTHED };
 struct slx_pq_node;
 
 enum {
-	SLX_PQ_TEXT_MAX = 1 << 20, /* bytes of an expression */
+	SLX_PQ_TEXT_MAX = 1 << 18, /* bytes of an expression */
 	SLX_PQ_DEPTH_MAX = 1000,   /* levels of the tree: what walks it may recurse */
 };
 
-/* A duration: a number of ms, or (experimental) an expression that preparation turns into one. The expression is made of
- * NUMBER (seconds), UNARY, PAREN, BINARY (+ - * / % ^) and of CALL with fn NULL: step(), range(), min_of(a, b), max_of(a, b),
- * whose results are seconds too. */
+/* A duration: a number of ms, or (experimental) an expression that preparation turns into one. The expression is made
+ * of NUMBER (seconds), UNARY, PAREN, BINARY (+ - * / % ^) and of CALL with fn NULL: step(), range(), min_of(a, b),
+ * max_of(a, b), whose results are seconds too. */
 struct slx_pq_duration {
 	int64_t ms;
 	const struct slx_pq_node *expr; /* NULL: ms holds */
@@ -135,7 +135,7 @@ struct slx_promql_expr {
 	struct slx_str text; /* copy */
 	bool experimental;
 	struct slx_pq_node *root;
-	struct slx_pq_node *vectors, *vectors_last; /* every VECTOR, by vector.next; their matchers are freed with the expression */
+	struct slx_pq_node *vectors, *vectors_last; /* every VECTOR, by vector.next; they own their matchers */
 };
 
 const char *slx_pq_op_text(enum slx_pq_op op);   /* "+", "and", ... */

@@ -14,22 +14,21 @@ static void expect_type(struct slx_pq_parser *p, struct slx_pq_node *n, enum slx
 {
 	slx_pq_check(p, n);
 	if (n->value_type != want)
-		slx_pq_fail(p, n->pos.from, "expected type %s in %s, got %s", type_words(want), context, type_words(n->value_type));
+		slx_pq_fail(
+			p, n->pos.from, "expected type %s in %s, got %s", type_words(want), context, type_words(n->value_type));
 }
 
 static void check_aggregate(struct slx_pq_parser *p, struct slx_pq_node *n)
 {
 	expect_type(p, n->agg.expr, SLX_PROMQL_VECTOR, "aggregation expression");
 	if (n->agg.param)
-		expect_type(p, n->agg.param, n->agg.op == SLX_PQ_COUNT_VALUES ? SLX_PROMQL_STRING : SLX_PROMQL_SCALAR, "aggregation parameter");
+		expect_type(p, n->agg.param, n->agg.op == SLX_PQ_COUNT_VALUES ? SLX_PROMQL_STRING : SLX_PROMQL_SCALAR,
+			"aggregation parameter");
 }
 
 /* ---- binary operators ---- */
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 /* Where the operator stands. */
 static uint32_t op_from(const struct slx_pq_parser *p, const struct slx_pq_node *n)
@@ -89,7 +88,8 @@ static void check_binary(struct slx_pq_parser *p, struct slx_pq_node *n)
 		slx_pq_fail(p, rhs->pos.from, "binary expression must contain only scalar and instant vector types");
 	check_matching(p, n, m, lt == SLX_PROMQL_VECTOR && rt == SLX_PROMQL_VECTOR);
 	if (set && scalar)
-		slx_pq_fail(p, n->pos.from, "set operator \"%s\" not allowed in binary scalar expression", slx_pq_op_text(n->binary.op));
+		slx_pq_fail(p, n->pos.from, "set operator \"%s\" not allowed in binary scalar expression",
+			slx_pq_op_text(n->binary.op));
 }
 
 /* ---- selectors ---- */
@@ -102,8 +102,8 @@ static void check_vector(struct slx_pq_parser *p, struct slx_pq_node *n, bool ma
 	for (size_t i = 0; i + (name.n != 0) < s->n; i++) { /* the last one is the name itself */
 		const struct slx_matcher *m = s->matchers[i];
 		if (name.n && slx_str_eq(m->name, SLX_METRIC_NAME))
-			slx_pq_fail(p, n->pos.from, "metric name must not be set twice: \"%.*s\" or \"%.*s\"", (int)(name.n < 100 ? name.n : 100),
-				name.p, (int)(m->value.n < 100 ? m->value.n : 100), m->value.p);
+			slx_pq_fail(p, n->pos.from, "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
+				(int)(name.n < 100 ? name.n : 100), name.p, (int)(m->value.n < 100 ? m->value.n : 100), m->value.p);
 		selective |= !m->matches_empty;
 	}
 	if (!selective)
@@ -115,7 +115,8 @@ static void check_subquery(struct slx_pq_parser *p, struct slx_pq_node *n)
 	static const char *const words[] = { "none", "scalar", "vector", "matrix", "string" };
 	slx_pq_check(p, n->subquery.expr);
 	if (n->subquery.expr->value_type != SLX_PROMQL_VECTOR)
-		slx_pq_fail(p, n->pos.from, "subquery is only allowed on instant vector, got %s instead", words[n->subquery.expr->value_type]);
+		slx_pq_fail(p, n->pos.from, "subquery is only allowed on instant vector, got %s instead",
+			words[n->subquery.expr->value_type]);
 }
 
 /* ---- calls ---- */
@@ -129,14 +130,16 @@ static void check_arg_count(struct slx_pq_parser *p, const struct slx_pq_node *n
 	else if (got < least)
 		slx_pq_fail(p, n->pos.from, "expected at least %d argument(s) in call to \"%s\", got %d", least, fn->name, got);
 	else if (fn->variadic > 0 && got > least + fn->variadic)
-		slx_pq_fail(p, n->pos.from, "expected at most %d argument(s) in call to \"%s\", got %d", least + fn->variadic, fn->name, got);
+		slx_pq_fail(p, n->pos.from, "expected at most %d argument(s) in call to \"%s\", got %d", least + fn->variadic,
+			fn->name, got);
 }
 
 /* The second argument of info() is no vector but matchers of labels, which may match all. */
 static void check_info_arg(struct slx_pq_parser *p, const struct slx_pq_node *n, struct slx_pq_node *arg)
 {
 	if (arg->value_type != SLX_PROMQL_VECTOR)
-		slx_pq_fail(p, n->pos.from, "expected type instant vector in call to function \"info\", got %s", type_words(arg->value_type));
+		slx_pq_fail(p, n->pos.from, "expected type instant vector in call to function \"info\", got %s",
+			type_words(arg->value_type));
 	if (arg->type != SLX_PQ_VECTOR)
 		slx_pq_fail(p, arg->pos.from, "expected label selectors only");
 	else if (arg->vector.name.n)
@@ -158,8 +161,8 @@ static void check_call(struct slx_pq_parser *p, struct slx_pq_node *n)
 		if (!(info && i == 1))
 			slx_pq_check(p, arg);
 		if (arg->value_type != want)
-			slx_pq_fail(p, arg->pos.from, "expected type %s in call to function \"%s\", got %s", type_words(want), fn->name,
-				type_words(arg->value_type));
+			slx_pq_fail(p, arg->pos.from, "expected type %s in call to function \"%s\", got %s", type_words(want),
+				fn->name, type_words(arg->value_type));
 	}
 }
 
@@ -168,8 +171,8 @@ static void check_unary(struct slx_pq_parser *p, struct slx_pq_node *n)
 	slx_pq_check(p, n->unary.expr);
 	enum slx_promql_type t = n->unary.expr->value_type;
 	if (t != SLX_PROMQL_SCALAR && t != SLX_PROMQL_VECTOR)
-		slx_pq_fail(p, n->pos.from, "unary expression only allowed on expressions of type scalar or instant vector, got \"%s\"",
-			type_words(t));
+		slx_pq_fail(p, n->pos.from,
+			"unary expression only allowed on expressions of type scalar or instant vector, got \"%s\"", type_words(t));
 }
 
 void slx_pq_check(struct slx_pq_parser *p, struct slx_pq_node *n)

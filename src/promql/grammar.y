@@ -5,7 +5,7 @@
  * constructor answered: see parser_int.h. */
 %include {
 #include "promql/parser_int.h"
-#include "grammar.h"
+#include "promql/grammar.h"
 
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #pragma GCC diagnostic ignored "-Wunused-parameter"

@@ -4,7 +4,7 @@
  * and inside brackets where a duration has to come (no names at all). Numbers are read by hand at the end of the file:
  * what Prometheus takes as the end of a bad number is no regular language one would want to write down. */
 #include "promql/parser_int.h"
-#include "grammar.h"
+#include "promql/grammar.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Text in, tree out: the driver of lexer and grammar, and the messages. */
 #include "promql/parser_int.h"
-#include "grammar.h"
+#include "promql/grammar.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,40 +42,68 @@ void slx_pq_fail_oom(struct slx_pq_parser *p)
 		p->status = slx_err_oom(p->err);
 }
 
-/* How a token is called: `<op:+>`, `<aggr:sum>`, `<by>`, `identifier "x"`, `"("`. */
-struct wording {
-	const char *before, *after; /* around the text as it stands; NULL: quoted, at most 10 characters of it */
-	const char *kind;
-};
+/* How a token is called in messages; the others are quoted: `"("`. */
+enum wording { QUOTED, NAME, METRIC, STRING, NUMBER, DURATION, OPERATOR, AGGREGATOR, KEYWORD };
 
-static struct wording wording(int type)
+static enum wording wording(int type)
 {
-	switch (type) {
-	case PQ_IDENTIFIER:
-		return (struct wording){ "\"", "\"", "identifier " };
-	case PQ_METRIC_IDENTIFIER:
-		return (struct wording){ "\"", "\"", "metric identifier " };
-	case PQ_STRING:
-		return (struct wording){ NULL, NULL, "string " };
-	case PQ_NUMBER:
-		return (struct wording){ NULL, NULL, "number " };
-	case PQ_DURATION:
-		return (struct wording){ NULL, NULL, "duration " };
-	case PQ_ADD: case PQ_SUB: case PQ_MUL: case PQ_DIV: case PQ_MOD: case PQ_POW: case PQ_ATAN2: case PQ_EQLC: case PQ_NEQ:
-	case PQ_LSS: case PQ_LTE: case PQ_GTR: case PQ_GTE: case PQ_TRIM_UPPER: case PQ_TRIM_LOWER: case PQ_EQL_REGEX:
-	case PQ_NEQ_REGEX: case PQ_AT: case PQ_LAND: case PQ_LOR: case PQ_LUNLESS:
-		return (struct wording){ "<op:", ">", "" };
-	case PQ_SUM: case PQ_AVG: case PQ_COUNT: case PQ_MIN: case PQ_MAX: case PQ_GROUP: case PQ_STDDEV: case PQ_STDVAR:
-	case PQ_TOPK: case PQ_BOTTOMK: case PQ_COUNT_VALUES: case PQ_QUANTILE: case PQ_LIMITK: case PQ_LIMIT_RATIO:
-		return (struct wording){ "<aggr:", ">", "" };
-	case PQ_BOOL: case PQ_BY: case PQ_WITHOUT: case PQ_ON: case PQ_IGNORING: case PQ_GROUP_LEFT: case PQ_GROUP_RIGHT:
-	case PQ_OFFSET: case PQ_ANCHORED: case PQ_SMOOTHED: case PQ_FILL: case PQ_FILL_LEFT: case PQ_FILL_RIGHT:
-		return (struct wording){ "<", ">", "" };
-	default:
-		return (struct wording){ NULL, NULL, "" };
-	}
+	static const uint8_t wordings[] = { [PQ_IDENTIFIER] = NAME,
+		[PQ_METRIC_IDENTIFIER] = METRIC,
+		[PQ_STRING] = STRING,
+		[PQ_NUMBER] = NUMBER,
+		[PQ_DURATION] = DURATION,
+		[PQ_ADD] = OPERATOR,
+		[PQ_SUB] = OPERATOR,
+		[PQ_MUL] = OPERATOR,
+		[PQ_DIV] = OPERATOR,
+		[PQ_MOD] = OPERATOR,
+		[PQ_POW] = OPERATOR,
+		[PQ_ATAN2] = OPERATOR,
+		[PQ_EQLC] = OPERATOR,
+		[PQ_NEQ] = OPERATOR,
+		[PQ_LSS] = OPERATOR,
+		[PQ_LTE] = OPERATOR,
+		[PQ_GTR] = OPERATOR,
+		[PQ_GTE] = OPERATOR,
+		[PQ_TRIM_UPPER] = OPERATOR,
+		[PQ_TRIM_LOWER] = OPERATOR,
+		[PQ_EQL_REGEX] = OPERATOR,
+		[PQ_NEQ_REGEX] = OPERATOR,
+		[PQ_AT] = OPERATOR,
+		[PQ_LAND] = OPERATOR,
+		[PQ_LOR] = OPERATOR,
+		[PQ_LUNLESS] = OPERATOR,
+		[PQ_SUM] = AGGREGATOR,
+		[PQ_AVG] = AGGREGATOR,
+		[PQ_COUNT] = AGGREGATOR,
+		[PQ_MIN] = AGGREGATOR,
+		[PQ_MAX] = AGGREGATOR,
+		[PQ_GROUP] = AGGREGATOR,
+		[PQ_STDDEV] = AGGREGATOR,
+		[PQ_STDVAR] = AGGREGATOR,
+		[PQ_TOPK] = AGGREGATOR,
+		[PQ_BOTTOMK] = AGGREGATOR,
+		[PQ_COUNT_VALUES] = AGGREGATOR,
+		[PQ_QUANTILE] = AGGREGATOR,
+		[PQ_LIMITK] = AGGREGATOR,
+		[PQ_LIMIT_RATIO] = AGGREGATOR,
+		[PQ_BOOL] = KEYWORD,
+		[PQ_BY] = KEYWORD,
+		[PQ_WITHOUT] = KEYWORD,
+		[PQ_ON] = KEYWORD,
+		[PQ_IGNORING] = KEYWORD,
+		[PQ_GROUP_LEFT] = KEYWORD,
+		[PQ_GROUP_RIGHT] = KEYWORD,
+		[PQ_OFFSET] = KEYWORD,
+		[PQ_ANCHORED] = KEYWORD,
+		[PQ_SMOOTHED] = KEYWORD,
+		[PQ_FILL] = KEYWORD,
+		[PQ_FILL_LEFT] = KEYWORD,
+		[PQ_FILL_RIGHT] = KEYWORD };
+	return (size_t)type < sizeof wordings ? (enum wording)wordings[type] : QUOTED;
 }
 
+/* At most 10 characters of the text. */
 static void put_quoted(struct slx_buf *out, struct slx_str text)
 {
 	struct slx_str head = text;
@@ -92,19 +120,29 @@ static void put_quoted(struct slx_buf *out, struct slx_str text)
 
 static void put_token(struct slx_buf *out, struct slx_pq_token t, struct slx_str text)
 {
+	static const struct {
+		const char *before, *after; /* NULL: quoted */
+	} words[] = { [QUOTED] = { "", NULL },
+		[NAME] = { "identifier \"", "\"" },
+		[METRIC] = { "metric identifier \"", "\"" },
+		[STRING] = { "string ", NULL },
+		[NUMBER] = { "number ", NULL },
+		[DURATION] = { "duration ", NULL },
+		[OPERATOR] = { "<op:", ">" },
+		[AGGREGATOR] = { "<aggr:", ">" },
+		[KEYWORD] = { "<", ">" } };
 	if (t.type == PQ_EOF) {
 		slx_pq_put(out, "end of input");
 		return;
 	}
-	struct wording w = wording(t.type);
-	slx_pq_put(out, w.kind);
-	if (!w.before) {
+	enum wording w = wording(t.type);
+	slx_pq_put(out, words[w].before);
+	if (!words[w].after) {
 		put_quoted(out, text);
 		return;
 	}
-	slx_pq_put(out, w.before);
 	slx_buf_put(out, text.p, text.n < 200 ? text.n : 200);
-	slx_pq_put(out, w.after);
+	slx_pq_put(out, words[w].after);
 }
 
 void slx_pq_unexpected(struct slx_pq_parser *p, const char *context, const char *expected)
@@ -114,8 +152,8 @@ void slx_pq_unexpected(struct slx_pq_parser *p, const char *context, const char 
 	struct slx_buf token;
 	slx_buf_init(&token, p->x->mem, SLX_MEM_QUERY, 4096);
 	put_token(&token, p->look, slx_pq_token_text(p, p->look));
-	slx_pq_fail(p, p->look.from, "unexpected %.*s%s%s%s%s", (int)token.n, (const char *)token.p, *context ? " in " : "", context,
-		*expected ? ", expected " : "", expected);
+	slx_pq_fail(p, p->look.from, "unexpected %.*s%s%s%s%s", (int)token.n, (const char *)token.p, *context ? " in " : "",
+		context, *expected ? ", expected " : "", expected);
 	slx_buf_free(&token);
 }
 
@@ -156,7 +194,8 @@ static struct slx_pq_node *run_grammar(struct slx_pq_parser *p, int start)
 	return p->result;
 }
 
-static silex_status open_expr(struct slx_mem *m, struct slx_str text, bool experimental, struct slx_promql_expr **ret, silex_error *err)
+static silex_status open_expr(
+	struct slx_mem *m, struct slx_str text, bool experimental, struct slx_promql_expr **ret, silex_error *err)
 {
 	if (text.n > SLX_PQ_TEXT_MAX)
 		return slx_err(err, SILEX_INVALID, "expression of %zu bytes, expected at most %d", text.n, SLX_PQ_TEXT_MAX);
@@ -179,7 +218,8 @@ static silex_status open_expr(struct slx_mem *m, struct slx_str text, bool exper
 	return SILEX_OK;
 }
 
-silex_status slx_promql_parse(struct slx_mem *m, struct slx_str text, bool experimental, struct slx_promql_expr **ret, silex_error *err)
+silex_status slx_promql_parse(
+	struct slx_mem *m, struct slx_str text, bool experimental, struct slx_promql_expr **ret, silex_error *err)
 {
 	struct slx_pq_parser p = { .err = err };
 	SLX_TRY(open_expr(m, text, experimental, &p.x, err));
@@ -193,7 +233,8 @@ silex_status slx_promql_parse(struct slx_mem *m, struct slx_str text, bool exper
 	return p.status;
 }
 
-silex_status slx_promql_parse_selector(struct slx_mem *m, struct slx_str text, struct slx_selector *ret, silex_error *err)
+silex_status slx_promql_parse_selector(
+	struct slx_mem *m, struct slx_str text, struct slx_selector *ret, silex_error *err)
 {
 	struct slx_pq_parser p = { .err = err };
 	SLX_TRY(open_expr(m, text, false, &p.x, err));

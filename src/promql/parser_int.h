@@ -1,8 +1,8 @@
 /* Between lexer.re, grammar.y, parser*.c and check.c: how an expression becomes a tree (private to promql/).
  *
  * parser.c pulls tokens from the lexer and pushes them into lemon's grammar, whose actions call the constructors of
- * parser_nodes.c. The first complaint, whoever has it, ends the parse: every constructor does nothing (and answers NULL)
- * once p->status is set, so the actions need no tests. When the text is well-formed check.c looks at types. */
+ * parser_nodes.c. The first complaint, whoever has it, ends the parse: every constructor does nothing (and answers
+ * NULL) once p->status is set, so the actions need no tests. When the text is well-formed check.c looks at types. */
 #ifndef SLX_PROMQL_PARSER_INT_H
 #define SLX_PROMQL_PARSER_INT_H
 
@@ -75,16 +75,17 @@ struct slx_pq_matches {
 };
 
 /* name is an IDENTIFIER or a STRING, value a STRING. */
-struct slx_pq_match slx_pq_new_match(struct slx_pq_parser *p, struct slx_pq_token name, struct slx_pq_token op, struct slx_pq_token value);
+struct slx_pq_match slx_pq_new_match(
+	struct slx_pq_parser *p, struct slx_pq_token name, struct slx_pq_token op, struct slx_pq_token value);
 void slx_pq_exprs_add(struct slx_pq_parser *p, struct slx_pq_exprs *l, struct slx_pq_node *e);
 void slx_pq_names_add(struct slx_pq_parser *p, struct slx_pq_names *l, struct slx_str name);
 void slx_pq_matches_add(struct slx_pq_parser *p, struct slx_pq_matches *l, struct slx_pq_match m);
 
 /* ---- literals (parser_text.c) ---- */
 
-double slx_pq_number(struct slx_pq_parser *p, struct slx_pq_token t);   /* NUMBER */
-double slx_pq_seconds(struct slx_pq_parser *p, struct slx_pq_token t);  /* DURATION */
-struct slx_str slx_pq_unquote(struct slx_pq_parser *p, struct slx_pq_token t); /* STRING */
+double slx_pq_number(struct slx_pq_parser *p, struct slx_pq_token t);             /* NUMBER */
+double slx_pq_seconds(struct slx_pq_parser *p, struct slx_pq_token t);            /* DURATION */
+struct slx_str slx_pq_unquote(struct slx_pq_parser *p, struct slx_pq_token t);    /* STRING */
 struct slx_str slx_pq_label_name(struct slx_pq_parser *p, struct slx_pq_token t); /* of grouping: word or STRING */
 /* Bytes of the code point at s (1 when the bytes are not UTF-8, and *ret is U+FFFD). */
 size_t slx_pq_rune(const char *s, const char *end, uint32_t *ret);
@@ -93,13 +94,14 @@ size_t slx_pq_rune(const char *s, const char *end, uint32_t *ret);
 
 struct slx_pq_node *slx_pq_new_number(struct slx_pq_parser *p, struct slx_pq_token t);
 struct slx_pq_node *slx_pq_new_string(struct slx_pq_parser *p, struct slx_pq_token t);
-struct slx_pq_node *slx_pq_new_paren(struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close);
+struct slx_pq_node *slx_pq_new_paren(
+	struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close);
 struct slx_pq_node *slx_pq_new_unary(struct slx_pq_parser *p, struct slx_pq_token op, struct slx_pq_node *e);
 struct slx_pq_node *slx_pq_new_binary(struct slx_pq_parser *p, struct slx_pq_node *lhs, struct slx_pq_token op,
 	struct slx_pq_node *modifiers, struct slx_pq_node *rhs);
 struct slx_pq_node *slx_pq_new_call(struct slx_pq_parser *p, struct slx_pq_token name, struct slx_pq_exprs args);
-struct slx_pq_node *slx_pq_new_aggregate(struct slx_pq_parser *p, struct slx_pq_token op, const struct slx_pq_names *by,
-	struct slx_pq_exprs args);
+struct slx_pq_node *slx_pq_new_aggregate(
+	struct slx_pq_parser *p, struct slx_pq_token op, const struct slx_pq_names *by, struct slx_pq_exprs args);
 /* name: type 0 without. */
 struct slx_pq_node *slx_pq_new_vector(struct slx_pq_parser *p, struct slx_pq_token name, struct slx_pq_matches matches);
 struct slx_pq_node *slx_pq_new_matrix(struct slx_pq_parser *p, struct slx_pq_node *vector, struct slx_pq_token open,
@@ -110,7 +112,8 @@ struct slx_pq_node *slx_pq_new_subquery(struct slx_pq_parser *p, struct slx_pq_n
 /* A BINARY without sides, for its modifiers; a matching is always there. */
 struct slx_pq_node *slx_pq_new_modifiers(struct slx_pq_parser *p, bool bool_modifier);
 void slx_pq_set_matching(struct slx_pq_parser *p, struct slx_pq_node *modifiers, bool on, struct slx_pq_names labels);
-void slx_pq_set_group(struct slx_pq_parser *p, struct slx_pq_node *modifiers, enum slx_pq_card card, struct slx_pq_names include);
+void slx_pq_set_group(
+	struct slx_pq_parser *p, struct slx_pq_node *modifiers, enum slx_pq_card card, struct slx_pq_names include);
 void slx_pq_set_fill(struct slx_pq_parser *p, struct slx_pq_node *modifiers, const double *left, const double *right);
 
 void slx_pq_set_offset(struct slx_pq_parser *p, struct slx_pq_node *e, struct slx_pq_node *offset);
@@ -121,12 +124,15 @@ void slx_pq_set_smoothing(struct slx_pq_parser *p, struct slx_pq_node *e, struct
 /* ---- duration expressions (parser_nodes.c) ---- */
 
 struct slx_pq_node *slx_pq_new_dur_unary(struct slx_pq_parser *p, struct slx_pq_token op, struct slx_pq_node *e);
-struct slx_pq_node *slx_pq_new_dur_binary(struct slx_pq_parser *p, struct slx_pq_node *lhs, struct slx_pq_token op, struct slx_pq_node *rhs);
-struct slx_pq_node *slx_pq_new_dur_paren(struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close);
+struct slx_pq_node *slx_pq_new_dur_binary(
+	struct slx_pq_parser *p, struct slx_pq_node *lhs, struct slx_pq_token op, struct slx_pq_node *rhs);
+struct slx_pq_node *slx_pq_new_dur_paren(
+	struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close);
 struct slx_pq_node *slx_pq_new_dur_call(struct slx_pq_parser *p, struct slx_pq_token name, struct slx_pq_node *a,
-	struct slx_pq_node *b, struct slx_pq_token close); /* a, b NULL: step(), range() */
-struct slx_pq_node *slx_pq_dur_checked(struct slx_pq_parser *p, struct slx_pq_node *e);  /* "duration out of range" */
-struct slx_pq_node *slx_pq_dur_positive(struct slx_pq_parser *p, struct slx_pq_node *e); /* "duration must be greater than 0" */
+	struct slx_pq_node *b, struct slx_pq_token close);                                  /* a, b NULL: step(), range() */
+struct slx_pq_node *slx_pq_dur_checked(struct slx_pq_parser *p, struct slx_pq_node *e); /* "duration out of range" */
+struct slx_pq_node *slx_pq_dur_positive(
+	struct slx_pq_parser *p, struct slx_pq_node *e); /* "duration must be greater than 0" */
 
 /* ---- types (check.c) ---- */
 
@@ -135,11 +141,11 @@ void slx_pq_check(struct slx_pq_parser *p, struct slx_pq_node *root);
 /* ---- how Go prints, for messages and print.c (print_text.c) ---- */
 
 void slx_pq_put(struct slx_buf *out, const char *z);
-void slx_pq_quote(struct slx_buf *out, struct slx_str s);   /* %q */
-void slx_pq_put_number(struct slx_buf *out, double v);      /* shortest, without exponent */
-void slx_pq_put_duration(struct slx_buf *out, int64_t ms);  /* 1h30m; ms >= 0 */
-size_t slx_pq_quote_rune_z(uint32_t c, char ret[16]);       /* %q of a rune: 'x', '\u00a0' */
-void slx_pq_show_rune(uint32_t c, char *ret, size_t size);  /* %#U: U+0071 'q' */
+void slx_pq_quote(struct slx_buf *out, struct slx_str s);  /* %q */
+void slx_pq_put_number(struct slx_buf *out, double v);     /* shortest, without exponent */
+void slx_pq_put_duration(struct slx_buf *out, int64_t ms); /* 1h30m; ms >= 0 */
+size_t slx_pq_quote_rune_z(uint32_t c, char ret[16]);      /* %q of a rune: 'x', '\u00a0' */
+void slx_pq_show_rune(uint32_t c, char *ret, size_t size); /* %#U: U+0071 'q' */
 
 /* ---- grammar.y ---- */
 

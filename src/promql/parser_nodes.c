@@ -1,6 +1,6 @@
 /* The nodes of the tree, made by the grammar's actions. Each of these does nothing once the parse has failed. */
 #include "promql/parser_int.h"
-#include "grammar.h"
+#include "promql/grammar.h"
 
 #include <stdio.h>
 
@@ -54,21 +54,25 @@ void slx_pq_matches_add(struct slx_pq_parser *p, struct slx_pq_matches *l, struc
 	}
 }
 
-struct slx_pq_match slx_pq_new_match(struct slx_pq_parser *p, struct slx_pq_token name, struct slx_pq_token op, struct slx_pq_token value)
+struct slx_pq_match slx_pq_new_match(
+	struct slx_pq_parser *p, struct slx_pq_token name, struct slx_pq_token op, struct slx_pq_token value)
 {
 	struct slx_str name_text = name.type == PQ_STRING ? slx_pq_unquote(p, name) : slx_pq_token_text(p, name);
 	return (struct slx_pq_match){
 		.name = name_text,
 		.value = slx_pq_unquote(p, value),
-		.op = op.type == PQ_EQL ? SLX_MATCH_EQ : op.type == PQ_NEQ ? SLX_MATCH_NE : op.type == PQ_EQL_REGEX ? SLX_MATCH_RE : SLX_MATCH_NRE,
+		.op = op.type == PQ_EQL       ? SLX_MATCH_EQ
+			: op.type == PQ_NEQ       ? SLX_MATCH_NE
+			: op.type == PQ_EQL_REGEX ? SLX_MATCH_RE
+									  : SLX_MATCH_NRE,
 		.from = name.from,
 	};
 }
 
 /* ---- making nodes ---- */
 
-static struct slx_pq_node *new_node(struct slx_pq_parser *p, enum slx_pq_node_type type, enum slx_promql_type value_type,
-	uint32_t from, uint32_t to)
+static struct slx_pq_node *new_node(
+	struct slx_pq_parser *p, enum slx_pq_node_type type, enum slx_promql_type value_type, uint32_t from, uint32_t to)
 {
 	if (p->status != SILEX_OK)
 		return NULL;
@@ -113,7 +117,8 @@ struct slx_pq_node *slx_pq_new_string(struct slx_pq_parser *p, struct slx_pq_tok
 	return n;
 }
 
-struct slx_pq_node *slx_pq_new_paren(struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close)
+struct slx_pq_node *slx_pq_new_paren(
+	struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close)
 {
 	struct slx_pq_node *n = new_node(p, SLX_PQ_PAREN, SLX_PROMQL_NONE, open.from, close.to);
 	if (!n)
@@ -176,7 +181,8 @@ void slx_pq_set_matching(struct slx_pq_parser *p, struct slx_pq_node *modifiers,
 	m->n_labels = labels.n;
 }
 
-void slx_pq_set_group(struct slx_pq_parser *p, struct slx_pq_node *modifiers, enum slx_pq_card card, struct slx_pq_names include)
+void slx_pq_set_group(
+	struct slx_pq_parser *p, struct slx_pq_node *modifiers, enum slx_pq_card card, struct slx_pq_names include)
 {
 	if (p->status != SILEX_OK)
 		return;
@@ -199,26 +205,25 @@ void slx_pq_set_fill(struct slx_pq_parser *p, struct slx_pq_node *modifiers, con
 
 static enum slx_pq_op binary_op(int type)
 {
-	switch (type) {
-	case PQ_ADD: return SLX_PQ_ADD;
-	case PQ_SUB: return SLX_PQ_SUB;
-	case PQ_MUL: return SLX_PQ_MUL;
-	case PQ_DIV: return SLX_PQ_DIV;
-	case PQ_MOD: return SLX_PQ_MOD;
-	case PQ_POW: return SLX_PQ_POW;
-	case PQ_ATAN2: return SLX_PQ_ATAN2;
-	case PQ_EQLC: return SLX_PQ_EQ;
-	case PQ_NEQ: return SLX_PQ_NE;
-	case PQ_GTR: return SLX_PQ_GT;
-	case PQ_LSS: return SLX_PQ_LT;
-	case PQ_GTE: return SLX_PQ_GE;
-	case PQ_LTE: return SLX_PQ_LE;
-	case PQ_LAND: return SLX_PQ_AND;
-	case PQ_LOR: return SLX_PQ_OR;
-	case PQ_LUNLESS: return SLX_PQ_UNLESS;
-	case PQ_TRIM_UPPER: return SLX_PQ_TRIM_UPPER;
-	default: return SLX_PQ_TRIM_LOWER;
-	}
+	static const uint8_t ops[] = { [PQ_ADD] = SLX_PQ_ADD,
+		[PQ_SUB] = SLX_PQ_SUB,
+		[PQ_MUL] = SLX_PQ_MUL,
+		[PQ_DIV] = SLX_PQ_DIV,
+		[PQ_MOD] = SLX_PQ_MOD,
+		[PQ_POW] = SLX_PQ_POW,
+		[PQ_ATAN2] = SLX_PQ_ATAN2,
+		[PQ_EQLC] = SLX_PQ_EQ,
+		[PQ_NEQ] = SLX_PQ_NE,
+		[PQ_GTR] = SLX_PQ_GT,
+		[PQ_LSS] = SLX_PQ_LT,
+		[PQ_GTE] = SLX_PQ_GE,
+		[PQ_LTE] = SLX_PQ_LE,
+		[PQ_LAND] = SLX_PQ_AND,
+		[PQ_LOR] = SLX_PQ_OR,
+		[PQ_LUNLESS] = SLX_PQ_UNLESS,
+		[PQ_TRIM_UPPER] = SLX_PQ_TRIM_UPPER,
+		[PQ_TRIM_LOWER] = SLX_PQ_TRIM_LOWER };
+	return ops[type];
 }
 
 struct slx_pq_node *slx_pq_new_binary(struct slx_pq_parser *p, struct slx_pq_node *lhs, struct slx_pq_token op,
@@ -267,26 +272,25 @@ struct slx_pq_node *slx_pq_new_call(struct slx_pq_parser *p, struct slx_pq_token
 
 static enum slx_pq_agg agg_op(int type)
 {
-	switch (type) {
-	case PQ_SUM: return SLX_PQ_SUM;
-	case PQ_AVG: return SLX_PQ_AVG;
-	case PQ_COUNT: return SLX_PQ_COUNT;
-	case PQ_MIN: return SLX_PQ_MIN;
-	case PQ_MAX: return SLX_PQ_MAX;
-	case PQ_GROUP: return SLX_PQ_GROUP;
-	case PQ_STDDEV: return SLX_PQ_STDDEV;
-	case PQ_STDVAR: return SLX_PQ_STDVAR;
-	case PQ_TOPK: return SLX_PQ_TOPK;
-	case PQ_BOTTOMK: return SLX_PQ_BOTTOMK;
-	case PQ_COUNT_VALUES: return SLX_PQ_COUNT_VALUES;
-	case PQ_QUANTILE: return SLX_PQ_QUANTILE;
-	case PQ_LIMITK: return SLX_PQ_LIMITK;
-	default: return SLX_PQ_LIMIT_RATIO;
-	}
+	static const uint8_t ops[] = { [PQ_SUM] = SLX_PQ_SUM,
+		[PQ_AVG] = SLX_PQ_AVG,
+		[PQ_COUNT] = SLX_PQ_COUNT,
+		[PQ_MIN] = SLX_PQ_MIN,
+		[PQ_MAX] = SLX_PQ_MAX,
+		[PQ_GROUP] = SLX_PQ_GROUP,
+		[PQ_STDDEV] = SLX_PQ_STDDEV,
+		[PQ_STDVAR] = SLX_PQ_STDVAR,
+		[PQ_TOPK] = SLX_PQ_TOPK,
+		[PQ_BOTTOMK] = SLX_PQ_BOTTOMK,
+		[PQ_COUNT_VALUES] = SLX_PQ_COUNT_VALUES,
+		[PQ_QUANTILE] = SLX_PQ_QUANTILE,
+		[PQ_LIMITK] = SLX_PQ_LIMITK,
+		[PQ_LIMIT_RATIO] = SLX_PQ_LIMIT_RATIO };
+	return ops[type];
 }
 
-struct slx_pq_node *slx_pq_new_aggregate(struct slx_pq_parser *p, struct slx_pq_token op, const struct slx_pq_names *by,
-	struct slx_pq_exprs args)
+struct slx_pq_node *slx_pq_new_aggregate(
+	struct slx_pq_parser *p, struct slx_pq_token op, const struct slx_pq_names *by, struct slx_pq_exprs args)
 {
 	struct slx_pq_node *n = new_node(p, SLX_PQ_AGGREGATE, SLX_PROMQL_VECTOR, op.from, args.to);
 	if (!n)
@@ -301,10 +305,12 @@ struct slx_pq_node *slx_pq_new_aggregate(struct slx_pq_parser *p, struct slx_pq_
 	if (args.n == 0)
 		slx_pq_fail(p, op.from, "no arguments for aggregate expression provided");
 	if (n->agg.op >= SLX_PQ_LIMITK && !p->x->experimental)
-		slx_pq_fail(p, op.from, "%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+		slx_pq_fail(p, op.from,
+			"%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
 			slx_pq_agg_text(n->agg.op));
 	if (args.n != expected)
-		slx_pq_fail(p, op.from, "wrong number of arguments for aggregate expression provided, expected %u, got %u", expected, args.n);
+		slx_pq_fail(p, op.from, "wrong number of arguments for aggregate expression provided, expected %u, got %u",
+			expected, args.n);
 	if (p->status != SILEX_OK)
 		return NULL;
 	n->agg.param = expected == 2 ? args.p[0] : NULL;
@@ -368,7 +374,9 @@ static struct slx_pq_duration duration_of(const struct slx_pq_node *e)
 	if (!e || e->type != SLX_PQ_NUMBER)
 		return (struct slx_pq_duration){ .expr = e };
 	double ns = round(e->number * 1e9);
-	return (struct slx_pq_duration){ .ms = ns >= 0x1p63 ? INT64_MAX / 1000000 : ns <= -0x1p63 ? INT64_MIN / 1000000 : (int64_t)ns / 1000000 };
+	return (struct slx_pq_duration){ .ms = ns >= 0x1p63 ? INT64_MAX / 1000000
+			: ns <= -0x1p63                             ? INT64_MIN / 1000000
+														: (int64_t)ns / 1000000 };
 }
 
 struct slx_pq_node *slx_pq_new_matrix(struct slx_pq_parser *p, struct slx_pq_node *vector, struct slx_pq_token open,
@@ -460,7 +468,9 @@ void slx_pq_set_at_time(struct slx_pq_parser *p, struct slx_pq_node *e, double s
 		char text[400];
 		snprintf(text, sizeof text, "%f", seconds);
 		slx_pq_fail(p, e->pos.from, "timestamp out of bounds for @ modifier: %s",
-			isnan(seconds) ? "NaN" : isinf(seconds) ? (seconds > 0 ? "+Inf" : "-Inf") : text);
+			isnan(seconds)       ? "NaN"
+				: isinf(seconds) ? (seconds > 0 ? "+Inf" : "-Inf")
+								 : text);
 	}
 	if (!may_set_at(p, e, &m))
 		return;
@@ -515,7 +525,8 @@ struct slx_pq_node *slx_pq_new_dur_unary(struct slx_pq_parser *p, struct slx_pq_
 	return op.type == PQ_SUB || e->type == SLX_PQ_NUMBER ? slx_pq_new_unary(p, op, e) : e;
 }
 
-struct slx_pq_node *slx_pq_new_dur_binary(struct slx_pq_parser *p, struct slx_pq_node *lhs, struct slx_pq_token op, struct slx_pq_node *rhs)
+struct slx_pq_node *slx_pq_new_dur_binary(
+	struct slx_pq_parser *p, struct slx_pq_node *lhs, struct slx_pq_token op, struct slx_pq_node *rhs)
 {
 	if (p->status != SILEX_OK)
 		return NULL;
@@ -533,7 +544,8 @@ struct slx_pq_node *slx_pq_new_dur_binary(struct slx_pq_parser *p, struct slx_pq
 	return n;
 }
 
-struct slx_pq_node *slx_pq_new_dur_paren(struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close)
+struct slx_pq_node *slx_pq_new_dur_paren(
+	struct slx_pq_parser *p, struct slx_pq_token open, struct slx_pq_node *e, struct slx_pq_token close)
 {
 	if (p->status != SILEX_OK)
 		return NULL;
@@ -550,8 +562,10 @@ struct slx_pq_node *slx_pq_new_dur_call(struct slx_pq_parser *p, struct slx_pq_t
 	struct slx_pq_node *n = new_node(p, SLX_PQ_CALL, SLX_PROMQL_SCALAR, name.from, close.to);
 	if (!n)
 		return NULL;
-	n->call.name = name.type == PQ_STEP ? SLX_STR("step") : name.type == PQ_RANGE ? SLX_STR("range")
-		: name.type == PQ_MIN_OF ? SLX_STR("min_of") : SLX_STR("max_of");
+	n->call.name = name.type == PQ_STEP ? SLX_STR("step")
+		: name.type == PQ_RANGE         ? SLX_STR("range")
+		: name.type == PQ_MIN_OF        ? SLX_STR("min_of")
+										: SLX_STR("max_of");
 	if (!a)
 		return n;
 	struct slx_pq_exprs args = { 0 };

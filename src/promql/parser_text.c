@@ -1,6 +1,6 @@
 /* What the literals of an expression stand for: numbers, durations, strings, labels. */
 #include "promql/parser_int.h"
-#include "grammar.h"
+#include "promql/grammar.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,13 +94,15 @@ static size_t find_unit(const char *s, size_t n)
 }
 
 /* One "12h" at *s of the duration; next: the largest unit still allowed. False: failed, or (quiet) not a duration. */
-static bool read_part(struct slx_pq_parser *p, uint32_t from, struct slx_str all, const char **s, size_t *next, uint64_t *sum)
+static bool read_part(
+	struct slx_pq_parser *p, uint32_t from, struct slx_str all, const char **s, size_t *next, uint64_t *sum)
 {
 	const char *end = all.p + all.n, *q = *s;
 	uint64_t v = 0;
 	bool fits = true;
 	for (; q < end && is_digit(*q, 10); q++)
-		fits = fits && !__builtin_mul_overflow(v, (uint64_t)10, &v) && !__builtin_add_overflow(v, (uint64_t)(*q - '0'), &v);
+		fits = fits && !__builtin_mul_overflow(v, (uint64_t)10, &v) &&
+			!__builtin_add_overflow(v, (uint64_t)(*q - '0'), &v);
 	const char *name = q;
 	while (q < end && !is_digit(*q, 10))
 		q++;

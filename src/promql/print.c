@@ -1,7 +1,7 @@
 /* An expression as text: on one line as Prometheus' String() has it, and pretty as its format_query.
  *
  * Pretty printing measures before it breaks: a node whose line would be over 100 columns is split, its parts one level
- * deeper (prettier_rules.md of Prometheus describes the result). Measuring stops after 100 columns, so it costs little. */
+ * deeper (prettier_rules.md of Prometheus describes the result). Measuring stops after 100 columns: it costs little. */
 #include "promql/parser_int.h"
 
 #include <stdio.h>
@@ -182,7 +182,8 @@ static void put_fill(struct slx_buf *out, const struct slx_pq_matching *m)
 		bool given;
 		const char *word;
 		double value;
-	} fills[] = { { m->fill_left_given, " fill_left (", m->fill_left }, { m->fill_right_given, " fill_right (", m->fill_right } };
+	} fills[] = { { m->fill_left_given, " fill_left (", m->fill_left },
+		{ m->fill_right_given, " fill_right (", m->fill_right } };
 	bool both = m->fill_left_given && m->fill_right_given && m->fill_left == m->fill_right;
 	for (int i = both; i < 2; i++)
 		if (fills[i].given) {

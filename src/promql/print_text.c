@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void slx_pq_put(struct slx_buf *out, const char *z)
-{
-	slx_buf_put(out, z, strlen(z));
-}
+void slx_pq_put(struct slx_buf *out, const char *z) { slx_buf_put(out, z, strlen(z)); }
 
 size_t slx_pq_rune(const char *s, const char *end, uint32_t *ret)
 {
@@ -29,9 +26,9 @@ static bool printable(uint32_t c)
 {
 	static const struct {
 		uint32_t from, to;
-	} hidden[] = { { 0, 0x1f }, { 0x7f, 0xa0 }, { 0xad, 0xad }, { 0x1680, 0x1680 }, { 0x2000, 0x200f }, { 0x2028, 0x202f },
-		{ 0x205f, 0x206f }, { 0x3000, 0x3000 }, { 0xd800, 0xf8ff }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xfffe, 0xffff },
-		{ 0xe0000, UINT32_MAX } };
+	} hidden[] = { { 0, 0x1f }, { 0x7f, 0xa0 }, { 0xad, 0xad }, { 0x1680, 0x1680 }, { 0x2000, 0x200f },
+		{ 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0x3000, 0x3000 }, { 0xd800, 0xf8ff }, { 0xfeff, 0xfeff },
+		{ 0xfff9, 0xfffb }, { 0xfffe, 0xffff }, { 0xe0000, UINT32_MAX } };
 	for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
 		if (c >= hidden[i].from && c <= hidden[i].to)
 			return false;
@@ -142,8 +139,8 @@ void slx_pq_put_duration(struct slx_buf *out, int64_t ms)
 		const char *unit;
 		int64_t ms;
 		bool whole; /* only when nothing is left over */
-	} units[] = { { "y", INT64_C(31536000000), true }, { "w", 604800000, true }, { "d", 86400000, false }, { "h", 3600000, false },
-		{ "m", 60000, false }, { "s", 1000, false }, { "ms", 1, false } };
+	} units[] = { { "y", INT64_C(31536000000), true }, { "w", 604800000, true }, { "d", 86400000, false },
+		{ "h", 3600000, false }, { "m", 60000, false }, { "s", 1000, false }, { "ms", 1, false } };
 	if (ms == 0) {
 		slx_pq_put(out, "0s");
 		return;
