@@ -103,6 +103,7 @@ void slx_prom_query(void *ctx, struct slx_http_exchange *x);
 void slx_prom_query_range(void *ctx, struct slx_http_exchange *x);
 void slx_prom_format_query(void *ctx, struct slx_http_exchange *x);
 void slx_prom_query_exemplars(void *ctx, struct slx_http_exchange *x);
+void slx_prom_remote_read(void *ctx, struct slx_http_exchange *x);
 void slx_prom_labels(void *ctx, struct slx_http_exchange *x);
 void slx_prom_label_values(void *ctx, struct slx_http_exchange *x);
 void slx_prom_series(void *ctx, struct slx_http_exchange *x);
