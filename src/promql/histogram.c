@@ -373,7 +373,7 @@ static void side_merge(struct slx_pq_hist *w, struct slx_pq_hside *s, struct vie
 void slx_pq_hist_init(struct slx_pq_hist *w, struct slx_arena *a, const struct slx_histogram *h)
 {
 	*w = (struct slx_pq_hist){
-		.arena = a, .schema = h->schema, .reset = h->reset, .zero_threshold = h->zero_threshold, .zero_count = { h->zero_count, 0 },
+		.arena = a, .schema = h->schema, .reset = h->reset, .seen = (uint8_t)(1u << h->reset), .zero_threshold = h->zero_threshold, .zero_count = { h->zero_count, 0 },
 		.count = { h->count, 0 }, .sum = { h->sum, 0 }, .custom = h->custom, .custom_n = h->custom_n,
 	};
 	side_merge(w, &w->positive, view_positive(h), -1, 1);
@@ -461,15 +461,13 @@ static unsigned add_exponential(struct slx_pq_hist *w, const struct slx_histogra
 /* A gauge wins, then "unknown"; a reset and a "no reset" make it unknown. */
 static unsigned join_hints(struct slx_pq_hist *w, uint8_t hint)
 {
-	if (hint == w->reset || w->reset == SLX_RESET_GAUGE)
-		return 0;
-	if (hint == SLX_RESET_GAUGE) {
+	const unsigned both = 1u << SLX_RESET_YES | 1u << SLX_RESET_NO;
+	w->seen |= (uint8_t)(1u << hint);
+	if (w->reset == SLX_RESET_GAUGE || hint == SLX_RESET_GAUGE)
 		w->reset = SLX_RESET_GAUGE;
-		return 0;
-	}
-	unsigned found = w->reset != SLX_RESET_UNKNOWN && hint != SLX_RESET_UNKNOWN ? SLX_PQ_HIST_COLLISION : 0;
-	w->reset = SLX_RESET_UNKNOWN;
-	return found;
+	else if (hint != w->reset)
+		w->reset = SLX_RESET_UNKNOWN;
+	return (w->seen & both) == both ? SLX_PQ_HIST_COLLISION : 0;
 }
 
 static unsigned add_signed(struct slx_pq_hist *w, const struct slx_histogram *h, double sign)
@@ -586,6 +584,14 @@ const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w)
 	side_finish(w, &w->positive, &h->positive_spans, &h->positive_spans_n, &h->positive, &h->positive_n);
 	side_finish(w, &w->negative, &h->negative_spans, &h->negative_spans_n, &h->negative, &h->negative_n);
 	return w->failed ? NULL : h;
+}
+
+const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by)
+{
+	struct slx_pq_hist w;
+	slx_pq_hist_init(&w, a, h);
+	slx_pq_hist_multiply(&w, by);
+	return slx_pq_hist_finish(&w);
 }
 
 /* ---- comparing ---- */

@@ -24,6 +24,7 @@ struct slx_pq_hist {
 	struct slx_arena *arena;
 	int8_t schema;
 	uint8_t reset; /* enum slx_histogram_reset */
+	uint8_t seen;  /* hints of all that went in, a bit each */
 	bool failed;   /* out of memory: finish gives NULL */
 	double zero_threshold;
 	struct slx_pq_kahan zero_count, count, sum;
@@ -36,7 +37,7 @@ struct slx_pq_hist {
 enum {
 	SLX_PQ_HIST_INCOMPATIBLE = 1, /* custom against exponential buckets: nothing was done */
 	SLX_PQ_HIST_RECONCILED = 2,   /* custom bounds differed */
-	SLX_PQ_HIST_COLLISION = 4,    /* a counter reset met a "no reset": the hint is unknown now */
+	SLX_PQ_HIST_COLLISION = 4,    /* a reset and a "no reset" have gone in; the hint is unknown */
 };
 
 void slx_pq_hist_init(struct slx_pq_hist *w, struct slx_arena *a, const struct slx_histogram *h);
@@ -49,6 +50,9 @@ void slx_pq_hist_coarsen(struct slx_pq_hist *w, int8_t schema); /* nothing when 
 bool slx_pq_hist_overflows(const struct slx_pq_hist *w);
 /* Without empty buckets; NULL when memory was out at any time. */
 const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w);
+
+/* h times a factor, in the arena; NULL when memory is out. */
+const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by);
 
 static inline bool slx_pq_hist_custom(const struct slx_histogram *h) { return h->schema == SLX_HISTOGRAM_CUSTOM; }
 

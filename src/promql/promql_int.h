@@ -109,4 +109,7 @@ struct slx_pq_function {
 
 const struct slx_pq_function *slx_pq_function_find(struct slx_str name);
 
+/* The q-quantile of n values, whose order it changes: NaN when n is 0, -Inf and +Inf for q outside [0, 1]; NaN values are least. */
+double slx_pq_quantile(double q, double *values, size_t n);
+
 #endif
