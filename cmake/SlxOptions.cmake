@@ -34,6 +34,7 @@ endif()
 
 if(SILEX_PROGRAM AND SILEX_SERVER)
   slx_package(MICROHTTPD libmicrohttpd)
+  slx_package(GNUTLS gnutls)
   slx_library_only(WSLAY wslay)
   slx_package(UV libuv)
   slx_package(YAML yaml-0.1)

@@ -14,6 +14,7 @@ const struct app_command *const app_commands[] = {
 	&app_verify,
 	&app_upgrade,
 	&app_compression,
+	&app_serve,
 	&app_bench,
 	&app_demo,
 	&app_shell,

@@ -43,6 +43,9 @@ silex_status slx_yaml_text(const struct slx_yaml *y, const char **ret, silex_err
 silex_status slx_yaml_bool(const struct slx_yaml *y, bool *ret, silex_error *err);
 silex_status slx_yaml_count(const struct slx_yaml *y, uint64_t min, uint64_t max, uint64_t *ret, silex_error *err); /* sizes too: 64MB */
 silex_status slx_yaml_duration(const struct slx_yaml *y, int64_t min, int64_t max, int64_t *ret_ns, silex_error *err);
+/* Words as values: true, yes, on, 1 and their opposites; 10, 64k, 32MB, 1GiB (powers of 1024). false when it is none. */
+bool slx_config_bool(const char *s, bool *ret);
+bool slx_config_count(const char *s, uint64_t *ret);
 /* The nearest of names (NULL-terminated) by edit distance; NULL when none is near. */
 const char *slx_nearest(const char *word, const char *const *names);
 

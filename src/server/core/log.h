@@ -37,10 +37,13 @@ void slx_log_init(struct slx_log *l, int fd);
 /* fields: n of them, the first is skipped (it lets the macro take none). Lines over 8 kB are cut. */
 void slx_log_put(struct slx_log *l, enum slx_log_level level, const char *message, const struct slx_log_field *fields, size_t n);
 
-#define slx_log(log, level, message, ...)                                                            \
+#define slx_log(log, lvl, message, ...)                                                              \
 	do {                                                                                             \
-		const struct slx_log_field slx_log_fields_[] = { { .key = NULL }, ##__VA_ARGS__ };           \
-		slx_log_put(log, level, message, slx_log_fields_, sizeof slx_log_fields_ / sizeof *slx_log_fields_); \
+		struct slx_log *slx_log_ = (log);                                                            \
+		if ((int)(lvl) >= atomic_load_explicit(&slx_log_->level, memory_order_relaxed)) {            \
+			const struct slx_log_field slx_log_fields_[] = { { .key = NULL }, ##__VA_ARGS__ };       \
+			slx_log_put(slx_log_, lvl, message, slx_log_fields_, sizeof slx_log_fields_ / sizeof *slx_log_fields_); \
+		}                                                                                            \
 	} while (0)
 
 /* silex_options.log: what the engine says. arg is the struct slx_log. */

@@ -4,7 +4,7 @@
  *     worker: handler(exchange) -> slx_http_reply... -> resume -> I/O thread sends
  *
  * I/O threads never run a handler and never wait for a disk. While a handler runs its socket is watched: when the client hangs
- * up, the exchange's cancel flag is set. Bodies are decoded (gzip, zstd, deflate; snappy where the route says so) under the
+ * up, the exchange's cancel flag is set within 50 ms. Bodies are decoded (gzip, zstd, deflate; snappy where the route says so) under the
  * route's limit before the handler sees them. Each route names its class, by which tenants are admitted. */
 #ifndef SLX_SERVER_HTTP_H
 #define SLX_SERVER_HTTP_H
@@ -45,12 +45,14 @@ struct slx_http_route {
 struct slx_str slx_http_method(const struct slx_http_exchange *x);
 struct slx_str slx_http_path(const struct slx_http_exchange *x);                      /* decoded, without route prefix */
 struct slx_str slx_http_segment(const struct slx_http_exchange *x, const char *name); /* of {name} */
-struct slx_str slx_http_header(const struct slx_http_exchange *x, const char *name);  /* p NULL when absent */
+struct slx_str slx_http_header(const struct slx_http_exchange *x, const char *name);  /* p NULL when absent, and once a stream began */
 /* The i-th value of a parameter of query string or form body (query string first); p NULL when there is none. */
 struct slx_str slx_http_param(const struct slx_http_exchange *x, const char *name, size_t i);
 struct slx_str slx_http_body(const struct slx_http_exchange *x);
 struct slx_str slx_http_tenant(const struct slx_http_exchange *x);
 const char *slx_http_request_id(const struct slx_http_exchange *x);
+const char *slx_http_trace_id(const struct slx_http_exchange *x); /* of traceparent; "" without */
+struct slx_core *slx_http_core(const struct slx_http_exchange *x);
 struct slx_arena *slx_http_arena(struct slx_http_exchange *x);          /* for the handler's own use */
 const _Atomic bool *slx_http_canceled(const struct slx_http_exchange *x); /* client gone, or the server must end */
 
@@ -72,12 +74,13 @@ void slx_http_stream_end(struct slx_http_exchange *x);
 
 struct slx_ws;
 struct slx_ws_events { /* called on the WebSocket loop's thread: never block */
+	void (*opened)(void *arg, struct slx_ws *ws); /* first call; may be NULL */
 	void (*message)(void *arg, struct slx_ws *ws, struct slx_str text);
 	void (*closed)(void *arg, struct slx_ws *ws); /* last call; ws is gone after it */
 };
-/* Instead of a reply. */
+/* Instead of a reply. INVALID when the request is no handshake: reply 400 then. Text messages up to 64 kB come whole. */
 silex_status slx_http_upgrade(struct slx_http_exchange *x, const struct slx_ws_events *e, void *arg, silex_error *err);
-/* Any thread. false: more than the connection's bound is waiting; nothing was queued (back-pressure: drop or coalesce). */
+/* Any thread, between opened and closed. false: more than the connection's bound is waiting; nothing was queued (back-pressure: drop or coalesce). */
 bool slx_ws_send(struct slx_ws *ws, const void *text, size_t n);
 size_t slx_ws_waiting(const struct slx_ws *ws); /* bytes */
 void slx_ws_close(struct slx_ws *ws, unsigned code, const char *reason);
@@ -87,20 +90,24 @@ void slx_ws_close(struct slx_ws *ws, unsigned code, const char *reason);
 struct slx_http_options {
 	const char *listen;   /* host:port; port 0: any */
 	const char *route_prefix; /* "" or "/silex" */
-	unsigned io_threads, workers; /* 0: processors */
-	unsigned connections_max;     /* default 20,000 */
-	size_t body_max;              /* default 32 MB */
-	unsigned header_timeout_s, stall_timeout_s; /* slow-loris; a client that stops reading */
+	const char *tenant;       /* of requests without X-Scope-OrgID */
+	unsigned io_threads, read_workers, write_workers; /* 0: by the processors */
+	unsigned connections_max;
+	size_t body_max;        /* bytes */
+	uint64_t upload_memory; /* bytes of all bodies together */
+	unsigned header_timeout_s, idle_timeout_s, stall_timeout_s; /* slow-loris; no request; a client that stops reading */
 	unsigned reads_max, writes_max; /* running and waiting per tenant; more get 503 with Retry-After */
-	const char *tls_cert, *tls_key; /* PEM files; NULL: plain */
-	const char *cors_origin;        /* default "*" */
+	const char *tls_cert, *tls_key; /* PEM files; "": plain */
+	const char *cors_origin;        /* "*": any; "": none */
 };
 
 silex_status slx_http_new(struct slx_core *core, const struct slx_http_options *o, struct slx_http **ret, silex_error *err);
-void slx_http_add(struct slx_http *h, const struct slx_http_route *routes, size_t n); /* routes: before start, kept by pointer */
+void slx_http_add(struct slx_http *h, const struct slx_http_route *routes, size_t n); /* before start; copied, but for the strings */
 silex_status slx_http_start(struct slx_http *h, silex_error *err);
 const char *slx_http_address(const struct slx_http *h); /* "127.0.0.1:9470" */
+void slx_http_set_limits(struct slx_http *h, size_t body_max, unsigned reads_max, unsigned writes_max); /* after a reload */
 void slx_http_set_ready(struct slx_http *h, bool ready);
+bool slx_http_ready(const struct slx_http *h); /* set ready and not draining */
 /* New requests get 503, running ones have grace_ms to end, then are canceled; all suspended sockets are resumed; returns
  * when no handler runs. */
 void slx_http_drain(struct slx_http *h, int64_t grace_ms);
