@@ -46,14 +46,6 @@ bool slx_pq_op_floats(enum slx_pq_op op, double l, double r, double *ret)
 	}
 }
 
-const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by)
-{
-	struct slx_pq_hist w;
-	slx_pq_hist_init(&w, a, h);
-	slx_pq_hist_multiply(&w, by);
-	return slx_pq_hist_finish(&w);
-}
-
 static bool incompatible(const struct slx_pq_binop *b, const struct slx_histogram *l, const struct slx_histogram *r)
 {
 	const char *op = slx_pq_op_text(b->op);

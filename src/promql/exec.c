@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "promql/histogram.h"
 
 enum {
 	LOOKBACK_MS = 300000,
@@ -13,7 +14,7 @@ enum {
 
 /* ---- limits ---- */
 
-silex_status slx_pq_check(struct slx_pq_exec *x, silex_error *err)
+silex_status slx_pq_alive(struct slx_pq_exec *x, silex_error *err)
 {
 	if (x->o.canceled && atomic_load_explicit(x->o.canceled, memory_order_relaxed))
 		return slx_err(err, SILEX_CANCELED, "query was canceled in expression evaluation");
@@ -152,7 +153,7 @@ static silex_status eval_vector(struct slx_pq_exec *x, const struct slx_pq_grid 
 
 silex_status slx_pq_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
 {
-	SLX_TRY(slx_pq_check(x, err));
+	SLX_TRY(slx_pq_alive(x, err));
 	switch (n->type) {
 	case SLX_PQ_NUMBER:
 		return eval_number(x, g, n->number, ret, err);

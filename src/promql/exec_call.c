@@ -53,11 +53,9 @@ struct edges {
 };
 
 static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_pq_call *c,
-	const struct edges *e, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+	double *scalars, const struct edges *e, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	const struct slx_pq_function *fn = l->call->call.fn;
-	double scalars[SLX_PQ_SCALARS_MAX];
-	c->scalars = scalars;
 	for (size_t k = from; k < to; k++) {
 		size_t i = k - from;
 		struct slx_pq_window window = { .t = s->t + e->lo[i], .v = s->v + e->lo[i], .n = e->hi[i] - e->lo[i], .start = l->starts[k],
@@ -77,17 +75,15 @@ static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w
 		if (c->status != SILEX_OK)
 			return slx_err(err, c->status, "%s", c->error.message);
 		if (i % 64 == 63)
-			SLX_TRY(slx_pq_check(l->x, err));
+			SLX_TRY(slx_pq_alive(l->x, err));
 	}
 	return SILEX_OK;
 }
 
-static void by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_call *c, const struct edges *e, struct slx_pq_row *r,
-	size_t from, size_t to)
+static void by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_call *c, double *scalars, const struct edges *e,
+	struct slx_pq_row *r, size_t from, size_t to)
 {
-	double scalars[SLX_PQ_SCALARS_MAX];
 	scalars_at(l, from, scalars);
-	c->scalars = scalars;
 	l->call->call.fn->sweep(c, s->t, s->v, e->lo, e->hi, l->starts + from, l->ends + from, to - from, r->f + from, r->cell + from);
 }
 
@@ -96,6 +92,7 @@ silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, 
 {
 	size_t n = to - from;
 	uint64_t seen = 0;
+	double scalars[SLX_PQ_SCALARS_MAX];
 	SLX_TRY(edges_reserve(l, w, n * 4, err));
 	struct edges e = { w->edges, w->edges + n, w->edges + 2 * n, w->edges + 3 * n };
 	find_edges(l, s->t, s->n, from, to, w->edges, w->edges + n);
@@ -105,10 +102,10 @@ silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, 
 		seen += e.hi[i] - e.lo[i] + (s->hn ? e.hhi[i] - e.hlo[i] : 0);
 	atomic_fetch_add_explicit(&l->x->samples_total, seen, memory_order_relaxed);
 	struct slx_pq_call c = { .node = l->call, .times = l->grid->times, .steps = l->grid->n, .arena = &w->arena, .notes = &l->x->notes,
-		.metric = slx_labels_get(labels, SLX_METRIC_NAME), .options = &l->x->o };
+		.metric = slx_labels_get(labels, SLX_METRIC_NAME), .scalars = scalars, .options = &l->x->o };
 	if (s->hn || !l->constant || !l->call->call.fn->sweep || l->before)
-		return by_window(l, w, s, &c, &e, r, from, to, err);
-	by_sweep(l, s, &c, &e, r, from, to);
+		return by_window(l, w, s, &c, scalars, &e, r, from, to, err);
+	by_sweep(l, s, &c, scalars, &e, r, from, to);
 	return c.status == SILEX_OK ? SILEX_OK : slx_err(err, c.status, "%s", c.error.message);
 }
 

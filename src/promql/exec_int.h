@@ -95,7 +95,7 @@ struct slx_pq_exec {
 };
 
 /* OK, or why the query must end: canceled, too late, snapshot revoked. Ask often. */
-silex_status slx_pq_check(struct slx_pq_exec *x, silex_error *err);
+silex_status slx_pq_alive(struct slx_pq_exec *x, silex_error *err);
 /* Books samples that are now in memory (n may be negative); RESOURCE_EXHAUSTED in Prometheus' words. */
 silex_status slx_pq_hold(struct slx_pq_exec *x, int64_t n, silex_error *err);
 /* Memory of the query within its limit, until it ends. NULL: slx_pq_oom says why. */
@@ -210,9 +210,6 @@ silex_status slx_pq_binary(struct slx_pq_exec *x, const struct slx_pq_grid *g, c
 
 /* One operation on two floats. Comparisons: false when the pair falls out; *ret is then untouched. */
 bool slx_pq_op_floats(enum slx_pq_op op, double l, double r, double *ret);
-
-/* h times a number, in the arena; NULL when memory is out. */
-const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by);
 
 /* ---- answers (result.c) ---- */
 

@@ -192,7 +192,7 @@ static silex_status finish(struct slx_pq_exec *x, struct owned *o, silex_status 
 silex_status slx_pq_result_make(
 	struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m, struct slx_promql_result **ret, silex_error *err)
 {
-	struct owned *o;
+	struct owned *o = NULL;
 	enum slx_promql_type type = x->o.step_ms > 0 ? SLX_PROMQL_MATRIX : x->root->value_type;
 	SLX_TRY(slx_pq_names_finally(x, m, g->n, err));
 	SLX_TRY(owned_new(x, type, &o, err));
@@ -248,7 +248,7 @@ silex_status slx_pq_result_range(struct slx_pq_exec *x, const struct slx_pq_grid
 {
 	const struct slx_pq_node *n = slx_pq_unwrap(x->root);
 	struct slx_pq_leaf l = { .x = x, .grid = g };
-	struct owned *o;
+	struct owned *o = NULL;
 	SLX_TRY(owned_new(x, SLX_PROMQL_MATRIX, &o, err));
 	if (n->type == SLX_PQ_SUBQUERY)
 		return finish(x, o, range_of_subquery(x, &l, n, o, err), ret, err);

@@ -139,7 +139,7 @@ static silex_status scan(const struct slx_pq_leaf *l, struct slx_pq_work *w, str
 			SLX_TRY(add_histograms(l->x, w, &run, stale, err));
 		else if (!slx_kind_is_bytes(run.kind))
 			SLX_TRY(add_floats(l->x, &w->samples, &run, stale, err));
-		SLX_TRY(slx_pq_check(l->x, err));
+		SLX_TRY(slx_pq_alive(l->x, err));
 	}
 }
 
@@ -220,7 +220,7 @@ static struct slx_time_range whole_range(const struct slx_pq_leaf *l)
 
 silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, silex_error *err)
 {
-	SLX_TRY(slx_pq_check(l->x, err));
+	SLX_TRY(slx_pq_alive(l->x, err));
 	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, whole_range(l), &w->parts, err));
 	return scan(l, w, whole_range(l), false, err);
 }
@@ -230,7 +230,7 @@ silex_status slx_pq_leaf_row(const struct slx_pq_leaf *l, struct slx_pq_work *w,
 	size_t steps = l->grid->n;
 	r->labels = slx_selection_labels(l->selection, i);
 	r->drop_name = l->drop_name;
-	SLX_TRY(slx_pq_check(l->x, err));
+	SLX_TRY(slx_pq_alive(l->x, err));
 	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, whole_range(l), &w->parts, err));
 	if (!l->sparse)
 		return fill(l, w, r, 0, steps, err);
