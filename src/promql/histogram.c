@@ -586,6 +586,14 @@ const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w)
 	return w->failed ? NULL : h;
 }
 
+const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by)
+{
+	struct slx_pq_hist w;
+	slx_pq_hist_init(&w, a, h);
+	slx_pq_hist_multiply(&w, by);
+	return slx_pq_hist_finish(&w);
+}
+
 /* ---- comparing ---- */
 
 /* Has any bucket of `before` fewer in `now`? */

@@ -51,6 +51,9 @@ bool slx_pq_hist_overflows(const struct slx_pq_hist *w);
 /* Without empty buckets; NULL when memory was out at any time. */
 const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w);
 
+/* h times a factor, in the arena; NULL when memory is out. */
+const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by);
+
 static inline bool slx_pq_hist_custom(const struct slx_histogram *h) { return h->schema == SLX_HISTOGRAM_CUSTOM; }
 
 /* Is there a counter reset between two histograms in a row? Hints of the later one decide when it has them. */
