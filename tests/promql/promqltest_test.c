@@ -436,8 +436,11 @@ static void expect_line(struct script *s, struct eval *e, char *p)
 	if (strncmp(p, "ordered", n) == 0) {
 		e->ordered = true;
 	} else if (strncmp(p, "string", n) == 0) {
-		char *from = strchr(p, '"'), *to = strrchr(p, '"');
-		e->unsupported |= !from || strchr(from, '\\');
+		char *from = strpbrk(p, "\"'`"), *to = from ? strrchr(from, *from) : NULL;
+		if (!from || to == from || strchr(from, '\\')) {
+			e->unsupported = true;
+			return;
+		}
 		*to = 0;
 		e->string = keep(s, from + 1);
 	} else if (strncmp(p, "range", n) == 0) {
@@ -610,19 +613,25 @@ static void our_scripts(void **state)
 	run_folder(&s, SLX_SOURCE_DIR "/tests/promql");
 }
 
+static const char *read_list(const char *path)
+{
+	static char text[1 << 20];
+	FILE *f = fopen(path, "r");
+	if (!f)
+		fail_msg("%s: cannot be read", path);
+	text[fread(text, 1, sizeof text - 1, f)] = 0;
+	fclose(f);
+	return text;
+}
+
 static void shared_scripts(void **state)
 {
 	const char *shared = getenv("SLX_SHARED");
-	static char only[1 << 20];
 	char path[4096];
 	if (!shared)
 		skip();
 	snprintf(path, sizeof path, "%s/data/promqltest/stable.txt", shared);
-	FILE *f = fopen(path, "r");
-	assert_non_null(f);
-	only[fread(only, 1, sizeof only - 1, f)] = 0;
-	fclose(f);
-	struct script s = { .experimental = true, .only = only };
+	struct script s = { .experimental = true, .only = read_list(path) };
 	snprintf(path, sizeof path, "%s/data/promqltest", shared);
 	run_folder(&s, path);
 }
@@ -630,7 +639,7 @@ static void shared_scripts(void **state)
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
-		struct script s = { .experimental = !getenv("STABLE") };
+		struct script s = { .experimental = !getenv("STABLE"), .only = getenv("ONLY") ? read_list(getenv("ONLY")) : NULL };
 		for (int i = 1; i < argc; i++)
 			run_file(&s, argv[i]);
 		printf("%zu evals, %zu failed, %zu skipped\n", s.run, s.failed, s.skipped);
