@@ -490,6 +490,29 @@ silex_status slx_snapshot_strings(struct slx_snapshot *s, const struct slx_str *
 	return status;
 }
 
+static void widen(struct slx_time_range *r, struct slx_time_range by)
+{
+	if (by.from < r->from)
+		r->from = by.from;
+	if (by.to > r->to)
+		r->to = by.to;
+}
+
+struct slx_time_range slx_snapshot_extent(const struct slx_snapshot *s)
+{
+	struct slx_time_range r = { INT64_MAX, INT64_MIN };
+	for (size_t i = 0; i < s->view->n_blocks; i++) {
+		size_t first, n;
+		slx_block_tenant(s->view->blocks[i]->block, s->tenant->name, &first, &n);
+		for (size_t k = first; k < first + n; k++)
+			widen(&r, slx_block_section_range(s->view->blocks[i]->block, k));
+	}
+	if (s->view->frozen)
+		widen(&r, slx_head_tenant_extent(s->view->frozen, s->tenant->name));
+	widen(&r, slx_head_tenant_extent(s->view->active, s->tenant->name));
+	return r;
+}
+
 /* --- collecting --------------------------------------------------------------------------------------------------------------------- */
 
 void slx_parts_init(struct slx_parts *p, struct slx_mem *m)

@@ -36,6 +36,9 @@ const silex_error *slx_selection_damage(const struct slx_selection *x);
 silex_status slx_snapshot_strings(struct slx_snapshot *s, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
 	struct slx_time_range range, struct slx_strings *ret, silex_error *err);
 
+/* From the oldest to the newest sample, as heads and blocks know it without looking; empty when there is none. */
+struct slx_time_range slx_snapshot_extent(const struct slx_snapshot *s);
+
 /* Everything a scan of one series needs; reusable from series to series by one thread. */
 struct slx_parts {
 	struct slx_arena arena; /* copies of tails and chunk lists; cleared by each collect */

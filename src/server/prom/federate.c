@@ -122,7 +122,7 @@ static silex_status put_all(struct slx_answer *a, struct federation *f, silex_er
 	struct slx_str last = { NULL, 0 };
 	qsort_r(f->u.all, f->u.n, sizeof *f->u.all, by_name, &f->u);
 	for (size_t i = 0; i < f->u.n && slx_answer_spill(a); i++) {
-		struct slx_sample s;
+		struct slx_sample s = { 0 };
 		bool found;
 		struct slx_labels l = slx_prom_union_labels(&f->u, i);
 		struct slx_str name = slx_labels_get(l, SLX_METRIC_NAME);

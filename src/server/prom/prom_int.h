@@ -22,11 +22,8 @@ enum slx_prom_error {
 	SLX_PROM_ERRORS
 };
 
-enum { SLX_PROM_ROUTES_MAX = 32 };
-
 struct slx_prom {
 	struct slx_core *core;
-	struct slx_http_route routes[SLX_PROM_ROUTES_MAX];
 	const struct slx_prom_targets *targets; /* NULL: none */
 	struct slx_metric *duration[SLX_PROM_KINDS];
 	struct slx_metric *failed[SLX_PROM_ERRORS];

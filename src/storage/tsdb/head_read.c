@@ -37,22 +37,61 @@ out:
 	return status;
 }
 
-bool slx_head_tenant_touches(struct slx_head *h, struct slx_str tenant, struct slx_time_range range)
+/* The tenant's series, one after the other, until visit returns false. */
+static void each_series(struct slx_head *h, struct slx_str tenant, bool (*visit)(void *arg, const struct slx_head_series *s), void *arg)
 {
 	uint64_t hash = slx_hash64(tenant.p, tenant.n);
 	struct slx_index_shard *sh = slx_shard_of(h, hash);
-	bool touches = false;
+	bool more = true;
 	pthread_rwlock_rdlock(&sh->lock);
 	struct slx_head_tenant *t = slx_shard_tenant(sh, hash, tenant);
-	for (uint32_t i = 0, n = t ? slx_memindex_count(t->index) : 0; i < n && !touches; i++) {
+	for (uint32_t i = 0, n = t ? slx_memindex_count(t->index) : 0; i < n && more; i++) {
 		unsigned k;
 		uint32_t at;
 		slx_paged_place(i, SLX_ORDINALS_FIRST_LOG2, &k, &at);
 		struct slx_head_series **page = atomic_load_explicit(&t->by_ordinal.page[k], memory_order_acquire);
-		touches = slx_head_touches(page[at], range);
+		more = visit(arg, page[at]);
 	}
 	pthread_rwlock_unlock(&sh->lock);
-	return touches;
+}
+
+struct touch {
+	struct slx_time_range range;
+	bool any;
+};
+
+static bool visit_touch(void *arg, const struct slx_head_series *s)
+{
+	struct touch *t = arg;
+	t->any = slx_head_touches(s, t->range);
+	return !t->any;
+}
+
+bool slx_head_tenant_touches(struct slx_head *h, struct slx_str tenant, struct slx_time_range range)
+{
+	struct touch t = { .range = range };
+	each_series(h, tenant, visit_touch, &t);
+	return t.any;
+}
+
+static bool visit_extent(void *arg, const struct slx_head_series *s)
+{
+	struct slx_time_range *r = arg;
+	int64_t from = atomic_load_explicit(&s->tmin, memory_order_relaxed), to = atomic_load_explicit(&s->last_t, memory_order_relaxed);
+	if (from > to)
+		return true; /* without samples */
+	if (from < r->from)
+		r->from = from;
+	if (to > r->to)
+		r->to = to;
+	return true;
+}
+
+struct slx_time_range slx_head_tenant_extent(struct slx_head *h, struct slx_str tenant)
+{
+	struct slx_time_range r = { INT64_MAX, INT64_MIN };
+	each_series(h, tenant, visit_extent, &r);
+	return r;
 }
 
 silex_status slx_head_strings(struct slx_head *h, struct slx_str tenant, const struct slx_str *name, struct slx_matcher *const *ms, size_t n,
