@@ -1,9 +1,15 @@
-/* The rooms of the server. Each has a line in every function below: made, opened, stopped, freed. */
+/* The rooms of the server. Each has its lines in the functions below, in the order of their lives: made with their routes before
+ * anything listens; opened with the database; stopped when the server ends; freed when no handler runs any more. */
+#include "server/ingest/ingest.h"
+#include "server/prom/prom.h"
 #include "server/server_int.h"
 
 struct slx_server_rooms {
 	struct slx_core *core;
 	struct slx_http *http;
+	struct slx_intake *intake; /* NULL until the database is open */
+	struct slx_ingest ingest;
+	struct slx_prom *prom;
 };
 
 silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, struct slx_server_rooms **ret, silex_error *err)
@@ -13,12 +19,23 @@ silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, 
 		return slx_err_oom(err);
 	r->core = core;
 	r->http = http;
-	*ret = r;
+	*ret = r; /* what was made is freed by the caller, on failure too */
+	SLX_TRY(slx_ingest_init(&r->ingest, core, err));
+	slx_ingest_routes(http, &r->ingest);
+	SLX_TRY(slx_prom_new(core, &r->prom, err));
+	slx_prom_routes(http, r->prom);
 	return SILEX_OK;
 }
 
 silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 {
+	const struct slx_config *c = slx_core_config(r->core);
+	struct slx_intake_limits limits = { .labels = slx_label_limits_default };
+	limits.labels.labels_max = c->limits.labels_max;
+	limits.labels.name_size_max = c->limits.label_name_max;
+	limits.labels.value_size_max = c->limits.label_value_max;
+	SLX_TRY(slx_intake_new(slx_core_db(r->core), &limits, &r->intake, err));
+	slx_ingest_open(&r->ingest, r->intake);
 	return SILEX_OK;
 }
 
@@ -30,5 +47,8 @@ void slx_server_rooms_free(struct slx_server_rooms *r)
 {
 	if (!r)
 		return;
+	slx_prom_free(r->prom);
+	slx_ingest_free(&r->ingest);
+	slx_intake_free(r->intake);
 	slx_free(r->core->mem, SLX_MEM_OTHER, r, sizeof *r);
 }

@@ -138,6 +138,7 @@ struct slx_http_exchange {
 	struct slx_buf answer; /* what the response points to */
 	struct slx_http_stream *stream;
 	struct slx_ws *ws;
+	bool ws_taken; /* by the loop */
 	/* lane, under its lock */
 	struct slx_http_exchange *lane_next, *lane_prev; /* of those waiting or running */
 	struct slx_http_exchange *queue_next;
@@ -230,6 +231,8 @@ void slx_http_watch_stop(struct slx_http *h);
 
 /* ---- ws.c ---- */
 silex_status slx_ws_loop_new(struct slx_http *h, struct slx_ws_loop **ret, silex_error *err);
+/* The exchange ends: a WebSocket that never opened is forgotten. */
+void slx_ws_abandon(struct slx_http_exchange *x);
 void slx_ws_close_all(struct slx_ws_loop *l);
 void slx_ws_loop_free(struct slx_ws_loop *l); /* after slx_ws_close_all and the daemon's end */
 

@@ -349,5 +349,6 @@ void slx_http_on_completed(void *cls, struct MHD_Connection *c, void **con_cls, 
 		MHD_destroy_response(x->response);
 		x->response = NULL;
 	}
+	slx_ws_abandon(x);
 	slx_http_exchange_unref(x);
 }
