@@ -125,7 +125,7 @@ static bool parse_values(char *p, struct value *out, size_t *ret_n)
 {
 	size_t n = 0;
 	for (p = skip_blanks(p); *p; p = skip_blanks(p)) {
-		char *end, *x;
+		char *end;
 		size_t len = word(p), times = 0;
 		double first, step = 0;
 		bool missing = false;
@@ -138,13 +138,16 @@ static bool parse_values(char *p, struct value *out, size_t *ret_n)
 			first = slx_bits_f64(SLX_STALE_NAN);
 			end = p + 5;
 		} else {
+			char *x = memchr(p, 'x', len);
+			if (x)
+				*x = 0; /* "1+0x10" has no hexadecimal number in it */
 			first = strtod(p, &end);
 			if (end == p)
 				return false;
 			if (*end == '+' || *end == '-')
 				step = strtod(end, &end);
-			if (*end == 'x')
-				times = strtoul(end + 1, &x, 10), end = x;
+			if (x && end == x)
+				times = strtoul(x + 1, &end, 10);
 		}
 		if (end != p + len || n + times + 1 > VALUES_MAX)
 			return false;
