@@ -15,4 +15,10 @@ silex_status slx_bytes_encode(const uint64_t *bits, size_t n, enum slx_wrap wrap
 /* Values lo..hi-1 of n into `values`, which must be empty; bits[i - lo] is the address of value i in it. */
 silex_status slx_bytes_decode(const uint8_t *p, size_t size, size_t n, size_t lo, size_t hi, struct slx_buf *values, uint64_t *bits, silex_error *err);
 
+/* Histograms as columns: histogram.c. *ret_done false, with nothing written: one does not come back from its fields as it is;
+ * they are values like any then. */
+silex_status slx_histograms_encode(const uint64_t *bits, size_t n, enum slx_wrap wrap, struct slx_buf *out, bool *ret_done, silex_error *err);
+silex_status slx_histograms_decode(const uint8_t *p, size_t size, size_t n, size_t lo, size_t hi, struct slx_buf *values, uint64_t *bits,
+	silex_error *err); /* as slx_bytes_decode */
+
 #endif

@@ -18,6 +18,7 @@
  * Timestamps of constant step, the usual case, are never materialised but for the samples a caller asks for: struct
  * timeline answers "which index is at time t" by arithmetic, else by binary search in the decoded column. */
 #include "storage/chunk/bytes_int.h"
+#include "model/histogram.h"
 
 #include <stdio.h>
 
@@ -293,6 +294,7 @@ static enum slx_codec_id pick_codec(const struct slx_codec_choice *c, enum slx_k
 	case SLX_KIND_ENUM:
 		return SLX_CODEC_ENUM;
 	case SLX_KIND_HISTOGRAM:
+		return SLX_CODEC_HISTOGRAM;
 	case SLX_KIND_BYTES:
 		return SLX_CODEC_BYTES;
 	default:
@@ -307,6 +309,19 @@ static enum slx_codec_id pick_codec(const struct slx_codec_choice *c, enum slx_k
 static enum slx_wrap bytes_wrap(const struct slx_codec_choice *c, bool cold)
 {
 	return cold || c->wrap == SLX_WRAP_NONE ? c->wrap : SLX_WRAP_LZ4;
+}
+
+/* *codec: the wanted one, and the one that it was. */
+static silex_status put_bytes(const struct slx_codec_choice *c, bool cold, const uint64_t *bits, size_t n, struct slx_buf *out, uint8_t *codec,
+	silex_error *err)
+{
+	bool done = false;
+	if (*codec == SLX_CODEC_HISTOGRAM)
+		SLX_TRY(slx_histograms_encode(bits, n, bytes_wrap(c, cold), out, &done, err));
+	if (done)
+		return SILEX_OK;
+	*codec = SLX_CODEC_BYTES;
+	return slx_bytes_encode(bits, n, bytes_wrap(c, cold), out, err);
 }
 
 /* Both encoders. w is NULL in the hot one, which needs no more than one vector's scratch. */
@@ -345,8 +360,9 @@ static silex_status encode(struct slx_chunk_work *w, const struct slx_codec_choi
 	case SLX_CODEC_BOOL:
 	case SLX_CODEC_ENUM:
 		return put_states(bits, n, w ? w->states : scratch, out, err);
+	case SLX_CODEC_HISTOGRAM:
 	case SLX_CODEC_BYTES:
-		return slx_bytes_encode(bits, n, bytes_wrap(c, w), out, err);
+		return put_bytes(c, w, bits, n, out, ret_codec, err);
 	default:
 		return put_f64(id, bits, n, out, err);
 	}
@@ -422,6 +438,8 @@ static silex_status check_codec(const struct slx_chunk_meta *m, silex_error *err
 		ok = m->codec == SLX_CODEC_ENUM;
 		break;
 	case SLX_KIND_HISTOGRAM:
+		ok = m->codec == SLX_CODEC_HISTOGRAM || m->codec == SLX_CODEC_BYTES;
+		break;
 	case SLX_KIND_BYTES:
 		ok = m->codec == SLX_CODEC_BYTES;
 		break;
@@ -627,8 +645,10 @@ static void find_range(const struct timeline *t, struct slx_time_range range, si
 /* Values lo..hi-1 of a chunk of histograms or bytes. */
 static silex_status decode_bytes(const struct opened *o, size_t lo, size_t hi, struct slx_buf *values, uint64_t *bits, silex_error *err)
 {
+	size_t n = o->times.n;
 	slx_buf_reset(values);
-	silex_status st = slx_bytes_decode(o->values, o->values_size, o->times.n, lo, hi, values, bits, err);
+	silex_status st = o->codec == SLX_CODEC_HISTOGRAM ? slx_histograms_decode(o->values, o->values_size, n, lo, hi, values, bits, err) :
+							    slx_bytes_decode(o->values, o->values_size, n, lo, hi, values, bits, err);
 	if (st != SILEX_OK)
 		slx_err_wrap(err, "chunk");
 	return st;
@@ -734,11 +754,20 @@ silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_code
 
 static bool same_number(double a, double b) { return slx_f64_bits(a) == slx_f64_bits(b) || (a != a && b != b); }
 
+/* Histograms out of columns have to be such by themselves; what lies there as bytes is as it was given. */
 static silex_status check_bytes(struct slx_chunk_work *w, const struct opened *o, silex_error *err)
 {
+	struct slx_arena arena;
 	struct slx_buf values;
+	slx_arena_init(&arena, w->mem, w->use, 64 << 10);
 	slx_buf_init(&values, w->mem, w->use, SIZE_MAX);
 	silex_status st = decode_bytes(o, 0, o->times.n, &values, w->bits, err);
+	for (size_t i = 0; i < o->times.n && st == SILEX_OK && o->codec == SLX_CODEC_HISTOGRAM; i++) {
+		struct slx_str v = slx_value_bytes(w->bits[i]);
+		struct slx_histogram h;
+		st = slx_histogram_decode((const uint8_t *)v.p, v.n, &arena, &h, err);
+		slx_arena_clear(&arena);
+	}
 	slx_buf_free(&values);
 	return st;
 }

@@ -216,7 +216,7 @@ static void begin(struct world *w, uint64_t seed)
 {
 	*w = (struct world){ .rng = seed };
 	printf("seed %llu\n", (unsigned long long)seed);
-	strcpy(w->path, "/tmp/bytes_test.XXXXXX");
+	strcpy(w->path, "/tmp/values_test.XXXXXX");
 	assert_non_null(mkdtemp(w->path));
 	for (size_t s = 0; s < SERIES; s++)
 		w->s[s] = malloc(SAMPLES_MAX * sizeof **w->s);
