@@ -3,6 +3,7 @@
 #include "server/ingest/ingest.h"
 #include "server/prom/prom.h"
 #include "server/server_int.h"
+#include "server/web/web.h"
 
 struct slx_server_rooms {
 	struct slx_core *core;
@@ -24,6 +25,7 @@ silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, 
 	slx_ingest_routes(http, &r->ingest);
 	SLX_TRY(slx_prom_new(core, &r->prom, err));
 	slx_prom_routes(http, r->prom);
+	slx_web_routes(http, core);
 	return SILEX_OK;
 }
 
