@@ -19,7 +19,7 @@ export const colour = (i: number) => palettes[isDark() ? 'dark' : 'light'][i % 1
 export const dash = (i: number) => dashes[Math.floor(i / 10) % dashes.length];
 
 export interface Drawn { name: string; slot: number } // slot: which colour and dash
-export interface ChartData { columns: [number[], ...(number | null)[][]]; drawn: Drawn[]; unit: Unit; span: [number, number] }
+export interface ChartData { columns: [number[], ...(number | null)[][]]; drawn: Drawn[]; unit: Unit; span: [number, number]; fromZero?: boolean }
 
 const tooltipMax = 10;
 const binarySteps = Array.from({ length: 60 }, (_, i) => 2 ** i);
@@ -90,7 +90,7 @@ export class Chart {
       legend: { show: false },
       padding: [12, 12, 0, 0],
       focus: { alpha: 0.25 },
-      scales: { x: { time: true, range: () => this.shown!.span }, y: { range: yRange } },
+      scales: { x: { time: true, range: () => this.shown!.span }, y: { range: (_u, min, max) => yRange(data.fromZero && min > 0 ? 0 : min, max) } },
       axes: [
         { stroke: ink, grid, ticks: { ...grid, size: 4 }, font, space: 80, gap: 6, size: 46, lineGap: 1.35, values: (_u, splits, _axis, _space, incr) => axisTimes(splits, incr) },
         { stroke: ink, grid, ticks: { show: false }, font, size: axisWidth, gap: 8, values: (_u, splits) => axisValues(splits, data.unit),
@@ -162,7 +162,7 @@ export function swatch(slot: number): SVGSVGElement {
 }
 
 /** A little air above and below; from zero when that is near; a flat line stands in the middle. */
-function yRange(_u: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
+function yRange(min: number | null, max: number | null): uPlot.Range.MinMax {
   if (min === null || max === null) return [0, 1];
   if (min === max) {
     if (min === 0) return [-1, 1];

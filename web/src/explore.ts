@@ -27,7 +27,7 @@ export class Explore {
     this.shows = { chart: tab('chart', 'Chart'), table: tab('table', 'Table') };
     this.stepField = h('input.step', { type: 'text', placeholder: 'auto', title: 'Step between points: 15s, 1m, …', 'aria-label': 'Step', spellcheck: false, onchange: () => this.run() });
     this.tools = h('div.toolbar', null, this.picker.element,
-      h('div.group', { role: 'group', 'aria-label': 'Show as' }, this.shows.chart, this.shows.table), h('label.field', null, 'Step', this.stepField),
+      h('div.group', { role: 'group', 'aria-label': 'Show as' }, this.shows.chart, this.shows.table), h('label.field.long', null, 'Step', this.stepField),
       h('button.push', { type: 'button', title: 'Copy the address of what is shown', onclick: () => void copyText(location.href, 'The address is copied.') }, icon('link'), 'Share'));
     this.element.append(this.tools, this.list,
       h('button.add', { type: 'button', onclick: () => this.add('').editor.area.focus() }, icon('plus'), 'Add a query'));

@@ -30,7 +30,7 @@ interface Tsdb { headStats?: { numSeries: number }; seriesCountByMetricName?: { 
 export async function health(): Promise<Health> {
   const [{ version, silexVersion }, tsdb] = await Promise.all([build(), api.get<Tsdb>('api/v1/status/tsdb', { limit: 10 }).then((a) => a.data)]);
   const top = (tsdb.seriesCountByMetricName ?? []).map((x) => ({ name: x.name, series: x.value }));
-  const common = { version: silexVersion ?? version, ready: true, tiers: [], slow: null, active: [], tenants: [], top, series: tsdb.headStats?.numSeries };
+  const common = { version: silexVersion ? `Silex ${silexVersion}` : `Prometheus ${version}`, ready: true, tiers: [], slow: null, active: [], tenants: [], top, series: tsdb.headStats?.numSeries };
   return (await isSilex()) ? { ...common, ...(await ofSilex()) } : { ...common, ...(await ofPrometheus()) };
 }
 

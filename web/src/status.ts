@@ -59,7 +59,7 @@ export class Status {
   private show(d: Health): void {
     this.noteRate(d);
     fill(this.cards,
-      card('Server', d.ready ? 'Ready' : 'Not ready', [`Silex ${d.version}`.replace(/^Silex (\d+\.\d+\.\d+)$/, '$1'), d.uptimeS !== undefined && `up ${sayDuration(d.uptimeS * 1000)}`], d.ready ? '✓' : '⚠'),
+      card('Server', d.ready ? 'Ready' : 'Not ready', [d.version, d.uptimeS !== undefined && `up ${sayDuration(d.uptimeS * 1000)}`], d.ready ? '✓' : '⚠'),
       d.series !== undefined && card('Series', number(d.series), [d.points !== undefined && `${number(d.points)} samples stored`]),
       this.storage(d), this.memory(d), promise(d),
       d.p99 !== undefined && card('Queries', seconds(d.p99, 3), ['99 of 100 are faster', d.p50 !== undefined && `half of them faster than ${seconds(d.p50, 3)}`]));
@@ -85,7 +85,7 @@ export class Status {
     fill(this.rateNow, v === null ? '…' : number(v));
     this.chart.show({
       columns: [this.history.map((p) => p.t), this.history.map((p) => p.v)], drawn: [{ name: 'samples per second', slot: 0 }], unit: unitNamed('none')!,
-      span: [t - (keptMax * everyMs) / 1000, t],
+      span: [t - (keptMax * everyMs) / 1000, t], fromZero: true,
     });
   }
 

@@ -28,7 +28,7 @@ export class Tile {
     const name = watch.title || labels.__name__ || watch.query;
     const bounds = [['▲', watch.alarmHigh ?? watch.warnHigh], ['▼', watch.alarmLow ?? watch.warnLow]].filter((b) => b[1] !== undefined);
     this.element = h('article.tile', { tabIndex: 0, 'aria-label': `${name} ${subtitle}`, ondblclick: edit, onkeydown: (e: KeyboardEvent) => e.key === 'Enter' && edit() },
-      h('header', null, h('h2', null, name), h('span.sub', { title: subtitle }, subtitle), this.word),
+      h('header', null, h('h2', { title: watch.query }, name), this.word), subtitle && h('p.sub', { title: subtitle }, subtitle),
       h('div.reading', null, h('div.limits', { title: 'Limits' }, bounds.map(([sign, v]) => h('span', null, `${sign} ${v}`))), this.value, this.unitText),
       this.last, this.spark, h('footer', null, this.age));
   }
@@ -61,7 +61,7 @@ export class Tile {
     this.element.dataset.level = this.state.level;
     const [number, unit] = this.split(value);
     const text = stale ? (value === undefined ? '– – –' : clock(age)) : number;
-    this.value.style.setProperty('--chars', String(Math.max(3, text.length)));
+    this.value.style.setProperty('--chars', String(Math.max(2.6, widthOf(text))));
     setText(this.value, text);
     setText(this.unitText, stale ? '' : unit);
     setText(this.word, this.state.word);
@@ -72,7 +72,7 @@ export class Tile {
 
   private split(value: number | undefined): [string, string] {
     if (value === undefined) return ['', ''];
-    const text = this.unit.format(value, Math.abs(value) >= 100 ? 4 : 3);
+    const text = this.unit.format(value, 3);
     const m = /^(\S+) (.+)$/.exec(text);
     return m ? [m[1], m[2]] : [text, ''];
   }
@@ -142,6 +142,9 @@ function line(c: CanvasRenderingContext2D, points: [number, number][]): void {
   points.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)));
   c.stroke();
 }
+
+/** In digits; the narrow signs count half. */
+const widthOf = (text: string) => [...text].reduce((n, c) => n + (/[.:,\u202f]/.test(c) ? 0.45 : 1), 0);
 
 const clock = (ms: number) => {
   const s = Math.floor(ms / 1000);
