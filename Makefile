@@ -8,7 +8,7 @@ T ?=
 B ?=
 QUICK ?=
 
-.PHONY: build demo test bench fuzz crash lint format format-check install test-arm64 test-asan test-tsan coverage clean help
+.PHONY: build page demo test test-clients bench fuzz crash lint format format-check install test-arm64 test-asan test-tsan coverage clean help
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 18
@@ -17,6 +17,10 @@ build: ## build/silex, libsilex.so, libsilex.a (optimised, with symbols)
 	@scripts/setup.sh build
 	@scripts/cmake.sh release --target product
 
+page: ## web/dist, the page that the build embeds (npm; commit what it changes)
+	@scripts/setup.sh page
+	@npm --prefix web ci --no-audit --no-fund --loglevel=error && npm --prefix web run --silent build
+
 demo: build ## a guided tour on a real ICU record and a real ECG
 	@build/silex demo
 
@@ -24,6 +28,10 @@ test: ## all tests, or those whose name matches: make test T=name
 	@scripts/setup.sh test
 	@scripts/cmake.sh release -DSILEX_TESTS=ON
 	@ctest --test-dir build -j$(JOBS) --output-on-failure --no-tests=error $(if $(T),-R '$(T)') $(CTEST_ARGS)
+
+test-clients: build ## the page in chromium and other vendors' clients against build/silex (npm)
+	@scripts/setup.sh clients
+	@tests/web/run.sh
 
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench

@@ -1,19 +1,23 @@
 #!/bin/bash
-# setup.sh build|test|fuzz|lint|format|coverage|arm64: installs the Debian 12 packages that a make target needs, only those
+# setup.sh build|page|test|clients|fuzz|lint|format|coverage|arm64: installs the Debian 12 packages that a make target needs, only those
 # missing. Does nothing, fast, when all are there. Needs root, or sudo without a password; else says what to install.
 set -u
 build="gcc libc6-dev cmake ninja-build pkg-config libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libedit-dev zlib1g-dev
 	libmicrohttpd-dev libgnutls28-dev libwslay-dev libuv1-dev libyaml-dev libjansson-dev libcurl4-openssl-dev libmosquitto-dev libsnappy-dev lemon re2c"
 test="$build libcmocka-dev python3 binutils"
+# Debian's npm does not install over another node.
+if command -v npm >/dev/null; then npm=""; else npm="nodejs npm"; fi
 case ${1:-} in
 build) want=$build ;;
+page) want=$npm ;;
+clients) want="$build $npm chromium" ;;
 test) want=$test ;;
 fuzz) want="$test clang libclang-rt-14-dev" ;;
 lint) want="cppcheck python3" ;;
 format) want=clang-format ;;
 coverage) want="$test gcovr" ;;
 arm64) want="debootstrap qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross cmake ninja-build pkg-config" ;;
-*) echo "usage: scripts/setup.sh build|test|fuzz|lint|format|coverage|arm64" >&2; exit 2 ;;
+*) echo "usage: scripts/setup.sh build|page|test|clients|fuzz|lint|format|coverage|arm64" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || {
