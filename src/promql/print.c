@@ -173,7 +173,7 @@ static void put_number(struct slx_buf *out, const struct slx_pq_node *n)
 	}
 	if (n->number < 0)
 		slx_buf_u8(out, '-');
-	slx_pq_put_duration(out, (int64_t)(fabs(n->number) * 1e9) / 1000000);
+	slx_pq_put_duration(out, (int64_t)round(fabs(n->number) * 1000));
 }
 
 static void put_fill(struct slx_buf *out, const struct slx_pq_matching *m)
