@@ -2,6 +2,7 @@
  * anything listens; opened with the database; stopped when the server ends; freed when no handler runs any more. */
 #include "server/ingest/ingest.h"
 #include "server/prom/prom.h"
+#include "server/scrape/scrape.h"
 #include "server/server_int.h"
 #include "server/web/web.h"
 
@@ -11,7 +12,20 @@ struct slx_server_rooms {
 	struct slx_intake *intake; /* NULL until the database is open */
 	struct slx_ingest ingest;
 	struct slx_prom *prom;
+	struct slx_scrape *_Atomic scrape; /* NULL until the database is open */
+	struct slx_prom_targets targets;
 };
+
+/* The configuration is read anew: rooms that keep something of it take it over. */
+static void on_reload(void *ctx, const struct slx_config *now)
+{
+	struct slx_server_rooms *r = ctx;
+	struct slx_scrape *scrape = atomic_load(&r->scrape);
+	if (scrape)
+		slx_scrape_reload(scrape);
+}
+
+silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err) { return slx_scrape_check(m, c, err); }
 
 silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, struct slx_server_rooms **ret, silex_error *err)
 {
@@ -25,6 +39,7 @@ silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, 
 	slx_ingest_routes(http, &r->ingest);
 	SLX_TRY(slx_prom_new(core, &r->prom, err));
 	slx_prom_routes(http, r->prom);
+	slx_core_on_reload(core, on_reload, r);
 	slx_web_routes(http, core);
 	return SILEX_OK;
 }
@@ -38,11 +53,18 @@ silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 	limits.labels.value_size_max = c->limits.label_value_max;
 	SLX_TRY(slx_intake_new(slx_core_db(r->core), &limits, &r->intake, err));
 	slx_ingest_open(&r->ingest, r->intake);
+	struct slx_scrape *scrape;
+	SLX_TRY(slx_scrape_start(r->core, r->intake, &scrape, err));
+	r->targets = (struct slx_prom_targets){ slx_scrape_targets_json, slx_scrape_metadata_json, scrape };
+	slx_prom_set_targets(r->prom, &r->targets);
+	atomic_store(&r->scrape, scrape);
 	return SILEX_OK;
 }
 
 void slx_server_rooms_stop(struct slx_server_rooms *r)
 {
+	slx_prom_set_targets(r->prom, NULL);
+	slx_scrape_stop(atomic_exchange(&r->scrape, NULL));
 }
 
 void slx_server_rooms_free(struct slx_server_rooms *r)

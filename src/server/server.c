@@ -62,7 +62,15 @@ static void apply(struct server *s, const struct slx_config *c)
 
 static silex_status load(struct server *s, struct slx_config **ret, silex_error *err)
 {
-	return slx_config_load(&s->mem, s->args->config_file, environ, s->args->set, s->args->n_set, ret, err);
+	struct slx_config *c;
+	SLX_TRY(slx_config_load(&s->mem, s->args->config_file, environ, s->args->set, s->args->n_set, &c, err));
+	silex_status st = slx_server_rooms_check(&s->mem, c, err);
+	if (st != SILEX_OK) {
+		slx_config_free(c);
+		return st;
+	}
+	*ret = c;
+	return SILEX_OK;
 }
 
 /* Under the lock. Handlers may still read the old one: it is kept. */

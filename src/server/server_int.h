@@ -10,6 +10,9 @@
 
 struct slx_server_rooms; /* what each room keeps */
 
+/* What a configuration says to the rooms is good, too: before it is taken. INVALID "file:line: ...". */
+silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err);
+
 /* Before the listener starts: contexts and routes. The database is not open yet. */
 silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, struct slx_server_rooms **ret, silex_error *err);
 /* The database is open: what needs it begins, other listeners too. */
