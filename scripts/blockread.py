@@ -16,8 +16,8 @@ ENVELOPE, NONCE, TAG = 32, 12, 16
 PAGE_DATA = 65536 - ENVELOPE - NONCE - TAG
 HEADER_SIZE, FOOTER_SIZE = ENVELOPE + 28, ENVELOPE + 28
 HEADER, PAYLOAD, INDEX, DIRECTORY, FOOTER = 1, 2, 3, 4, 5
-FLOAT64, INT64, BOOL, ENUM = 0, 1, 2, 3
-RAW, GORILLA, SX, COLD, C_INT64, C_BOOL, C_ENUM, COLD_INT64 = range(8)
+FLOAT64, INT64, BOOL, ENUM, HISTOGRAM, BYTES = range(6)
+RAW, GORILLA, SX, COLD, C_INT64, C_BOOL, C_ENUM, COLD_INT64, C_BYTES, C_HISTOGRAM = range(10)
 VECTOR, PART_MIN = 512, 128
 HOUR = 3600 * 10**9
 M64 = (1 << 64) - 1
@@ -354,6 +354,136 @@ class Cold:
         return [signed(self.base + (s << self.low | f)) for s, f in zip(sym, low)]
 
 
+# ---- values that are bytes: docs/format/chunk.md, "Bytes" and "Histograms" ----
+
+def body(data):
+    r = Reader(data)
+    wrap = r.u8()
+    if wrap == 0:
+        return r
+    need(wrap == 2, "zstd is not in Python's standard library")
+    size = r.varint()
+    out = lz4_block(r.bytes(r.left()))
+    need(len(out) == size, "lz4")
+    return Reader(out)
+
+
+def byte_values(data, n):
+    r = body(data)
+    return [r.bytes(size) for size in [r.varint() for _ in range(n)]]
+
+
+def varint(v):
+    out = bytearray()
+    while v >= 128:
+        out.append(v & 127 | 128)
+        v >>= 7
+    return bytes(out) + bytes([v])
+
+
+def zigzag(v):
+    return varint((v << 1 ^ v >> 63) & M64)
+
+
+class Histograms:
+    """The columns of a chunk, and the canonical bytes of each histogram (src/model/histogram.c)."""
+    COUNT, SUM, ZERO, START = range(4)
+    CUSTOM = -53
+
+    def __init__(self, data, n):
+        r = body(data)
+        self.n = n
+        self.classes = []
+        for _ in range(r.varint()):
+            self.classes.append((r.zigzag(), r.uint(8), [r.uint(8) for _ in range(r.varint())]))
+        self.layouts = []
+        for _ in range(r.varint()):
+            c, flags = r.varint(), r.u8()
+            self.layouts.append((c, flags, [[(r.zigzag(), r.varint()) for _ in range(r.varint())] for _ in range(2)]))
+        self.of = states(Reader(r.bytes(r.varint())), n) if len(self.layouts) > 1 else [0] * n
+        keys = [self.keys(layout) for layout in self.layouts]
+        columns = [self.COUNT, self.SUM, self.ZERO, self.START] + sorted(set(k for own in keys for k in own))
+        rest = r.u8()
+        bits = r.bytes((len(columns) + 7) // 8)
+        doubles = {c: bits[i // 8] >> i % 8 & 1 for i, c in enumerate(columns)}
+        sizes = {c: n if c in range(4) else sum(c in keys[o] for o in self.of) for c in columns}
+        self.v = {}
+        for c in columns:
+            if not doubles[c] and sizes[c]:
+                self.v[c] = int64s(Reader(r.bytes(r.varint())), sizes[c])
+        for c in columns:
+            if doubles[c]:
+                self.v[c] = []
+                while len(self.v[c]) < sizes[c]:
+                    self.v[c] += sx(Reader(r.bytes(r.varint())), min(VECTOR, sizes[c] - len(self.v[c])))
+        need(r.left() == 0, "bytes after the last column")
+        self.values = []
+        at = dict.fromkeys(columns, 0)
+        for i, o in enumerate(self.of):
+            buckets = []
+            for k in keys[o]:
+                buckets.append(self.v[k][at[k]] if doubles[k] else self.number(self.v[k][at[k]]))
+                at[k] += 1
+            fixed = [self.v[c][i] if doubles[c] else self.number(self.v[c][i]) for c in (self.COUNT, self.SUM, self.ZERO)]
+            if rest:
+                total = self.v[self.COUNT][i] + self.v[self.ZERO][i] + sum(int(double(b)) for b in buckets)
+                fixed[self.COUNT] = self.number(signed(total))
+            self.values.append(self.canonical(self.layouts[o], fixed, self.v[self.START][i], buckets))
+
+    @staticmethod
+    def number(v):
+        return bits_of(float(v))
+
+    @staticmethod
+    def keys(layout):
+        c, _, sides = layout
+        out = []
+        for side, spans in enumerate(sides):
+            index = 0
+            for offset, length in spans:
+                index += offset
+                out += [(c, side, index + k) for k in range(length)]
+                index += length
+        return out
+
+    def canonical(self, layout, fixed, start, buckets):
+        c, flags, sides = layout
+        schema, threshold, custom = self.classes[c]
+        count, total, zero_count = fixed
+        n = [sum(length for _, length in spans) for spans in sides]
+
+        def whole(b):
+            v = double(b)
+            return b >> 63 == 0 and v < 2.0**63 and v == math.floor(v)
+
+        packed = flags & 1 and all(whole(b) for b in [count, zero_count] + buckets)
+
+        def counts(bits):
+            out, before = b"", 0
+            for b in bits:
+                if packed:
+                    out += zigzag(int(double(b)) - before)
+                    before = int(double(b))
+                else:
+                    out += struct.pack("<Q", b)
+            return out
+
+        out = bytes([flags & 1 | (2 if packed else 0) | flags >> 1 << 2 | (16 if threshold or zero_count else 0) | (32 if start else 0)])
+        out += zigzag(schema) + counts([count]) + struct.pack("<Q", total)
+        if threshold or zero_count:
+            out += struct.pack("<Q", threshold) + counts([zero_count])
+        if start:
+            out += zigzag(start)
+        if schema == self.CUSTOM:
+            out += varint(len(custom)) + struct.pack("<%dQ" % len(custom), *custom)
+        for side in range(1 if schema == self.CUSTOM else 2):
+            out += varint(len(sides[side]))
+            for offset, length in sides[side]:
+                out += zigzag(offset) + varint(length)
+            out += counts(buckets[n[0]:] if side else buckets[:n[0]])
+        return out
+
+
 # ---- chunks ----
 
 def cut_parts(ts):
@@ -397,6 +527,10 @@ def chunk_samples(data, n, kind, codec):
         bits = [v & M64 for v in int64s(rest, n)]
     elif codec in (C_BOOL, C_ENUM):
         bits = states(rest, n)
+    elif codec == C_BYTES:
+        bits = byte_values(rest.data, n)
+    elif codec == C_HISTOGRAM:
+        bits = Histograms(rest.data, n).values
     else:
         raise Damaged("codec %d is not among those this reader knows" % codec)
     return ts, bits
@@ -586,6 +720,8 @@ def label_index(data):
 # ---- printing ----
 
 def value_text(kind, bits):
+    if kind in (HISTOGRAM, BYTES):
+        return "x" + bits.hex()
     if kind != FLOAT64:
         return "%d" % signed(bits)
     v = double(bits)

@@ -5,21 +5,27 @@
 #include <math.h>
 #include <unistd.h>
 
-static void print_value(char to[40], enum slx_kind kind, uint64_t bits)
+static void print_value(char *to, size_t cap, enum slx_kind kind, uint64_t bits)
 {
 	double v = slx_bits_f64(bits);
-	if (kind != SLX_KIND_FLOAT64)
-		snprintf(to, 40, "%" PRId64, (int64_t)bits);
-	else if (isnan(v))
-		snprintf(to, 40, "nan:%016" PRIx64, bits);
-	else
-		snprintf(to, 40, "%.17g", v);
+	if (slx_kind_is_bytes(kind)) {
+		struct slx_str value = slx_value_bytes(bits);
+		int n = snprintf(to, cap, "x");
+		for (size_t i = 0; i < value.n; i++)
+			n += snprintf(to + n, cap - (size_t)n, "%02x", (unsigned char)value.p[i]);
+	} else if (kind != SLX_KIND_FLOAT64) {
+		snprintf(to, cap, "%" PRId64, (int64_t)bits);
+	} else if (isnan(v)) {
+		snprintf(to, cap, "nan:%016" PRIx64, bits);
+	} else {
+		snprintf(to, cap, "%.17g", v);
+	}
 }
 
 /* The next line of the reader must be `want`. */
 static void expect_line(FILE *from, const char *want)
 {
-	char line[1024];
+	char line[2048];
 	if (!fgets(line, sizeof line, from))
 		fail_msg("the reader ended before \"%s\"", want);
 	line[strcspn(line, "\n")] = 0;
@@ -28,7 +34,7 @@ static void expect_line(FILE *from, const char *want)
 
 static void expect_series(FILE *from, const struct model_series *s)
 {
-	char name[600], want[700], value[40];
+	char name[600], want[1600], value[900];
 	int n = snprintf(name, sizeof name, "%s {", s->tenant);
 	struct slx_label label;
 	struct slx_labels_iter it = slx_labels_iter((struct slx_labels){ s->labels, s->labels_size });
@@ -39,7 +45,7 @@ static void expect_series(FILE *from, const struct model_series *s)
 	for (size_t k = 0; k < s->n; k++) {
 		const struct model_chunk *c = &s->chunks[k];
 		for (size_t i = 0; i < c->n; i++) {
-			print_value(value, c->kind, c->bits[i]);
+			print_value(value, sizeof value, c->kind, c->bits[i]);
 			snprintf(want, sizeof want, "%s %" PRId64 " %s", name, c->ts[i], value);
 			expect_line(from, want);
 		}
