@@ -320,7 +320,7 @@ static void note_nan(const struct input *in, struct slx_labels l, enum slx_pq_na
 	if (note == SLX_PQ_NAN_NONE)
 		return;
 	put_metric(metric, sizeof metric, known_name(in, l));
-	slx_pq_note(in->c->notes, true, slx_pq_arg(in->c, 0)->pos, "PromQL info: input to %s%s", texts[note], metric);
+	slx_pq_note(in->c->notes, true, in->at->pos, "PromQL info: input to %s%s", texts[note], metric);
 }
 
 static void note_forced(const struct input *in, struct slx_str name, const struct forced *f)

@@ -91,39 +91,46 @@ static double average(const double *v, size_t n)
 	return k.s + k.c;
 }
 
-/* A running mean of histograms, for sums that overflow. */
-static unsigned histogram_mean(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_hist *mean)
+/* The sum of the first histograms of the window, as many as do not overflow; how many. */
+static size_t histogram_sum_of(struct slx_pq_call *c, const struct slx_pq_window *w, size_t n, struct slx_pq_hist *total, unsigned *found)
 {
-	unsigned found = 0;
-	slx_pq_hist_init(mean, c->arena, w->h[0]);
-	for (size_t i = 1; i < w->hn; i++) {
+	slx_pq_hist_init(total, c->arena, w->h[0]);
+	for (size_t i = 1; i < n; i++) {
+		*found |= slx_pq_hist_add(total, w->h[i]);
+		if (slx_pq_hist_overflows(total))
+			return i;
+	}
+	return n;
+}
+
+/* Goes on from the mean of the first `from` histograms. */
+static void histogram_mean(struct slx_pq_call *c, const struct slx_pq_window *w, size_t from, struct slx_pq_hist *mean, unsigned *found)
+{
+	for (size_t i = from; i < w->hn; i++) {
 		double count = (double)(i + 1);
 		const struct slx_histogram *part = slx_pq_histogram_scale(c->arena, w->h[i], 1 / count);
 		if (!part) {
 			mean->failed = true;
-			break;
+			return;
 		}
 		slx_pq_hist_multiply(mean, (count - 1) / count);
-		found |= slx_pq_hist_add(mean, part);
+		*found |= slx_pq_hist_add(mean, part);
 	}
-	return found;
 }
 
 static bool histogram_average(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
 {
 	struct slx_pq_hist total;
 	unsigned found = 0;
-	slx_pq_hist_init(&total, c->arena, w->h[0]);
-	for (size_t i = 1; i < w->hn; i++)
-		found |= slx_pq_hist_add(&total, w->h[i]);
+	size_t n = histogram_sum_of(c, w, w->hn, &total, &found);
+	if (n < w->hn)
+		histogram_sum_of(c, w, n, &total, &found); /* once more, up to before it overflowed */
+	slx_pq_hist_divide(&total, (double)n);
+	histogram_mean(c, w, n, &total, &found);
 	if (found & SLX_PQ_HIST_INCOMPATIBLE) {
 		slx_pq_note_metric(c, false, SLX_PQ_MIXED_SCHEMAS);
 		return false;
 	}
-	if (slx_pq_hist_overflows(&total))
-		found |= histogram_mean(c, w, &total);
-	else
-		slx_pq_hist_divide(&total, (double)w->hn);
 	slx_pq_note_found(c, found);
 	return slx_pq_finish(c, &total, ret);
 }
@@ -375,9 +382,12 @@ SLX_PQ_WINDOW(mad_over_time)
 	double *off = scratch(c, w->n);
 	if (!off)
 		return false;
-	for (size_t i = 0; i < w->n; i++)
+	bool nan = false;
+	for (size_t i = 0; i < w->n; i++) {
 		off[i] = fabs(w->v[i] - median.f);
-	float_result(ret, slx_pq_quantile(0.5, off, w->n));
+		nan = nan || isnan(w->v[i]);
+	}
+	float_result(ret, nan ? NAN : slx_pq_quantile(0.5, off, w->n));
 	scratch_free(c, off, w->n);
 	return true;
 }
