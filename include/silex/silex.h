@@ -265,7 +265,8 @@ typedef struct silex_batch {
 	const uint8_t *null;         /* with SILEX_FILL_NULL: 1 where the window was empty; else NULL */
 } silex_batch;
 
-/* The answer includes every write acknowledged before the call. It never blocks writers. Series come in label order. */
+/* The answer includes every write acknowledged before the call. It never blocks writers. Series come in label order. Native
+ * histograms, which a server stores, are no numbers: this interface passes over them. */
 SILEX_API silex_status silex_query_run(silex_db *db, const silex_query *q, silex_cursor **ret, silex_error *err);
 /* OK and ret->n > 0, or OK and ret->n == 0 at the end. Errors: CANCELED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (budget,
  * or the snapshot pinned too much memory), CORRUPT (a damaged page, named; the cursor may go on). */

@@ -268,7 +268,8 @@ static void count_run(const silex_db *db, const struct slx_run *run, silex_serie
 	}
 	r->count += run->n;
 	r->last_time = slx_api_units(db, run->ts[run->n - 1]);
-	r->kind = slx_api_kind(run->kind);
+	if (!slx_kind_is_bytes(run->kind)) /* this interface has no name for them: they count, as NaN */
+		r->kind = slx_api_kind(run->kind);
 }
 
 static silex_status info_of(struct walk *w, size_t i, silex_series_info *ret, silex_error *err)

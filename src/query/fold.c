@@ -82,6 +82,12 @@ static silex_status damaged(struct feed *f, silex_status st, const silex_error *
 
 /* ---- runs ---- */
 
+/* Histograms and bytes are no numbers; states are something to few aggregates. */
+static bool passes_over(const struct feed *f, enum slx_kind kind)
+{
+	return slx_kind_is_bytes(kind) || (kind == SLX_KIND_ENUM && !f->c->agg->states);
+}
+
 static silex_status feed_samples(struct feed *f, const struct slx_run *run, silex_error *err)
 {
 	const struct slx_query_windows *w = f->windows;
@@ -126,7 +132,7 @@ static bool fused_pays(const struct feed *f, const struct slx_run *run)
 
 static silex_status feed_run(struct feed *f, struct slx_run *run, silex_error *err)
 {
-	if (run->kind == SLX_KIND_ENUM && !f->c->agg->states)
+	if (passes_over(f, run->kind))
 		return SILEX_OK;
 	f->points += run->n;
 	if (run->whole && header_suffices(f, &run->meta)) {
@@ -166,10 +172,10 @@ static silex_status feed_scan(struct feed *f, const struct slx_part *parts, size
 
 static bool only_numbers(const struct slx_section_columns *cols, size_t i, size_t end)
 {
-	bool states = false;
+	bool others = false;
 	for (; i < end; i++)
-		states |= cols->kind[i] == SLX_KIND_ENUM;
-	return !states;
+		others |= cols->kind[i] >= SLX_KIND_ENUM;
+	return !others;
 }
 
 /* count, sum, min and max of chunks i..end-1. */
@@ -204,7 +210,7 @@ static silex_status feed_headers(struct feed *f, const struct slx_section *s, co
 	}
 	for (; i < end; i++) {
 		struct slx_chunk_meta m;
-		if (cols->kind[i] == SLX_KIND_ENUM && !f->c->agg->states)
+		if (passes_over(f, (enum slx_kind)cols->kind[i]))
 			continue;
 		slx_section_meta(s, (uint32_t)i, &m);
 		f->points += m.n;
@@ -408,6 +414,8 @@ static silex_status hold_before(struct feed *f, size_t series, struct hold *h, s
 static silex_status hold_run(struct feed *f, struct hold *h, struct slx_run *run, silex_error *err)
 {
 	silex_error e;
+	if (slx_kind_is_bytes(run->kind))
+		return SILEX_OK;
 	silex_status st = slx_scan_decode(f->work->scan, run, &e);
 	if (st != SILEX_OK)
 		return damaged(f, st, &e, err);

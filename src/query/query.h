@@ -63,6 +63,7 @@ struct slx_query_cursor; /* one thread at a time */
 silex_status slx_query_open(
 	struct slx_querier *q, const struct slx_query_plan *plan, struct slx_query_cursor **ret, silex_error *err);
 
+/* Samples of kinds histogram and bytes are passed over, by aggregates and among raw rows. */
 struct slx_query_rows {
 	uint64_t series;          /* number in this result, from 0 */
 	struct slx_labels labels; /* of the series or group */

@@ -1,5 +1,7 @@
 /* Queries without an aggregate: the samples themselves.
  *
+ * Histograms and bytes are passed over: rows are numbers and states.
+ *
  * Ascending, a run of the scan is a batch: nothing is copied, one chunk is decoded at a time. Descending, a series is
  * read in stretches from its end: each begins where the last chunk of some part begins, so that a stretch holds at most
  * one chunk of every part; it is scanned upwards and turned round. */
@@ -86,6 +88,8 @@ silex_status slx_query_back(struct slx_query_cursor *c, struct slx_query_work *w
 		silex_error e;
 		SLX_TRY(slx_query_check(c, err));
 		silex_status st = slx_scan_next(w->scan, &run, &more, &e);
+		if (st == SILEX_OK && more && slx_kind_is_bytes(run.kind))
+			continue;
 		if (st == SILEX_OK && more)
 			st = slx_scan_decode(w->scan, &run, &e);
 		if (st == SILEX_CORRUPT)
@@ -148,6 +152,8 @@ static silex_status next_up(struct slx_query_cursor *c, struct slx_query_rows *r
 		end_unit(c);
 		return SILEX_OK;
 	}
+	if (slx_kind_is_bytes(run.kind))
+		return SILEX_OK;
 	SLX_TRY(slx_scan_decode(c->work->scan, &run, err));
 	give(c, run.kind, run.ts, run.bits, run.n, ret);
 	return SILEX_OK;

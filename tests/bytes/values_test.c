@@ -315,11 +315,73 @@ static void test_limits(void **state)
 	end(&w);
 }
 
+/* What the C API makes of a series that has numbers among its histograms: the numbers. */
+static void test_queries_pass_over(void **state)
+{
+	struct world w;
+	begin(&w, 11);
+	int64_t ts[200];
+	uint64_t bits[200];
+	for (size_t i = 0; i < 200; i++) {
+		ts[i] = (int64_t)i * SLX_SECOND;
+		bits[i] = histogram(&w, i);
+	}
+	put(&w, 0, SLX_KIND_HISTOGRAM, ts, bits, 200);
+	for (size_t i = 0; i < 3; i++) {
+		ts[i] = (int64_t)(50 + 100 * i) * SLX_SECOND;
+		bits[i] = slx_f64_bits((double)i);
+	}
+	put(&w, 0, SLX_KIND_FLOAT64, ts, bits, 3);
+	for (int flushed = 0; flushed < 2; flushed++) {
+		const char *selector = "b";
+		for (int descending = 0; descending < 2; descending++) {
+			silex_query q;
+			silex_cursor *c;
+			silex_batch b;
+			size_t n = 0;
+			silex_query_init(&q);
+			q.selectors = &selector;
+			q.n_selectors = 1;
+			q.descending = descending;
+			OK(silex_query_run(w.db, &q, &c, err));
+			for (;;) {
+				OK(silex_cursor_next(c, &b, err));
+				if (b.n == 0)
+					break;
+				for (size_t i = 0; i < b.n; i++, n++)
+					assert_true(b.values[i] == (double)(descending ? 2 - n : n));
+			}
+			assert_int_equal(n, 3);
+			silex_cursor_close(c);
+		}
+		static const silex_agg aggs[] = { SILEX_AGG_COUNT, SILEX_AGG_SUM, SILEX_AGG_LAST, SILEX_AGG_STDDEV };
+		static const double want[] = { 3, 3, 2, 0.816496580927726 };
+		for (size_t i = 0; i < 4; i++) {
+			silex_query q;
+			silex_cursor *c;
+			silex_batch b;
+			silex_query_init(&q);
+			q.selectors = &selector;
+			q.n_selectors = 1;
+			q.agg = aggs[i];
+			OK(silex_query_run(w.db, &q, &c, err));
+			OK(silex_cursor_next(c, &b, err));
+			assert_int_equal(b.n, 1);
+			double got = b.values[0];
+			assert_true(got - want[i] < 1e-9 && want[i] - got < 1e-9);
+			silex_cursor_close(c);
+		}
+		OK(silex_checkpoint(w.db, err));
+	}
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_the_way),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_queries_pass_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
