@@ -148,6 +148,23 @@ static void check_info_arg(struct slx_pq_parser *p, const struct slx_pq_node *n,
 		check_vector(p, arg, true);
 }
 
+/* Prometheus finds this out when it runs the query; the words are the same. */
+static void check_smoothing(struct slx_pq_parser *p, const struct slx_pq_function *fn, const struct slx_pq_node *arg)
+{
+	static const char *const safe[] = { "delta", "increase", "rate", "changes", "resets" };
+	while (arg->type == SLX_PQ_PAREN)
+		arg = arg->inner;
+	if (arg->type != SLX_PQ_MATRIX || arg->matrix.vector->vector.smoothing == SLX_PQ_PLAIN)
+		return;
+	bool anchored = arg->matrix.vector->vector.smoothing == SLX_PQ_ANCHORED;
+	for (int i = 0; i < (anchored ? 5 : 3); i++)
+		if (strcmp(safe[i], fn->name) == 0)
+			return;
+	slx_pq_fail(p, arg->pos.from, "%s modifier can only be used with: %s - not with %s",
+		anchored ? "anchored" : "smoothed",
+		anchored ? "changes, delta, increase, rate, resets" : "delta, increase, rate", fn->name);
+}
+
 static void check_call(struct slx_pq_parser *p, struct slx_pq_node *n)
 {
 	const struct slx_pq_function *fn = n->call.fn;
@@ -163,6 +180,7 @@ static void check_call(struct slx_pq_parser *p, struct slx_pq_node *n)
 		if (arg->value_type != want)
 			slx_pq_fail(p, arg->pos.from, "expected type %s in call to function \"%s\", got %s", type_words(want),
 				fn->name, type_words(arg->value_type));
+		check_smoothing(p, fn, arg);
 	}
 }
 
