@@ -136,6 +136,16 @@ struct slx_exposition_options {
 silex_status slx_decoder_exposition(struct slx_mem *m, const struct slx_exposition_options *o,
 	const struct slx_decode_limits *limits, const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
 
+/* ---- Graphite plaintext (docs/protocols/graphite.md) ---- */
+
+struct slx_graphite_options {
+	const char *const *templates; /* "[filter ]parts"; must outlive the decoder */
+	size_t n_templates;
+};
+
+silex_status slx_decoder_graphite(struct slx_mem *m, const struct slx_graphite_options *o, const struct slx_decode_limits *limits,
+	const struct slx_sink *sink, struct slx_decoder **ret, silex_error *err);
+
 /* ---- WFDB records, formats 16 and 212 (docs/protocols/wfdb.md) ---- */
 
 struct slx_wfdb_options {
