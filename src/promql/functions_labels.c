@@ -27,7 +27,24 @@ silex_status slx_pq_set_label(struct slx_pq_exec *x, struct slx_labels l, struct
 	return slx_pq_built_labels(x, ret, err);
 }
 
-static bool is_label_name(struct slx_str s) { return s.n && slx_utf8_valid(s.p, s.n); }
+/* Letters, digits, `_ . - / :` and what is not ASCII, not beginning with a digit or a sign: names that people give. */
+static bool is_plain(struct slx_str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		bool letter = c >= 128 || c == '_' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+		if (!letter && (i == 0 || !((c >= '0' && c <= '9') || memchr(".-/:", c, 4))))
+			return false;
+	}
+	return true;
+}
+
+/* A label that may be made. Prometheus 3 takes any UTF-8, Prometheus 2 ASCII words only; what is no name to either reader
+ * ("~invalid", which the compliance suite wants refused) needs the experimental flag. */
+static bool is_label_name(const struct slx_pq_call *c, struct slx_str s)
+{
+	return s.n && slx_utf8_valid(s.p, s.n) && (c->options->experimental || is_plain(s));
+}
 
 static silex_status set_in_row(struct slx_pq_exec *x, struct slx_pq_row *r, struct slx_str name, const struct slx_buf *value, silex_error *err)
 {
@@ -52,7 +69,7 @@ SLX_PQ_MATRIX(label_replace)
 	struct slx_buf value;
 	if (slx_rewrite_new(x->mem, expression, &rewrite, err) != SILEX_OK)
 		return slx_err(err, SILEX_CONFLICT, "invalid regular expression in label_replace(): %.*s", (int)expression.n, expression.p);
-	if (!is_label_name(name)) {
+	if (!is_label_name(c, name)) {
 		slx_rewrite_free(rewrite);
 		return slx_err(err, SILEX_CONFLICT, "invalid destination label name in label_replace(): %.*s", (int)name.n, name.p);
 	}
@@ -70,9 +87,9 @@ static silex_status check_join(struct slx_pq_call *c, silex_error *err)
 {
 	struct slx_str name;
 	for (size_t i = 3; i < c->node->call.n_args; i++)
-		if (!is_label_name((name = slx_pq_string_arg(c, i))))
+		if (!is_label_name(c, (name = slx_pq_string_arg(c, i))))
 			return slx_err(err, SILEX_CONFLICT, "invalid source label name in label_join(): %.*s", (int)name.n, name.p);
-	if (!is_label_name((name = slx_pq_string_arg(c, 1))))
+	if (!is_label_name(c, (name = slx_pq_string_arg(c, 1))))
 		return slx_err(err, SILEX_CONFLICT, "invalid destination label name in label_join(): %.*s", (int)name.n, name.p);
 	return SILEX_OK;
 }

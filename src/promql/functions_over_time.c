@@ -108,7 +108,10 @@ static void histogram_mean(struct slx_pq_call *c, const struct slx_pq_window *w,
 {
 	for (size_t i = from; i < w->hn; i++) {
 		double count = (double)(i + 1);
-		const struct slx_histogram *part = slx_pq_histogram_scale(c->arena, w->h[i], 1 / count);
+		struct slx_pq_hist scaled; /* divided, not multiplied by 1 / count: what cancels must do so exactly */
+		slx_pq_hist_init(&scaled, c->arena, w->h[i]);
+		slx_pq_hist_divide(&scaled, count);
+		const struct slx_histogram *part = slx_pq_hist_finish(&scaled);
 		if (!part) {
 			mean->failed = true;
 			return;
