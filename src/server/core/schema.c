@@ -36,7 +36,7 @@ const struct slx_key slx_keys[] = {
 	TEXT("http.route_prefix", http.route_prefix, "", false, "put before every path: `/silex`"),
 	TEXT("http.external_url", http.external_url, "", false, "how clients reach the server, for links"),
 	COUNT("http.io_threads", http.io_threads, "0", 0, 256, false, "threads that read and write sockets; 0: the processors"),
-	COUNT("http.read_workers", http.read_workers, "0", 0, 1024, false, "queries that run at a time; 0: `promql.concurrency`"),
+	COUNT("http.read_workers", http.read_workers, "0", 0, 256, false, "queries that run at a time; 0: `promql.concurrency`"),
 	COUNT("http.write_workers", http.write_workers, "0", 0, 1024, false, "writes that run at a time; 0: by the processors, at least 8"),
 	COUNT("http.connections_max", http.connections_max, "16384", 16, 1000000, false, "open connections; more wait in the system's queue"),
 	SIZE("http.body_max", http.body_max, "32MB", 1024, 1024 * MB, true, "body of a request after decompression"),
@@ -67,7 +67,7 @@ const struct slx_key slx_keys[] = {
 	SPAN("promql.lookback", promql.lookback, "5m", SLX_MS, 365 * 86400 * SLX_SECOND, true, "how long a sample holds"),
 	SPAN("promql.timeout", promql.timeout, "2m", SLX_MS, 86400 * SLX_SECOND, true, "longest time of a query"),
 	COUNT("promql.samples_max", promql.samples_max, "50000000", 1, INT64_C(1) << 40, true, "samples that a query may hold"),
-	COUNT("promql.concurrency", promql.concurrency, "20", 1, 1024, false, "queries that run at a time"),
+	COUNT("promql.concurrency", promql.concurrency, "20", 1, 256, false, "queries that run at a time"),
 	BOOL("promql.experimental", promql.experimental, "false", false, "experimental functions and modifiers, delayed removal of names"),
 
 	CHOICE("otlp.translation", otlp.translation, "underscores_with_suffixes",

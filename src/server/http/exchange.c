@@ -11,12 +11,14 @@ int64_t slx_http_now(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-struct slx_http_exchange *slx_http_exchange_new(struct slx_http *h, struct MHD_Connection *c, const char *uri)
+struct slx_http_exchange *slx_http_exchange_new(struct slx_http_shard *s, struct MHD_Connection *c, const char *uri)
 {
+	struct slx_http *h = s->h;
 	struct slx_http_exchange *x = slx_calloc(h->mem, SLX_MEM_OTHER, sizeof *x);
 	if (!x)
 		return NULL;
 	x->h = h;
+	x->shard = s;
 	x->refs = 1;
 	x->connection = c;
 	slx_arena_init(&x->arena, h->mem, SLX_MEM_OTHER, 65536);

@@ -19,6 +19,10 @@ enum {
 	SLX_HTTP_TENANT_SLOTS = 1024,
 	SLX_HTTP_STREAM_BYTES = 2 << 20, /* between handler and client */
 	SLX_HTTP_COMPRESS_MIN = 1024,
+	SLX_HTTP_PLAIN_SLOTS = 16,
+	SLX_HTTP_READ_SLOTS_MAX = 256,
+	SLX_HTTP_SHARD_THREADS = SLX_HTTP_PLAIN_SLOTS + SLX_HTTP_READ_SLOTS_MAX + 2, /* the role can always move on */
+	SLX_HTTP_SHARDS_MAX = 64,
 };
 
 /* ---- params.c ---- */
@@ -104,6 +108,7 @@ struct slx_http_header {
 struct slx_http_exchange {
 	struct slx_http *h;
 	_Atomic unsigned refs;
+	struct slx_http_shard *shard;
 	struct MHD_Connection *connection; /* not to be asked once the answer streams */
 	struct slx_http_conn *conn;
 	int conn_fd;
@@ -139,7 +144,8 @@ struct slx_http_exchange {
 	struct slx_http_stream *stream;
 	struct slx_ws *ws;
 	bool ws_taken; /* by the loop */
-	/* lane, under its lock */
+	/* lane, under its lock; has_slot also by the role holder */
+	bool enlisted, has_slot;
 	struct slx_http_exchange *lane_next, *lane_prev; /* of those waiting or running */
 	struct slx_http_exchange *queue_next;
 };
@@ -149,8 +155,8 @@ struct slx_http_lane {
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t work;
 	struct slx_http_exchange *queue, **queue_end;
-	struct slx_http_exchange *alive; /* waiting and running, for the watcher */
-	unsigned n;                      /* of them */
+	struct slx_http_exchange *alive; /* waiting, or running for a while: for the watcher */
+	unsigned slots, running;         /* not of writes */
 	unsigned idle;
 	bool stop;
 	pthread_t *threads;
@@ -158,6 +164,25 @@ struct slx_http_lane {
 };
 
 enum { SLX_LANE_PLAIN, SLX_LANE_READ, SLX_LANE_WRITE, SLX_LANES };
+
+struct slx_http_shard {
+	struct slx_http *h;
+	struct MHD_Daemon *daemon;
+	int poll_fd, wake_fd;
+	_Atomic pthread_t holder; /* of the role; set under the lock. 0: nobody */
+	_Atomic bool stop, sleeping, woken;
+	/* the role holder's */
+	struct slx_http_exchange *local, **local_end;
+	bool resumed;
+	/* under the lock */
+	pthread_mutex_t lock;
+	pthread_cond_t role_free;
+	struct slx_http_exchange *current; /* what the holder runs */
+	int64_t current_ns;
+	uint64_t runs, runs_seen;
+	unsigned spare, threads_n;
+	pthread_t threads[SLX_HTTP_SHARD_THREADS];
+};
 
 struct slx_http {
 	struct slx_core *core;
@@ -167,7 +192,9 @@ struct slx_http {
 	size_t strings_size;
 	char address[128];
 	int listen_fd;
-	struct MHD_Daemon *daemon;
+	struct slx_http_shard *shards;
+	unsigned shards_n;
+	bool started;
 	struct slx_http_routes *routes;
 	size_t prefix_n;
 	_Atomic bool ready, draining;
@@ -177,6 +204,7 @@ struct slx_http {
 	_Atomic uint64_t next_id;
 	uint64_t id_salt;
 	_Atomic uint64_t exchanges; /* begun and not completed */
+	_Atomic uint64_t running;   /* given to handlers, waiting or running */
 	struct {
 		_Atomic uint32_t reads, writes; /* tenants that share a slot share the limit */
 	} tenants[SLX_HTTP_TENANT_SLOTS];
@@ -189,6 +217,7 @@ struct slx_http {
 	pthread_mutex_t watch_lock; /* watch_stop */
 	pthread_cond_t watch_wake;
 	bool watch_stop;
+	_Atomic bool watch_idle;
 	struct slx_ws_loop *ws;
 	struct slx_metric *requests[SLX_HTTP_CLASSES][5]; /* 2xx, 3xx, 4xx, 499, 5xx */
 	struct slx_metric *seconds[SLX_HTTP_CLASSES];
@@ -198,7 +227,7 @@ struct slx_http {
 int64_t slx_http_now(void); /* monotonic ns */
 
 /* ---- exchange.c ---- */
-struct slx_http_exchange *slx_http_exchange_new(struct slx_http *h, struct MHD_Connection *c, const char *uri);
+struct slx_http_exchange *slx_http_exchange_new(struct slx_http_shard *s, struct MHD_Connection *c, const char *uri);
 void slx_http_exchange_unref(struct slx_http_exchange *x);
 bool slx_http_book(struct slx_http_exchange *x, size_t bytes); /* of upload memory */
 /* Answers by the route's error function, or RFC 7807. */
@@ -212,13 +241,26 @@ enum MHD_Result slx_http_on_request(void *cls, struct MHD_Connection *c, const c
 	size_t *data_n, void **con_cls);
 void slx_http_on_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode toe);
 
+/* ---- shard.c ---- */
+void slx_http_shard_init(struct slx_http_shard *s, struct slx_http *h);
+silex_status slx_http_shard_start(struct slx_http_shard *s, silex_error *err); /* its daemon was made */
+void slx_http_shard_stop(struct slx_http_shard *s);                           /* the daemon, too; no handler runs */
+void slx_http_shard_put(struct slx_http_shard *s, struct slx_http_exchange *x); /* by the role holder */
+void slx_http_shard_wake(struct slx_http_shard *s); /* a connection was resumed; any thread */
+/* The watcher's look: moves the role on when its handler takes long. Whether anything ran since the last look. */
+bool slx_http_shard_look(struct slx_http_shard *s, int64_t now);
+
 /* ---- work.c ---- */
 silex_status slx_http_lanes_start(struct slx_http *h, silex_error *err);
 void slx_http_lanes_stop(struct slx_http *h);
-void slx_http_lane_put(struct slx_http_exchange *x);
-/* Lets the I/O thread go on; the worker must not touch what is the I/O thread's afterwards. */
-void slx_http_resume(struct slx_http_exchange *x);
-unsigned slx_http_running(struct slx_http *h); /* waiting ones, too */
+/* A slot for x. false: it waits for one in the lane, and whoever leaves one runs it. */
+bool slx_http_lane_enter(struct slx_http_exchange *x);
+/* x leaves its slot: to the exchange returned, which the caller must run, or to nobody. */
+struct slx_http_exchange *slx_http_lane_exit(struct slx_http_exchange *x);
+void slx_http_lane_enlist(struct slx_http_exchange *x); /* for the watcher */
+void slx_http_run(struct slx_http_exchange *x);         /* decoding and the handler */
+/* Lets the I/O thread send the answer, and drops the worker's reference: x must not be touched afterwards. */
+void slx_http_done(struct slx_http_exchange *x);
 void slx_http_cancel_all(struct slx_http *h);
 
 /* ---- reply.c ---- */
@@ -228,6 +270,7 @@ void slx_http_stream_free(struct slx_http_stream *s, struct slx_mem *m);
 /* ---- watch.c ---- */
 silex_status slx_http_watch_start(struct slx_http *h, silex_error *err);
 void slx_http_watch_stop(struct slx_http *h);
+void slx_http_watch_wake(struct slx_http *h); /* handlers run again */
 
 /* ---- ws.c ---- */
 silex_status slx_ws_loop_new(struct slx_http *h, struct slx_ws_loop **ret, silex_error *err);

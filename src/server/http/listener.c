@@ -43,7 +43,7 @@ static void add_metrics(struct slx_http *h)
 
 static double read_conns(void *ctx) { return (double)atomic_load(&((struct slx_http *)ctx)->conns_n); }
 static double read_uploads(void *ctx) { return (double)atomic_load(&((struct slx_http *)ctx)->upload_used); }
-static double read_running(void *ctx) { return (double)slx_http_running(ctx); }
+static double read_running(void *ctx) { return (double)atomic_load(&((struct slx_http *)ctx)->running); }
 
 static void add_gauges(struct slx_http *h)
 {
@@ -194,7 +194,7 @@ static silex_status open_socket(struct slx_http *h, silex_error *err)
 
 static void on_connection(void *cls, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode what)
 {
-	struct slx_http *h = cls;
+	struct slx_http *h = ((struct slx_http_shard *)cls)->h;
 	struct slx_http_conn *x = *context;
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -230,7 +230,7 @@ static size_t no_unescape(void *cls, struct MHD_Connection *c, char *s) { return
 
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
-	struct slx_http *h = cls;
+	struct slx_http *h = ((struct slx_http_shard *)cls)->h;
 	char text[256];
 	vsnprintf(text, sizeof text, fmt, ap);
 	text[strcspn(text, "\n")] = 0;
@@ -280,21 +280,44 @@ static silex_status read_pem(struct slx_http *h, const char *path, char **ret, s
 	return SILEX_OK;
 }
 
-static silex_status start_daemon(struct slx_http *h, const char *cert, const char *key, silex_error *err)
+/* A daemon that is polled from outside, on its own copy of the listening socket. */
+static silex_status start_shard(struct slx_http_shard *s, unsigned connections, const char *cert, const char *key, silex_error *err)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned threads = h->o.io_threads ? h->o.io_threads : cores > 0 ? (unsigned)cores : 1, flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME
-		| MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | (cert ? MHD_USE_TLS : 0);
+	struct slx_http *h = s->h;
+	/* Suspending without MHD's own wake-up pipe: it would cost a write and a read for every answer. */
+	unsigned flags = MHD_USE_EPOLL | (MHD_ALLOW_SUSPEND_RESUME & ~MHD_USE_ITC) | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | (cert ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)cert }, { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key },
 		{ MHD_OPTION_END, 0, NULL } };
-	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } }, pool[] = { { MHD_OPTION_THREAD_POOL_SIZE, threads, NULL }, { MHD_OPTION_END, 0, NULL } };
-	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, slx_http_on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, h, MHD_OPTION_LISTEN_SOCKET,
-		h->listen_fd, MHD_OPTION_ARRAY, threads > 1 ? pool : none, MHD_OPTION_CONNECTION_LIMIT, connections_max(h), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, h->o.idle_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, slx_http_on_completed, h,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_URI_LOG_CALLBACK, slx_http_on_uri, h, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, h,
-		MHD_OPTION_ARRAY, cert ? tls : none, MHD_OPTION_END);
-	if (!h->daemon)
-		return slx_err(err, SILEX_UNAVAILABLE, "HTTP on %s could not be started%s", h->address, cert ? "; are certificate and key PEM files that belong together?" : "");
+	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
+	int fd = fcntl(h->listen_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return slx_err_errno(err, errno, "listening socket");
+	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, slx_http_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+		h->o.idle_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, slx_http_on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+		MHD_OPTION_URI_LOG_CALLBACK, slx_http_on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, s, MHD_OPTION_ARRAY, cert ? tls : none,
+		MHD_OPTION_END);
+	if (s->daemon)
+		return slx_http_shard_start(s, err);
+	close(fd);
+	return slx_err(err, SILEX_UNAVAILABLE, "HTTP on %s could not be started%s", h->address,
+		cert ? "; are certificate and key PEM files that belong together?" : "");
+}
+
+static silex_status start_shards(struct slx_http *h, const char *cert, const char *key, silex_error *err)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = h->o.io_threads ? h->o.io_threads : cores > 0 ? (unsigned)cores : 1;
+	n = n < SLX_HTTP_SHARDS_MAX ? n : SLX_HTTP_SHARDS_MAX;
+	h->shards = slx_calloc(h->mem, SLX_MEM_OTHER, n * sizeof *h->shards);
+	if (!h->shards)
+		return slx_err_oom(err);
+	h->shards_n = n;
+	for (unsigned i = 0; i < n; i++)
+		slx_http_shard_init(&h->shards[i], h);
+	unsigned connections = connections_max(h) / n + 1;
+	for (unsigned i = 0; i < n; i++)
+		SLX_TRY(start_shard(&h->shards[i], connections, cert, key, err));
 	return SILEX_OK;
 }
 
@@ -309,9 +332,10 @@ silex_status slx_http_start(struct slx_http *h, silex_error *err)
 	if (st == SILEX_OK)
 		st = slx_http_lanes_start(h, err);
 	if (st == SILEX_OK)
-		st = slx_http_watch_start(h, err);
+		st = start_shards(h, cert, key, err);
 	if (st == SILEX_OK)
-		st = start_daemon(h, cert, key, err);
+		st = slx_http_watch_start(h, err);
+	h->started = st == SILEX_OK;
 	free(cert);
 	if (key)
 		explicit_bzero(key, strlen(key));
@@ -333,9 +357,9 @@ void slx_http_drain(struct slx_http *h, int64_t grace_ms)
 	int64_t until = slx_http_now() + grace_ms * 1000000;
 	atomic_store(&h->draining, true);
 	slx_ws_close_all(h->ws);
-	while (slx_http_running(h) && slx_http_now() < until)
+	while (atomic_load(&h->running) && slx_http_now() < until)
 		sleep_ms(5);
-	while (slx_http_running(h)) {
+	while (atomic_load_explicit(&h->running, memory_order_acquire)) {
 		slx_http_cancel_all(h); /* again and again: requests that were being read come in late */
 		sleep_ms(5);
 	}
@@ -349,13 +373,15 @@ void slx_http_free(struct slx_http *h)
 {
 	if (!h)
 		return;
-	if (h->daemon) {
+	if (h->started)
 		slx_http_drain(h, 0);
-		MHD_stop_daemon(h->daemon); /* closes the listening socket */
-	} else if (h->listen_fd >= 0)
-		close(h->listen_fd);
 	slx_http_watch_stop(h);
+	for (unsigned i = 0; i < h->shards_n; i++)
+		slx_http_shard_stop(&h->shards[i]);
 	slx_http_lanes_stop(h);
+	if (h->listen_fd >= 0)
+		close(h->listen_fd);
+	slx_free(h->mem, SLX_MEM_OTHER, h->shards, h->shards_n * sizeof *h->shards);
 	slx_ws_loop_free(h->ws);
 	slx_http_routes_free(h->routes);
 	slx_free(h->mem, SLX_MEM_OTHER, h->strings, h->strings_size);

@@ -292,6 +292,7 @@ bool slx_http_stream_begin(struct slx_http_exchange *x, unsigned status, const c
 	finish(x, r, status, type, s->encoder ? c : SLX_CODING_NONE, compressible(type));
 	x->stream = s;
 	MHD_resume_connection(x->connection);
+	slx_http_shard_wake(x->shard);
 	return true;
 }
 
@@ -322,6 +323,7 @@ static void wake(struct slx_http_exchange *x, struct slx_http_stream *s)
 	if (s->suspended && !s->gone) {
 		s->suspended = false;
 		MHD_resume_connection(x->connection);
+		slx_http_shard_wake(x->shard);
 	}
 }
 

@@ -16,15 +16,15 @@ enum { GRACE_S = 30, SLOWEST = 4096 /* bytes a second */ };
 
 void *slx_http_on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
-	struct slx_http *h = cls;
-	struct slx_http_exchange *x = slx_http_exchange_new(h, c, uri);
+	struct slx_http_shard *s = cls;
+	struct slx_http_exchange *x = slx_http_exchange_new(s, c, uri);
 	if (!x)
 		return NULL;
 	const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	x->conn = i ? i->socket_context : NULL;
 	x->conn_fd = x->conn ? x->conn->fd : -1;
 	if (x->conn)
-		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)h->o.header_timeout_s * 1000000000, memory_order_relaxed);
+		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)s->h->o.header_timeout_s * 1000000000, memory_order_relaxed);
 	return x;
 }
 
@@ -272,8 +272,13 @@ static enum MHD_Result dispatch(struct slx_http_exchange *x)
 		return answer_refusal(x);
 	}
 	x->state = SLX_X_WORKER;
+	atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&x->h->running, 1, memory_order_relaxed);
 	MHD_suspend_connection(x->connection);
-	slx_http_lane_put(x);
+	if (x->found.route->class == SLX_HTTP_WRITE)
+		slx_http_lane_enter(x); /* never at once: its threads take it */
+	else
+		slx_http_shard_put(x->shard, x);
 	return MHD_YES;
 }
 
@@ -335,13 +340,13 @@ enum MHD_Result slx_http_on_request(void *cls, struct MHD_Connection *c, const c
 
 void slx_http_on_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode toe)
 {
-	struct slx_http *h = cls;
+	struct slx_http_shard *s = cls;
 	struct slx_http_exchange *x = *con_cls;
 	*con_cls = NULL;
 	if (!x)
 		return;
 	if (x->conn)
-		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)h->o.idle_timeout_s * 1000000000, memory_order_relaxed);
+		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)s->h->o.idle_timeout_s * 1000000000, memory_order_relaxed);
 	atomic_store_explicit(&x->canceled, true, memory_order_relaxed);
 	if (x->stream)
 		slx_http_stream_gone(x);

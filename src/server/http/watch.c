@@ -2,7 +2,7 @@
  *
  * MHD takes a suspended connection out of its epoll, so a client that hangs up while its query runs goes unnoticed. Instead of
  * two epoll_ctl a request, the watcher asks poll(2) about the sockets of those that have been running for a while, 40 times a second;
- * most requests end before it looks. (A client that shuts down only its sending side counts as gone, as in Go's server.)
+ * most requests end before it looks. While handlers run on I/O threads it looks after their role (shard.c) every half millisecond. (A client that shuts down only its sending side counts as gone, as in Go's server.)
  * Once a second it cuts connections that are past their deadline: MHD's own timeout starts anew with every byte, which is what
  * slow-loris lives from. */
 #include "server/http/http_int.h"
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { TICK_MS = 25, IDLE_TICK_MS = 200, YOUNG_MS = 10, BATCH = 512 };
+enum { TICK_US = 500, LOOK_MS = 25, IDLE_MS = 200, QUIET_MS = 5, YOUNG_MS = 10, BATCH = 512 };
 
 /* Takes references to up to BATCH exchanges of the lane that run for long enough. */
 static unsigned collect(struct slx_http_lane *l, int64_t now, struct slx_http_exchange **xs, struct pollfd *fds, unsigned skip)
@@ -62,30 +62,49 @@ static void cut_overdue(struct slx_http *h, int64_t now)
 	pthread_mutex_unlock(&h->conns_lock);
 }
 
-/* false: stop. */
-static bool sleep_ms(struct slx_http *h, unsigned ms)
+/* Sleeps, at most us microseconds. false: stop. */
+static bool nap(struct slx_http *h, long us, bool idle)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += (long)ms * 1000000;
+	until.tv_nsec += us * 1000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&h->watch_lock);
+	atomic_store(&h->watch_idle, idle);
 	if (!h->watch_stop)
 		pthread_cond_timedwait(&h->watch_wake, &h->watch_lock, &until);
+	atomic_store(&h->watch_idle, false);
 	bool go = !h->watch_stop;
 	pthread_mutex_unlock(&h->watch_lock);
 	return go;
 }
 
+void slx_http_watch_wake(struct slx_http *h)
+{
+	if (!atomic_load_explicit(&h->watch_idle, memory_order_relaxed))
+		return; /* at worst it just fell asleep: it sleeps 200 ms at most */
+	pthread_mutex_lock(&h->watch_lock);
+	pthread_cond_signal(&h->watch_wake);
+	pthread_mutex_unlock(&h->watch_lock);
+}
+
 static void *watch(void *arg)
 {
 	struct slx_http *h = arg;
-	int64_t cut_at = 0;
-	while (sleep_ms(h, slx_http_running(h) ? TICK_MS : IDLE_TICK_MS)) {
-		int64_t now = slx_http_now();
-		for (unsigned i = 0; i < SLX_LANES; i++)
-			look(&h->lanes[i], now);
+	int64_t look_at = 0, cut_at = 0, active_ns = 0, now = slx_http_now();
+	for (bool go = true; go;) {
+		bool quiet = now - active_ns > QUIET_MS * INT64_C(1000000);
+		go = nap(h, !quiet ? TICK_US : atomic_load(&h->running) ? LOOK_MS * 1000 : IDLE_MS * 1000, quiet);
+		now = slx_http_now();
+		for (unsigned i = 0; i < h->shards_n; i++)
+			if (slx_http_shard_look(&h->shards[i], now))
+				active_ns = now;
+		if (now >= look_at) {
+			for (unsigned i = 0; i < SLX_LANES; i++)
+				look(&h->lanes[i], now);
+			look_at = now + LOOK_MS * INT64_C(1000000);
+		}
 		if (now >= cut_at) {
 			cut_overdue(h, now);
 			cut_at = now + INT64_C(1000000000);

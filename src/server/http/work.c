@@ -1,5 +1,8 @@
-/* The workers: a lane for each kind of work, so that slow queries never keep a write or a health check waiting. Requests wait in
- * the order they came. How many wait is bounded by admission and by the number of connections. */
+/* Lanes: a bound for each kind of work, so that slow queries never keep a write or a health check waiting. Requests wait for a slot in
+ * the order they came. How many wait is bounded by admission and by the number of connections.
+ *
+ * Writes have threads of their own: they may wait for the disk, many at a time. Everything else runs on the I/O threads (shard.c) and
+ * only takes a slot here. A request that waits or has been running for a while is in the lane's list, which the watcher reads. */
 #include "server/http/http_int.h"
 
 #include <stdio.h>
@@ -44,7 +47,7 @@ static bool parse_form(struct slx_http_exchange *x)
 	return st == SILEX_OK;
 }
 
-static void run(struct slx_http_exchange *x)
+void slx_http_run(struct slx_http_exchange *x)
 {
 	const struct slx_http_route *r = x->found.route;
 	bool raw = r->flags & SLX_HTTP_RAW_BODY;
@@ -56,6 +59,19 @@ static void run(struct slx_http_exchange *x)
 		slx_http_stream_end(x);
 	else if (!x->ws && !x->response)
 		slx_http_error(x, 500, "the request was not answered", 0);
+	slx_http_leave(x);
+}
+
+void slx_http_done(struct slx_http_exchange *x)
+{
+	struct slx_http *h = x->h;
+	struct slx_http_shard *s = x->shard;
+	if (!x->stream) {
+		MHD_resume_connection(x->connection);
+		slx_http_shard_wake(s);
+	}
+	slx_http_exchange_unref(x);
+	atomic_fetch_sub_explicit(&h->running, 1, memory_order_release);
 }
 
 /* --- lanes ------------------------------------------------------------------------------------------------------ */
@@ -66,44 +82,93 @@ static struct slx_http_lane *lane_of(struct slx_http_exchange *x)
 	return &x->h->lanes[c == SLX_HTTP_READ ? SLX_LANE_READ : c == SLX_HTTP_WRITE ? SLX_LANE_WRITE : SLX_LANE_PLAIN];
 }
 
-void slx_http_lane_put(struct slx_http_exchange *x)
+/* Under the lock. */
+static void enlist(struct slx_http_lane *l, struct slx_http_exchange *x)
 {
-	struct slx_http_lane *l = lane_of(x);
-	atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
-	pthread_mutex_lock(&l->lock);
-	x->queue_next = NULL;
-	*l->queue_end = x;
-	l->queue_end = &x->queue_next;
+	x->enlisted = true;
 	x->lane_prev = NULL;
 	x->lane_next = l->alive;
 	if (l->alive)
 		l->alive->lane_prev = x;
 	l->alive = x;
-	l->n++;
-	bool wake = l->idle > 0;
-	pthread_mutex_unlock(&l->lock);
-	if (wake)
-		pthread_cond_signal(&l->work);
 }
 
-/* Under the lock: x has been answered. */
-static void lane_drop(struct slx_http_lane *l, struct slx_http_exchange *x)
+/* Under the lock. */
+static void drop(struct slx_http_lane *l, struct slx_http_exchange *x)
 {
+	if (!x->enlisted)
+		return;
+	x->enlisted = false;
 	if (x->lane_prev)
 		x->lane_prev->lane_next = x->lane_next;
 	else
 		l->alive = x->lane_next;
 	if (x->lane_next)
 		x->lane_next->lane_prev = x->lane_prev;
-	l->n--;
 }
 
-void slx_http_resume(struct slx_http_exchange *x)
+/* Under the lock. */
+static void append(struct slx_http_lane *l, struct slx_http_exchange *x)
 {
-	if (!x->stream)
-		MHD_resume_connection(x->connection);
+	x->queue_next = NULL;
+	*l->queue_end = x;
+	l->queue_end = &x->queue_next;
 }
 
+/* Under the lock. NULL: none waits. */
+static struct slx_http_exchange *first(struct slx_http_lane *l)
+{
+	struct slx_http_exchange *x = l->queue;
+	if (x) {
+		l->queue = x->queue_next;
+		if (!l->queue)
+			l->queue_end = &l->queue;
+	}
+	return x;
+}
+
+void slx_http_lane_enlist(struct slx_http_exchange *x)
+{
+	struct slx_http_lane *l = lane_of(x);
+	pthread_mutex_lock(&l->lock);
+	enlist(l, x);
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool slx_http_lane_enter(struct slx_http_exchange *x)
+{
+	struct slx_http_lane *l = lane_of(x);
+	pthread_mutex_lock(&l->lock);
+	x->has_slot = l->running < l->slots;
+	if (x->has_slot)
+		l->running++;
+	else {
+		enlist(l, x);
+		append(l, x);
+	}
+	bool wake = !x->has_slot && l->idle > 0;
+	bool entered = x->has_slot;
+	pthread_mutex_unlock(&l->lock);
+	if (wake)
+		pthread_cond_signal(&l->work);
+	return entered;
+}
+
+struct slx_http_exchange *slx_http_lane_exit(struct slx_http_exchange *x)
+{
+	struct slx_http_lane *l = lane_of(x);
+	pthread_mutex_lock(&l->lock);
+	drop(l, x);
+	struct slx_http_exchange *next = first(l);
+	if (next)
+		next->has_slot = true;
+	else
+		l->running--;
+	pthread_mutex_unlock(&l->lock);
+	return next;
+}
+
+/* A thread of the lane of writes: slots are 0 there, so that everything waits for one of these. */
 static void *work(void *arg)
 {
 	struct slx_http_lane *l = arg;
@@ -114,41 +179,37 @@ static void *work(void *arg)
 			pthread_cond_wait(&l->work, &l->lock);
 			l->idle--;
 		}
-		struct slx_http_exchange *x = l->queue;
+		struct slx_http_exchange *x = first(l);
 		if (!x)
 			break;
-		l->queue = x->queue_next;
-		if (!l->queue)
-			l->queue_end = &l->queue;
 		pthread_mutex_unlock(&l->lock);
-		run(x);
-		slx_http_leave(x);
+		slx_http_run(x);
 		pthread_mutex_lock(&l->lock);
-		lane_drop(l, x);
+		drop(l, x);
 		pthread_mutex_unlock(&l->lock);
-		slx_http_resume(x);
-		slx_http_exchange_unref(x);
+		slx_http_done(x);
 		pthread_mutex_lock(&l->lock);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }
 
-static silex_status start(struct slx_http_lane *l, struct slx_http *h, const char *name, unsigned threads, silex_error *err)
+static silex_status start(struct slx_http_lane *l, struct slx_http *h, unsigned slots, unsigned threads, silex_error *err)
 {
 	l->h = h;
+	l->slots = slots;
 	l->queue_end = &l->queue;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->work, NULL);
-	l->threads = slx_calloc(h->mem, SLX_MEM_OTHER, threads * sizeof *l->threads);
-	if (!l->threads)
+	l->threads = threads ? slx_calloc(h->mem, SLX_MEM_OTHER, threads * sizeof *l->threads) : NULL;
+	if (threads && !l->threads)
 		return slx_err_oom(err);
 	l->cap = threads;
 	for (; l->threads_n < threads; l->threads_n++) {
 		int e = pthread_create(&l->threads[l->threads_n], NULL, work, l);
 		if (e)
 			return slx_err_errno(err, e, "threads of the server");
-		pthread_setname_np(l->threads[l->threads_n], name);
+		pthread_setname_np(l->threads[l->threads_n], "http-write");
 	}
 	return SILEX_OK;
 }
@@ -156,9 +217,9 @@ static silex_status start(struct slx_http_lane *l, struct slx_http *h, const cha
 silex_status slx_http_lanes_start(struct slx_http *h, silex_error *err)
 {
 	unsigned cores = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), writes = h->o.write_workers ? h->o.write_workers : cores * 2 < 8 ? 8 : cores * 2;
-	SLX_TRY(start(&h->lanes[SLX_LANE_PLAIN], h, "http-plain", 4, err));
-	SLX_TRY(start(&h->lanes[SLX_LANE_READ], h, "http-read", h->o.read_workers ? h->o.read_workers : 20, err));
-	return start(&h->lanes[SLX_LANE_WRITE], h, "http-write", writes, err);
+	SLX_TRY(start(&h->lanes[SLX_LANE_PLAIN], h, SLX_HTTP_PLAIN_SLOTS, 0, err));
+	SLX_TRY(start(&h->lanes[SLX_LANE_READ], h, h->o.read_workers ? h->o.read_workers : 20, 0, err));
+	return start(&h->lanes[SLX_LANE_WRITE], h, 0, writes, err);
 }
 
 void slx_http_lanes_stop(struct slx_http *h)
@@ -178,17 +239,6 @@ void slx_http_lanes_stop(struct slx_http *h)
 		pthread_mutex_destroy(&l->lock);
 		l->h = NULL;
 	}
-}
-
-unsigned slx_http_running(struct slx_http *h)
-{
-	unsigned n = 0;
-	for (unsigned i = 0; i < SLX_LANES; i++) {
-		pthread_mutex_lock(&h->lanes[i].lock);
-		n += h->lanes[i].n;
-		pthread_mutex_unlock(&h->lanes[i].lock);
-	}
-	return n;
 }
 
 void slx_http_cancel_all(struct slx_http *h)
