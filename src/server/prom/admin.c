@@ -48,14 +48,23 @@ void slx_prom_delete_series(void *ctx, struct slx_http_exchange *x)
 	slx_prom_matches_free(&m);
 }
 
-/* What was deleted leaves the disk: a compaction. */
+/* What was deleted leaves the disk: the head goes into blocks, so that the log can be cut, and blocks are merged without it. */
+static silex_status rewrite(struct slx_engine *e, silex_error *err)
+{
+	silex_compact_options o;
+	silex_compact_options_init(&o);
+	o.full = true;
+	SLX_TRY(slx_engine_flush(e, err));
+	return slx_engine_compact(e, &o, err);
+}
+
 void slx_prom_clean_tombstones(void *ctx, struct slx_http_exchange *x)
 {
 	struct slx_prom *p = ctx;
 	silex_error err;
 	if (!allowed(p, x))
 		return;
-	silex_status status = silex_compact(slx_core_db(p->core), NULL, &err);
+	silex_status status = rewrite(slx_api_engine(slx_core_db(p->core)), &err);
 	if (status == SILEX_OK)
 		no_content(x);
 	else
