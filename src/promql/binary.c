@@ -133,20 +133,44 @@ struct scalar_op {
 	bool left; /* the scalar is on the left */
 };
 
-/* Floats only, without a call for each: what most queries are. */
+/* Floats only: what most queries are. A loop for each operator, so that none decides anything at each step. */
+#define FILTER(test)                                                                \
+	for (size_t k = 0; k < steps; k++) {                                            \
+		double v = r->f[k], l = s->left ? s->scalar[k] : v, c = s->left ? v : s->scalar[k]; \
+		cell[k] = l test c ? cell[k] : SLX_PQ_EMPTY;                                \
+	}                                                                               \
+	return
+
+static void filter_floats(const struct scalar_op *s, struct slx_pq_row *r, size_t steps)
+{
+	uint8_t *restrict cell = r->cell;
+	switch (s->b.op) {
+	case SLX_PQ_EQ:
+		FILTER(==);
+	case SLX_PQ_NE:
+		FILTER(!=);
+	case SLX_PQ_GT:
+		FILTER(>);
+	case SLX_PQ_LT:
+		FILTER(<);
+	case SLX_PQ_GE:
+		FILTER(>=);
+	default:
+		FILTER(<=);
+	}
+}
+#undef FILTER
+
 static void scalar_floats(const struct scalar_op *s, struct slx_pq_row *r, size_t steps)
 {
-	bool compares = slx_pq_op_compares(s->b.op);
+	if (slx_pq_op_compares(s->b.op) && !s->b.to_bool) {
+		filter_floats(s, r, steps);
+		return;
+	}
 	for (size_t k = 0; k < steps; k++) {
-		if (!r->cell[k])
-			continue;
-		double v = r->f[k], l = s->left ? s->scalar[k] : v, rhs = s->left ? v : s->scalar[k], to = v;
-		bool keep = slx_pq_op_floats(s->b.op, l, rhs, &to);
-		if (s->b.to_bool)
-			to = keep;
-		else if (compares && !keep)
-			r->cell[k] = SLX_PQ_EMPTY;
-		r->f[k] = to;
+		double v = r->f[k], to = v;
+		bool keep = slx_pq_op_floats(s->b.op, s->left ? s->scalar[k] : v, s->left ? v : s->scalar[k], &to);
+		r->f[k] = s->b.to_bool ? keep : to;
 	}
 }
 

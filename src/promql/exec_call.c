@@ -8,12 +8,8 @@ static void find_edges(const struct slx_pq_leaf *l, const int64_t *t, size_t n, 
 {
 	size_t a = 0, b = 0;
 	for (size_t k = from; k < to; k++) {
-		int64_t begin = l->starts[k] - l->before, end = l->ends[k] + l->after;
-		while (a < n && t[a] <= begin)
-			a++;
-		b = b < a ? a : b;
-		while (b < n && t[b] <= end)
-			b++;
+		a = slx_pq_until(t, a, n, l->starts[k] - l->before);
+		b = slx_pq_until(t, b < a ? a : b, n, l->ends[k] + l->after);
 		lo[k - from] = (uint32_t)a;
 		hi[k - from] = (uint32_t)b;
 	}

@@ -189,6 +189,25 @@ size_t slx_pq_leaf_parts(const struct slx_pq_leaf *l);
 silex_status slx_pq_leaf_windows(struct slx_pq_leaf *l, const struct slx_pq_modifiers *m, int64_t width, silex_error *err);
 silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err);
 
+/* The first index in lo..n-1 of ascending t whose time is after `to`; n if there is none. Gallops: it is often near lo. */
+static inline size_t slx_pq_until(const int64_t *t, size_t lo, size_t n, int64_t to)
+{
+	size_t hi = lo;
+	for (size_t step = 1; hi < n && t[hi] <= to; step *= 2) {
+		lo = hi + 1;
+		hi += step;
+	}
+	hi = hi < n ? hi : n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (t[mid] <= to)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /* ---- calls (exec_call.c), subqueries (subquery.c) ---- */
 
 enum { SLX_PQ_SCALARS_MAX = 16 };

@@ -76,28 +76,52 @@ static void replace_same_ms(struct slx_pq_samples *s, int64_t t)
 		s->hn--;
 }
 
+/* Most runs step evenly by whole milliseconds: *ret_step says by how many ns. */
+static bool is_even(const int64_t *ts, size_t n, int64_t *ret_step)
+{
+	int64_t step = n > 1 ? ts[1] - ts[0] : SLX_MS;
+	uint64_t odd = 0;
+	for (size_t i = 2; i < n; i++)
+		odd |= (uint64_t)ts[i] - (uint64_t)ts[i - 1] - (uint64_t)step;
+	*ret_step = step;
+	return odd == 0 && step % SLX_MS == 0;
+}
+
+static bool has_stale(const uint64_t *bits, size_t n)
+{
+	uint64_t found = 0;
+	for (size_t i = 0; i < n; i++)
+		found |= bits[i] == SLX_STALE_NAN;
+	return found;
+}
+
+/* The plain run: floats, nothing to leave out, nothing to replace. */
+static bool add_even(struct slx_pq_samples *s, const struct slx_run *run, bool stale)
+{
+	int64_t step, *t = s->t + s->n, first = floor_ms(run->ts[0]);
+	if (run->kind != SLX_KIND_FLOAT64 || s->hn || (s->n && s->t[s->n - 1] >= first) || !is_even(run->ts, run->n, &step)
+		|| (!stale && has_stale(run->bits, run->n)))
+		return false;
+	step /= SLX_MS;
+	for (size_t i = 0; i < run->n; i++)
+		t[i] = first + (int64_t)i * step;
+	memcpy(s->v + s->n, run->bits, run->n * sizeof *s->v);
+	s->n += run->n;
+	return true;
+}
+
 static silex_status add_floats(struct slx_pq_exec *x, struct slx_pq_samples *s, const struct slx_run *run, bool stale, silex_error *err)
 {
 	SLX_TRY(reserve(x, &s->t, &s->v, sizeof *s->v, &s->cap, s->n + run->n, err));
-	int64_t *t = s->t;
-	double *v = s->v;
-	int64_t ns = 0, ms = 0, step_ns = INT64_MIN, step_ms = 0; /* most series step evenly: no division then */
+	if (add_even(s, run, stale))
+		return SILEX_OK;
 	for (size_t i = 0; i < run->n; i++) {
-		if (run->ts[i] - ns == step_ns) {
-			ms += step_ms;
-		} else {
-			ms = floor_ms(run->ts[i]);
-			bool whole = i > 0 && (run->ts[i] - ns) % SLX_MS == 0;
-			step_ns = whole ? run->ts[i] - ns : INT64_MIN;
-			step_ms = whole ? step_ns / SLX_MS : 0;
-		}
-		ns = run->ts[i];
-		if ((s->n && t[s->n - 1] == ms) || s->hn)
-			replace_same_ms(s, ms);
+		int64_t ms = floor_ms(run->ts[i]);
+		replace_same_ms(s, ms);
 		if (run->bits[i] == SLX_STALE_NAN && run->kind == SLX_KIND_FLOAT64 && !stale)
 			continue;
-		t[s->n] = ms;
-		v[s->n++] = run->kind == SLX_KIND_FLOAT64 ? slx_bits_f64(run->bits[i]) : slx_bits_number(run->kind, run->bits[i]);
+		s->t[s->n] = ms;
+		s->v[s->n++] = slx_bits_number(run->kind, run->bits[i]);
 	}
 	return SILEX_OK;
 }
@@ -185,10 +209,8 @@ static silex_status fill_instants(const struct slx_pq_leaf *l, struct slx_pq_wor
 	const struct slx_pq_samples *s = &w->samples;
 	size_t i = 0, j = 0; /* samples at or before the step */
 	for (size_t k = from; k < to; k++) {
-		while (i < s->n && s->t[i] <= l->ends[k])
-			i++;
-		while (j < s->hn && s->ht[j] <= l->ends[k])
-			j++;
+		i = slx_pq_until(s->t, i, s->n, l->ends[k]);
+		j = slx_pq_until(s->ht, j, s->hn, l->ends[k]);
 		bool histogram = j && (!i || s->ht[j - 1] > s->t[i - 1]);
 		if (histogram && s->ht[j - 1] > l->starts[k])
 			SLX_TRY(set_histogram(l, w, r, k, s->ht[j - 1], s->h[j - 1], err));
