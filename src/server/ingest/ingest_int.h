@@ -1,38 +1,9 @@
-/* Inside of the ingest room: rows of the text decoders into a batch, and the words of failure. */
+/* Inside of the ingest room. */
 #ifndef SLX_SERVER_INGEST_INT_H
 #define SLX_SERVER_INGEST_INT_H
 
-#include "formats/formats.h"
 #include "server/ingest/ingest.h"
-
-enum { SLX_INGEST_EXTRA_MAX = 32 };
-
-/* The sink of a text decoder. Series numbers are those of the batch plus one. */
-struct slx_ingest_sink {
-	struct slx_sink sink;
-	struct slx_intake_batch *batch;
-	unsigned space;
-	const struct slx_label *extra; /* put on every series that lacks the label; part of the cache key */
-	size_t extra_n;
-	bool extra_wins; /* also on a series that has it */
-	uint64_t salt;   /* hash of extra */
-	int64_t now;     /* of rows without time */
-	uint32_t last;   /* series of the last row, plus one; 0: it was refused */
-	uint64_t bad_lines;
-	uint64_t first_line, first_column;
-	char first[256]; /* message of the first bad line */
-
-	struct { /* facts about the metric family that is being told */
-		char name[256], type[32], unit[64], help[512];
-		size_t name_n, type_n, unit_n, help_n;
-	} family;
-};
-
-/* extra: lives as long as the sink. */
-void slx_ingest_sink_init(struct slx_ingest_sink *s, struct slx_intake_batch *b, unsigned space, const struct slx_label *extra,
-	size_t extra_n, int64_t now);
-/* Hands over what metadata is still held back; call before commit. */
-void slx_ingest_sink_end(struct slx_ingest_sink *s);
+#include "server/ingest/sink.h"
 
 /* extra_label=name=value parameters as labels in the exchange's arena. INVALID names the parameter. */
 silex_status slx_ingest_extra(struct slx_http_exchange *x, const struct slx_label *first, const struct slx_label **ret, size_t *ret_n, silex_error *err);
@@ -43,9 +14,6 @@ int64_t slx_ingest_now(struct slx_ingest *i); /* ns; the database is open */
 
 /* What a failure that the client should try again is: true for memory, disk, draining. */
 bool slx_ingest_is_retryable(silex_status st);
-
-/* "3 of 10 samples refused: line 2, column 5: expected ..." into text. */
-void slx_ingest_explain(const struct slx_ingest_sink *s, const struct slx_intake_result *r, char *text, size_t cap);
 
 void slx_influx_routes(struct slx_http *h, struct slx_ingest *i);
 void slx_import_routes(struct slx_http *h, struct slx_ingest *i);

@@ -1,4 +1,4 @@
-#include "server/ingest/ingest_int.h"
+#include "server/ingest/sink.h"
 
 #include <stdio.h>
 
