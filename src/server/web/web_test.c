@@ -22,6 +22,7 @@ static void page_is_there(void **state)
 	assert_null(slx_web_find(str("/assets/")));
 	assert_null(slx_web_find(str("/index.htm")));
 	assert_memory_equal(f->plain, "<!doctype html>", 15);
+	assert_string_equal(f->type, "text/html; charset=utf-8");
 }
 
 /* Everything that the page names is embedded. */
