@@ -171,6 +171,31 @@ static const uint8_t *skip_run(const uint8_t *p, const uint8_t *end, uint8_t tag
 	return p;
 }
 
+/* Labels first, then the parts. Field by field: clearing the whole costs more than the rest. */
+static inline void set_plain(struct slx_rw_series *s, struct slx_str body, size_t labels_n)
+{
+	s->guess = false;
+	s->body = body;
+	s->parts = (struct slx_str){ body.p + labels_n, body.n - labels_n };
+	s->key = (struct slx_str){ body.p, labels_n };
+	s->samples = s->histograms = s->exemplars = s->refs = 0;
+	s->fault = NULL;
+	s->metadata = (struct slx_str){ NULL, 0 };
+}
+
+/* Whether the series ends with a sample of today: value, and a time in six bytes. */
+static bool guess(struct slx_str body, struct slx_rw_series *s)
+{
+	enum { SIZE = 18 };
+	struct slx_rw_sample v;
+	if (body.n <= SIZE || slx_rw_plain_sample((const uint8_t *)body.p + body.n - SIZE, SIZE, &v) != SIZE)
+		return false;
+	set_plain(s, body, body.n - SIZE);
+	s->samples = 1;
+	s->guess = true;
+	return true;
+}
+
 /* What nearly all series of 1.0 are: labels, then samples, nothing else. False: something else. */
 static bool look_at_plain(struct slx_rw *r, struct slx_str body, struct slx_rw_series *s)
 {
@@ -179,8 +204,8 @@ static bool look_at_plain(struct slx_rw *r, struct slx_str body, struct slx_rw_s
 	const uint8_t *labels_end = skip_run(p, end, LABELS << 3 | SLX_PB_BYTES, &labels);
 	if (r->version != SLX_RW_1 || skip_run(labels_end, end, SAMPLES << 3 | SLX_PB_BYTES, &samples) != end)
 		return false;
-	*s = (struct slx_rw_series){ .body = body, .parts = { (const char *)labels_end, (size_t)(end - labels_end) },
-		.key = { body.p, (size_t)(labels_end - p) }, .samples = samples };
+	set_plain(s, body, (size_t)(labels_end - p));
+	s->samples = samples;
 	return true;
 }
 
@@ -193,7 +218,7 @@ static bool look_at_series(struct slx_rw *r, struct slx_str body, struct slx_rw_
 	bool apart = false;
 	if (look_at_plain(r, body, s))
 		return true;
-	*s = (struct slx_rw_series){ .body = body, .parts = body };
+	set_plain(s, body, 0);
 	slx_buf_reset(&r->key);
 	for (; slx_pb_next(&pb, &f); start = pb.p) {
 		if (!look_at_field(r, s, &pb, &f))
@@ -217,6 +242,8 @@ static bool look_at_series(struct slx_rw *r, struct slx_str body, struct slx_rw_
 		s->key = (struct slx_str){ body.p, (size_t)(labels_end - (const uint8_t *)body.p) };
 	return true;
 }
+
+bool slx_rw_look(struct slx_rw *r, struct slx_rw_series *s) { return look_at_series(r, s->body, s); }
 
 /* --- metadata ---------------------------------------------------------------------------------------------------------------- */
 
@@ -277,7 +304,7 @@ enum slx_rw_item slx_rw_next(struct slx_rw *r, struct slx_rw_series *s, struct s
 			return SLX_RW_BAD;
 		}
 		if (f.number == series)
-			return look_at_series(r, f.bytes, s) ? SLX_RW_SERIES : SLX_RW_BAD;
+			return (r->version == SLX_RW_1 && guess(f.bytes, s)) || look_at_series(r, f.bytes, s) ? SLX_RW_SERIES : SLX_RW_BAD;
 		return read_metadata(r, f.bytes, md) ? SLX_RW_METADATA : SLX_RW_BAD;
 	}
 	return r->pb.bad ? SLX_RW_BAD : SLX_RW_END;

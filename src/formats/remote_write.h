@@ -26,8 +26,13 @@ struct slx_rw {
 
 enum slx_rw_item { SLX_RW_END, SLX_RW_SERIES, SLX_RW_METADATA, SLX_RW_BAD };
 
-/* One TimeSeries: views into the request and the reader, valid until the next one. */
+/* One TimeSeries: views into the request and the reader, valid until the next one.
+ *
+ * A guess: the bytes end with one sample as all senders write it, so the rest may well be the labels. Nobody has looked. The
+ * caller asks for the series of that key; when it is known, then from a key that was looked at, so the bytes are those labels
+ * indeed and the guess is right. Otherwise slx_rw_look. */
 struct slx_rw_series {
+	bool guess;
 	struct slx_str body;  /* the message */
 	struct slx_str parts; /* of it: all but the labels, or all */
 	struct slx_str key;   /* equal only for equal lists of labels */
@@ -45,6 +50,9 @@ struct slx_rw_metadata {
 /* symbols, labels and keys come from m (SLX_MEM_OTHER). INVALID: broken bytes (2.0 reads the symbols first), or no request. */
 silex_status slx_rw_open(struct slx_rw *r, struct slx_mem *m, enum slx_rw_version v, const void *p, size_t n, silex_error *err);
 void slx_rw_close(struct slx_rw *r);
+
+/* Fills *s, a guess so far, from all its fields. False: broken. */
+bool slx_rw_look(struct slx_rw *r, struct slx_rw_series *s);
 
 /* What comes next; fills *s or *md. BAD: slx_rw_error says why. */
 enum slx_rw_item slx_rw_next(struct slx_rw *r, struct slx_rw_series *s, struct slx_rw_metadata *md);

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	slx_arena_init(&arena, &mem, SLX_MEM_OTHER, 1 << 16);
 	for (enum slx_rw_item item = SLX_RW_SERIES; item == SLX_RW_SERIES || item == SLX_RW_METADATA;)
-		if ((item = slx_rw_next(&r, &s, &md)) == SLX_RW_SERIES)
+		if ((item = slx_rw_next(&r, &s, &md)) == SLX_RW_SERIES && (!s.guess || slx_rw_look(&r, &s)))
 			sink += read_series(&r, &s, &arena);
 	slx_arena_clear(&arena);
 	slx_rw_close(&r);

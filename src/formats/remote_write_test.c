@@ -189,7 +189,9 @@ static struct slx_buf read_all(enum slx_rw_version v, const void *p, size_t n)
 	}
 	enum slx_rw_item item;
 	while ((item = slx_rw_next(&r, &s, &md)) == SLX_RW_SERIES || item == SLX_RW_METADATA)
-		if (item == SLX_RW_SERIES)
+		if (item == SLX_RW_SERIES && s.guess && !slx_rw_look(&r, &s))
+			continue;
+		else if (item == SLX_RW_SERIES)
 			say_series(&out, &r, &s);
 		else
 			say(&out, "M %.*s %.*s %.*s %.*s\n", STR(md.metric), STR(md.type), STR(md.unit), STR(md.help));
@@ -350,6 +352,9 @@ static void keys(void **state)
 	char first[200];
 	assert_int_equal(slx_rw_open(&rw, &mem, SLX_RW_1, r.p, r.n, NULL), SILEX_OK);
 	assert_int_equal(slx_rw_next(&rw, &s, &md), SLX_RW_SERIES);
+	assert_true(s.guess); /* a wrong one: there are two samples */
+	assert_int_equal(s.samples, 1);
+	assert_true(slx_rw_look(&rw, &s));
 	assert_int_equal(s.samples, 2);
 	size_t n = s.key.n;
 	memcpy(first, s.key.p, n);

@@ -196,6 +196,13 @@ static struct slx_str name_of(const struct slx_label *labels, size_t n)
 	return SLX_STR("");
 }
 
+static unsigned space_of(const struct writing *w) { return w->rw.version == SLX_RW_2 ? SLX_SPACE_SYMBOLS : SLX_SPACE_REMOTE_WRITE; }
+
+static silex_status lookup(struct writing *w, const struct slx_rw_series *s, uint32_t *ret)
+{
+	return s->fault ? SILEX_NOT_FOUND : slx_intake_lookup(w->batch, space_of(w), s->key.p, s->key.n, ret);
+}
+
 /* A series that is not known by its key. Not OK: its samples are refused, or (UNAVAILABLE) the batch fails. */
 static silex_status define(struct writing *w, const struct slx_rw_series *s, uint32_t *ret)
 {
@@ -210,8 +217,7 @@ static silex_status define(struct writing *w, const struct slx_rw_series *s, uin
 	if (status == SILEX_OK && name.n == 0)
 		status = slx_err(&why, SILEX_INVALID, "the series has no name (label __name__)");
 	if (status == SILEX_OK)
-		status = slx_intake_define(w->batch, w->rw.version == SLX_RW_2 ? SLX_SPACE_SYMBOLS : SLX_SPACE_REMOTE_WRITE, s->key.p, s->key.n, labels, n, ret,
-			&why);
+		status = slx_intake_define(w->batch, space_of(w), s->key.p, s->key.n, labels, n, ret, &why);
 	if (status == SILEX_OK && s->metadata.p && slx_rw_series_metadata(&w->rw, s, &md))
 		add_metadata(w, name, &md);
 	if (status != SILEX_OK && status != SILEX_UNAVAILABLE)
@@ -242,13 +248,15 @@ static void add_exemplars(struct writing *w, const struct slx_rw_series *s, uint
 }
 
 /* False: the batch fails. */
-static bool add_series(struct writing *w, const struct slx_rw_series *s)
+static bool add_series(struct writing *w, struct slx_rw_series *s)
 {
-	unsigned space = w->rw.version == SLX_RW_2 ? SLX_SPACE_SYMBOLS : SLX_SPACE_REMOTE_WRITE;
 	uint32_t series;
-	silex_status status = SILEX_NOT_FOUND;
-	if (!s->fault)
-		status = slx_intake_lookup(w->batch, space, s->key.p, s->key.n, &series);
+	silex_status status = lookup(w, s, &series);
+	if (status == SILEX_NOT_FOUND && s->guess) {
+		if (!slx_rw_look(&w->rw, s))
+			return true;
+		status = lookup(w, s, &series);
+	}
 	if (status == SILEX_NOT_FOUND)
 		status = define(w, s, &series);
 	if (status != SILEX_OK)
