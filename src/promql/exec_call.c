@@ -124,7 +124,7 @@ static silex_status eval_args(struct slx_pq_exec *x, const struct slx_pq_grid *g
 {
 	for (size_t i = 0; i < n->call.n_args; i++) {
 		args[i] = (struct slx_pq_matrix){ 0 };
-		if (n->call.args[i]->value_type != SLX_PROMQL_MATRIX)
+		if (n->call.args[i]->value_type != SLX_PROMQL_MATRIX && !(i == 1 && n->call.fn->selector))
 			SLX_TRY(slx_pq_eval(x, g, n->call.args[i], &args[i], err));
 	}
 	return SILEX_OK;

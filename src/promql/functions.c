@@ -57,7 +57,7 @@ static const struct slx_pq_function functions[] = {
 	{ "hour", V, { V }, .n_args = 1, .variadic = 1, .matrix = slx_pq_fn_date, .math = slx_pq_math_hour },
 	{ "idelta", V, { M }, .n_args = 1, .window = slx_pq_fn_idelta },
 	{ "increase", V, { M }, .n_args = 1, .window = slx_pq_fn_increase, .sweep = slx_pq_sweep_increase },
-	{ "info", V, { V, V }, .n_args = 2, .variadic = 1, .experimental = true },
+	{ "info", V, { V, V }, .n_args = 2, .variadic = 1, .experimental = true, .selector = true, .matrix = slx_pq_fn_info },
 	{ "irate", V, { M }, .n_args = 1, .window = slx_pq_fn_irate },
 	{ "label_join", V, { V, T, T, T }, .n_args = 4, .variadic = -1, .matrix = slx_pq_fn_label_join },
 	{ "label_replace", V, { V, T, T, T, T }, .n_args = 5, .matrix = slx_pq_fn_label_replace },

@@ -128,6 +128,9 @@ double slx_pq_math_year(double t);
 SLX_PQ_MATRIX(label_replace);
 SLX_PQ_MATRIX(label_join);
 
+/* functions_info.c */
+SLX_PQ_MATRIX(info);
+
 /* functions_sort.c */
 SLX_PQ_MATRIX(sort);
 SLX_PQ_MATRIX(sort_desc);

@@ -99,6 +99,7 @@ struct slx_pq_function {
 	                    Arguments beyond n_args have the type of the last one */
 	bool experimental;
 	bool keeps_name; /* window functions: last_over_time, first_over_time */
+	bool selector;   /* argument 1 is a selector that is not evaluated: info() */
 	slx_pq_window_fn window; /* for functions over a range vector */
 	slx_pq_sweep_fn sweep;   /* may be NULL */
 	/* For functions without a range vector. With `window` too (absent_over_time): called with what the windows gave

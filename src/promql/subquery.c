@@ -39,6 +39,24 @@ static void row_samples(const struct slx_pq_row *r, const struct slx_pq_grid *g,
 	}
 }
 
+/* Steps may repeat a sample or pass one over: what it says about a reset before it means nothing any more. */
+static silex_status forget_resets(struct slx_pq_exec *x, struct slx_pq_matrix *m, size_t steps, silex_error *err)
+{
+	for (size_t i = 0; i < m->n; i++)
+		for (size_t k = 0; m->rows[i].h && k < steps; k++) {
+			const struct slx_histogram *h = m->rows[i].cell[k] == SLX_PQ_HISTOGRAM ? m->rows[i].h[k] : NULL;
+			if (!h || h->reset == SLX_RESET_GAUGE || h->reset == SLX_RESET_UNKNOWN)
+				continue;
+			struct slx_histogram *copy = slx_pq_alloc(x, &x->arena, sizeof *copy);
+			if (!copy)
+				return slx_pq_oom(x, err);
+			*copy = *h;
+			copy->reset = SLX_RESET_UNKNOWN;
+			m->rows[i].h[k] = copy;
+		}
+	return SILEX_OK;
+}
+
 silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end, struct slx_pq_grid *ret_grid,
 	struct slx_pq_matrix *ret, silex_error *err)
 {
@@ -58,6 +76,7 @@ silex_status slx_pq_subquery_rows(struct slx_pq_leaf *l, const struct slx_pq_nod
 	struct slx_pq_samples s = { 0 };
 	struct slx_pq_work *w;
 	SLX_TRY(slx_pq_subquery_eval(x, n, l->starts[0], l->ends[steps - 1], &inner, &m, err));
+	SLX_TRY(forget_resets(x, &m, inner.n, err));
 	SLX_TRY(slx_pq_matrix_init(x, ret, m.n, err));
 	SLX_TRY(room(x, &s, inner.n, err));
 	SLX_TRY(slx_pq_work_take(x, &w, err));
