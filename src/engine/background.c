@@ -234,6 +234,7 @@ static void ask_for_flush(struct slx_engine *e, uint64_t bytes)
 
 silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, silex_error *err)
 {
+	t = t->payer;
 	SLX_TRY(tenant_limit(e, t, err));
 	uint64_t bytes = heads_bytes(e);
 	ask_for_flush(e, bytes);
@@ -243,7 +244,7 @@ silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, si
 silex_status slx_background_room_left(struct slx_engine *e, struct slx_tenant *t, silex_error *err)
 {
 	uint64_t bytes = heads_bytes(e), max = head_hard(e) + share(e, 100);
-	SLX_TRY(tenant_limit(e, t, err));
+	SLX_TRY(tenant_limit(e, t->payer, err));
 	if (bytes < max)
 		return SILEX_OK;
 	slx_background_want_flush(e);

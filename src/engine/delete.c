@@ -44,12 +44,12 @@ static silex_status count_visible(struct slx_engine *e, const struct slx_tombsto
 	return status;
 }
 
-static silex_status edit_active(struct slx_engine *e, const struct slx_tombstone *t, silex_error *err)
+static silex_status edit_active(struct slx_engine *e, const struct slx_tombstone *t, struct slx_str tenant, silex_error *err)
 {
 	struct slx_head *head = atomic_load(&e->active);
 	struct slx_head_series **v;
 	size_t n;
-	SLX_TRY(slx_head_select(head, t->tenant, t->sel.matchers, t->sel.n, &e->mem, &v, &n, err));
+	SLX_TRY(slx_head_select(head, tenant, t->sel.matchers, t->sel.n, &e->mem, &v, &n, err));
 	silex_status status = SILEX_OK;
 	for (size_t i = 0; i < n; i++) {
 		silex_status one = slx_head_delete(head, v[i], t->range, err);
@@ -71,7 +71,10 @@ silex_status slx_engine_bury(struct slx_engine *e, struct slx_view *v, struct sl
 		slx_view_prune_tombs(e, v);
 	}
 	slx_view_install(e, v);
-	return edit_active(e, t, err);
+	char room[SLX_COMPANION_NAME_SIZE];
+	silex_status status = edit_active(e, t, t->tenant, err);
+	silex_status exemplars = edit_active(e, t, slx_companion_exemplars(t->tenant, room), status == SILEX_OK ? err : NULL);
+	return status != SILEX_OK ? status : exemplars;
 }
 
 static silex_status log_delete(struct slx_engine *e, const struct slx_tombstone *t, struct slx_wal_pos *ret, silex_error *err)

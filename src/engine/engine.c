@@ -344,6 +344,7 @@ static silex_status teardown(struct slx_engine *e, silex_error *err)
 	slx_store_close(e->store);
 	slx_meta_close(e->meta);
 	slx_file_close(e->lock_file);
+	slx_companions_free(e);
 	slx_tenants_free(e);
 	free_stripes(e);
 	path_free(e, e->path);

@@ -19,6 +19,7 @@ struct slx_used_block {
 	struct slx_block *block;
 	struct slx_store *store;
 	struct slx_block_info info;
+	uint64_t internal_points; /* those among its points that are of internal tenants */
 };
 
 /* A delete that blocks have not digested yet. Immutable, ref-counted. */
@@ -54,6 +55,8 @@ struct slx_tenant {
 	_Atomic int64_t head_bytes;      /* estimate of what it put into the active head; 0 again at each freeze */
 	_Atomic bool limits_set;         /* to be kept in the manifest */
 	struct slx_states *states;       /* NULL until the first; engine->tenants_lock */
+	struct slx_tenant *payer;        /* whose limits and memory its writes count against: itself, or the user's tenant */
+	bool metadata_known;             /* what is stored is in engine->known; engine->tenants_lock */
 };
 
 /* Dictionary of one tenant's states: number <-> text. Append-only; texts never move. */
@@ -64,6 +67,12 @@ struct slx_states {
 
 struct slx_tenants {
 	struct slx_tenant **map; /* open addressing by hash */
+	uint32_t n, cap;
+};
+
+/* What the metadata of metrics was when it was written last, as hashes, so that it is not written again; open addressing. */
+struct slx_known_metadata {
+	struct { uint64_t metric, content; } *slot; /* metric 0: free */
 	uint32_t n, cap;
 };
 
@@ -127,8 +136,9 @@ struct slx_engine {
 	pthread_mutex_t flush_lock;   /* one flush at a time */
 	pthread_mutex_t compact_lock; /* one compaction at a time */
 
-	pthread_mutex_t tenants_lock; /* tenants, states */
+	pthread_mutex_t tenants_lock; /* tenants, states, known */
 	struct slx_tenants tenants;
+	struct slx_known_metadata known;
 
 	/* Background (background.c): guarded by bg_lock. */
 	pthread_mutex_t bg_lock;
@@ -165,7 +175,7 @@ void slx_view_prune_tombs(struct slx_engine *e, struct slx_view *v);
 struct slx_tombstone *slx_tombstone_new(struct slx_engine *e, struct slx_str tenant, struct slx_str selector, struct slx_time_range range,
 	uint64_t version, silex_error *err);
 void slx_tombstone_unref(struct slx_engine *e, struct slx_tombstone *t);
-/* Does this tombstone hide samples of that series? */
+/* Does this tombstone hide samples of that series? It hides exemplars with the series they are of. */
 silex_status slx_tombstone_matches(const struct slx_tombstone *t, struct slx_str tenant, struct slx_labels l, bool *ret, silex_error *err);
 
 /* --- manifest.c --- */
@@ -221,6 +231,12 @@ silex_status slx_record_limits_decode(const uint8_t *p, size_t n, struct slx_str
 silex_status slx_states_set(struct slx_engine *e, struct slx_tenant *t, uint32_t number, struct slx_str text, silex_error *err); /* tenants_lock held */
 void slx_tenants_free(struct slx_engine *e);
 void slx_tenants_reset(struct slx_engine *e); /* head_bytes of all to 0: the head was frozen */
+
+/* --- companion.c --- */
+/* The name of the internal tenant that keeps the exemplars of t. */
+enum { SLX_COMPANION_NAME_SIZE = SLX_TENANT_STORED_MAX };
+struct slx_str slx_companion_exemplars(struct slx_str tenant, char room[SLX_COMPANION_NAME_SIZE]);
+void slx_companions_free(struct slx_engine *e);
 
 /* --- write.c --- */
 /* Applies decoded samples to the active head: replay. */

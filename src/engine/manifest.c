@@ -269,7 +269,7 @@ static silex_status get_tenants(struct slx_engine *e, struct slx_rd *r, silex_er
 		struct slx_tenant *t;
 		if (r->bad)
 			break;
-		SLX_TRY(slx_tenant_check(name, err));
+		SLX_TRY(slx_tenant_check_stored(name, err));
 		SLX_TRY(slx_engine_tenant(e, name, &t, err));
 		atomic_store(&t->series_max, series_max);
 		atomic_store(&t->head_bytes_max, head_bytes_max);

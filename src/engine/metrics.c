@@ -52,7 +52,7 @@ static double ingest_rate(struct slx_engine *e)
 static void blocks(struct slx_view *v, silex_metrics *m)
 {
 	for (size_t i = 0; i < v->n_blocks; i++) {
-		m->points_blocks += v->blocks[i]->info.points;
+		m->points_blocks += v->blocks[i]->info.points - v->blocks[i]->internal_points;
 		m->bytes_blocks += v->blocks[i]->info.size;
 	}
 	m->blocks = v->n_blocks;
@@ -82,7 +82,7 @@ void slx_engine_metrics(struct slx_engine *e, silex_metrics *m)
 	m->promise = promise(e);
 	m->uptime_ms = (slx_monotonic_ns(&e->clock) - e->opened_ns) / SLX_MS;
 	slx_engine_tenants(e, count_tenant, &m->tenants, NULL);
-	m->series = slx_head_series_count(v->active);
+	m->series = slx_head_series_count(v->active) - slx_head_internal_count(v->active);
 	m->points_head = atomic_load(&e->points_head) + atomic_load(&e->points_frozen);
 	m->points_ingested = atomic_load(&e->points_ingested);
 	m->points_refused = atomic_load(&e->points_refused);

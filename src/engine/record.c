@@ -214,7 +214,7 @@ static silex_status get_defs(struct slx_record_reader *r, struct slx_rd *in, siz
 		struct slx_labels l;
 		if (d.bad || ref > UINT32_MAX)
 			return bad(err, "a definition ends early");
-		SLX_TRY(slx_tenant_check(tenant, err));
+		SLX_TRY(slx_tenant_check_stored(tenant, err));
 		SLX_TRY(slx_labels_parse(bytes.p, bytes.n, NULL, &l, err));
 		SLX_TRY(def(arg, (uint32_t)ref, tenant, l, err));
 	}

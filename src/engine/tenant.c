@@ -48,6 +48,11 @@ silex_status slx_engine_tenant(struct slx_engine *e, struct slx_str name, struct
 	uint64_t hash = slx_hash64(name.p, name.n);
 	silex_status status = SILEX_OK;
 	uint32_t at = 0;
+	struct slx_tenant *payer = NULL;
+	if (slx_tenant_is_internal(name)) {
+		const char *mark = memchr(name.p, '!', name.n);
+		SLX_TRY(slx_engine_tenant(e, (struct slx_str){ name.p, (size_t)(mark - name.p) }, &payer, err));
+	}
 	pthread_mutex_lock(&e->tenants_lock);
 	bool room = map_grow(e);
 	struct slx_tenant *t = room ? tenant_find(e, hash, name, &at) : NULL;
@@ -57,6 +62,7 @@ silex_status slx_engine_tenant(struct slx_engine *e, struct slx_str name, struct
 			memcpy(t + 1, name.p, name.n);
 			t->name = (struct slx_str){ (char *)(t + 1), name.n };
 			t->hash = hash;
+			t->payer = payer ? payer : t;
 			e->tenants.map[at] = t;
 			e->tenants.n++;
 		} else {
@@ -173,7 +179,7 @@ silex_status slx_engine_tenants(struct slx_engine *e, bool (*each)(void *arg, st
 	if (status == SILEX_OK && v.n)
 		qsort(v.p, v.n, sizeof *v.p, by_name);
 	for (size_t i = 0; i < v.n && status == SILEX_OK; i++)
-		if ((i == 0 || !slx_str_eq(v.p[i - 1], v.p[i])) && !each(arg, v.p[i]))
+		if ((i == 0 || !slx_str_eq(v.p[i - 1], v.p[i])) && !slx_tenant_is_internal(v.p[i]) && !each(arg, v.p[i]))
 			break;
 	slx_free(&e->mem, SLX_MEM_OTHER, v.p, v.cap * sizeof *v.p);
 	slx_view_unref(view);

@@ -19,6 +19,9 @@ struct slx_used_block *slx_used_block_new(struct slx_engine *e, const char *name
 		return NULL;
 	}
 	b->info = *slx_block_info(b->block);
+	for (size_t i = 0; i < b->info.sections; i++)
+		if (slx_tenant_is_internal(slx_block_section_tenant(b->block, i)))
+			b->internal_points += slx_block_section_points(b->block, i);
 	return b;
 }
 
@@ -75,8 +78,9 @@ void slx_tombstone_unref(struct slx_engine *e, struct slx_tombstone *t)
 
 silex_status slx_tombstone_matches(const struct slx_tombstone *t, struct slx_str tenant, struct slx_labels l, bool *ret, silex_error *err)
 {
+	char room[SLX_COMPANION_NAME_SIZE];
 	*ret = false;
-	if (!slx_str_eq(t->tenant, tenant))
+	if (!slx_str_eq(t->tenant, tenant) && !slx_str_eq(slx_companion_exemplars(t->tenant, room), tenant))
 		return SILEX_OK;
 	return slx_matchers_test(t->sel.matchers, t->sel.n, l, ret, err);
 }

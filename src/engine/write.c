@@ -174,7 +174,7 @@ static silex_status find_or_create(struct slx_engine *e, struct slx_head *head, 
 	*ret = slx_head_find(head, id);
 	if (*ret)
 		return SILEX_OK;
-	uint64_t own = atomic_load_explicit(&t->series_max, memory_order_relaxed);
+	uint64_t own = atomic_load_explicit(&t->payer->series_max, memory_order_relaxed);
 	return slx_head_create(head, t->name, l, id, own ? own : e->opt.series_limit, ret, err);
 }
 
@@ -313,7 +313,7 @@ static void keep_values(struct group *g, struct slx_tenant *t, struct slx_write_
 		kept++;
 	}
 	g->n = kept - g->from;
-	atomic_fetch_add_explicit(&t->head_bytes, size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->payer->head_bytes, size, memory_order_relaxed);
 }
 
 /* The series of the group's row i. */
@@ -480,7 +480,7 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 	if (g->n && status == SILEX_OK)
 		status = apply(g, w->kind, err);
 	pthread_mutex_unlock(&g->stripe->lock);
-	if (status == SILEX_OK)
+	if (status == SILEX_OK && w->tenant == w->tenant->payer)
 		atomic_fetch_add_explicit(&e->points_head, g->n, memory_order_relaxed);
 	return status;
 }
@@ -518,9 +518,8 @@ static silex_status write_piece(struct slx_engine *e, const struct slx_write *w,
 	return SILEX_OK;
 }
 
-static void count_points(struct slx_engine *e, struct slx_tenant *t, size_t n)
+static void count_ingested(struct slx_engine *e, int64_t now, size_t n)
 {
-	int64_t now = slx_monotonic_ns(&e->clock);
 	uint64_t second = (uint64_t)(now / SLX_SECOND);
 	unsigned slot = second % SLX_RATE_SECONDS;
 	uint64_t had = atomic_load_explicit(&e->rate_second[slot], memory_order_relaxed);
@@ -528,8 +527,15 @@ static void count_points(struct slx_engine *e, struct slx_tenant *t, size_t n)
 		atomic_store_explicit(&e->rate_points[slot], 0, memory_order_relaxed);
 	atomic_fetch_add_explicit(&e->rate_points[slot], n, memory_order_relaxed);
 	atomic_fetch_add_explicit(&e->points_ingested, n, memory_order_relaxed);
-	atomic_fetch_add_explicit(&t->head_bytes, (int64_t)n * 4, memory_order_relaxed);
-	int64_t none = 0;
+}
+
+/* What is written beside a user's series takes of their memory, but is none of their points. */
+static void count_points(struct slx_engine *e, struct slx_tenant *t, size_t n)
+{
+	int64_t now = slx_monotonic_ns(&e->clock), none = 0;
+	if (t == t->payer)
+		count_ingested(e, now, n);
+	atomic_fetch_add_explicit(&t->payer->head_bytes, (int64_t)n * 4, memory_order_relaxed);
 	if (atomic_load_explicit(&e->head_first_write_ns, memory_order_relaxed) == 0)
 		atomic_compare_exchange_strong(&e->head_first_write_ns, &none, now);
 }

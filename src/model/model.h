@@ -14,6 +14,12 @@ enum { SLX_TENANT_SIZE_MAX = 150 };
 /* [A-Za-z0-9_.-]{1,150}, not "." or "..": INVALID otherwise, naming the first bad character. */
 silex_status slx_tenant_check(struct slx_str name, silex_error *err);
 
+/* The engine keeps what belongs to a tenant's series beside them, under the tenant's name, '!' and a word (engine/companion.h).
+ * Nobody else names such a tenant: slx_tenant_check refuses it. This one takes both. */
+enum { SLX_TENANT_STORED_MAX = SLX_TENANT_SIZE_MAX + 10 };
+silex_status slx_tenant_check_stored(struct slx_str name, silex_error *err);
+static inline bool slx_tenant_is_internal(struct slx_str name) { return name.n && memchr(name.p, '!', name.n); }
+
 /* For whom a request acts. It travels down to planning; strings are borrowed from the request. */
 struct slx_identity {
 	struct slx_str tenant;    /* checked */

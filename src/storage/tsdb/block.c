@@ -114,20 +114,20 @@ static silex_status parse_info(struct slx_block *b, struct slx_rd rd, silex_erro
 }
 
 /* Reads the tenant of a line into tenant/size, given that of the line before. *ret_same: it is the same. */
-static bool parse_tenant(struct slx_rd *rd, char tenant[SLX_TENANT_SIZE_MAX], uint8_t *size, bool *ret_same)
+static bool parse_tenant(struct slx_rd *rd, char tenant[SLX_TENANT_STORED_MAX], uint8_t *size, bool *ret_same)
 {
 	uint64_t shared = slx_rd_varint(rd), more = slx_rd_varint(rd);
 	const uint8_t *p = slx_rd_bytes(rd, more);
-	if (!p || shared > *size || more > SLX_TENANT_SIZE_MAX - shared)
+	if (!p || shared > *size || more > SLX_TENANT_STORED_MAX - shared)
 		return false;
 	*ret_same = more == 0 && shared == *size && *size;
-	char before[SLX_TENANT_SIZE_MAX];
+	char before[SLX_TENANT_STORED_MAX];
 	struct slx_str was = { before, *size };
 	memcpy(before, tenant, *size);
 	memcpy(tenant + shared, p, more);
 	*size = (uint8_t)(shared + more);
 	struct slx_str is = { tenant, *size };
-	return *ret_same || (slx_tenant_check(is, NULL) == SILEX_OK && slx_str_cmp(was, is) < 0);
+	return *ret_same || (slx_tenant_check_stored(is, NULL) == SILEX_OK && slx_str_cmp(was, is) < 0);
 }
 
 struct sums {
@@ -152,6 +152,7 @@ static bool parse_line(struct slx_rd *rd, struct slx_block_entry *e, struct sums
 	e->index_size = (uint32_t)index;
 	e->series = (uint32_t)series;
 	e->chunks = (uint32_t)chunks;
+	e->points = points;
 	*sums = (struct sums){ sums->points + points, sums->chunks + chunks, sums->series + series };
 	return true;
 }
@@ -167,7 +168,7 @@ static silex_status parse_sections(struct slx_block *b, struct slx_rd rd, silex_
 		return slx_err_oom(err);
 	struct slx_block_entry e = { .offset = SLX_BLOCK_HEADER_SIZE };
 	struct sums sums = { 0 };
-	char tenant[SLX_TENANT_SIZE_MAX];
+	char tenant[SLX_TENANT_STORED_MAX];
 	for (uint64_t i = 0; i < f->sections; i++) {
 		bool same;
 		if (!parse_tenant(&rd, tenant, &e.name_size, &same))
@@ -313,6 +314,8 @@ struct slx_str slx_block_section_tenant(const struct slx_block *b, size_t sectio
 	const struct slx_block_entry *e = &b->entries[section];
 	return (struct slx_str){ (const char *)b->names.p + e->name, e->name_size };
 }
+
+uint64_t slx_block_section_points(const struct slx_block *b, size_t section) { return b->entries[section].points; }
 
 struct slx_time_range slx_block_section_range(const struct slx_block *b, size_t section)
 {

@@ -63,6 +63,7 @@ const struct slx_block_info *slx_block_info(const struct slx_block *b);
 /* Sections of a tenant are neighbours: numbers *ret_first .. *ret_first + *ret_n - 1 (n 0: none). */
 void slx_block_tenant(const struct slx_block *b, struct slx_str tenant, size_t *ret_first, size_t *ret_n);
 struct slx_str slx_block_section_tenant(const struct slx_block *b, size_t section);
+uint64_t slx_block_section_points(const struct slx_block *b, size_t section);
 struct slx_time_range slx_block_section_range(const struct slx_block *b, size_t section);
 
 silex_status slx_section_open(struct slx_block *b, size_t section, struct slx_section **ret, silex_error *err);

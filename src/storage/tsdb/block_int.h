@@ -90,6 +90,7 @@ struct slx_block_entry {
 	int64_t tmin, tmax;
 	uint32_t index_size; /* bytes of the index stream */
 	uint32_t series, chunks;
+	uint64_t points;
 	uint32_t name; /* tenant: offset in names */
 	uint32_t key_id;
 	uint8_t name_size;

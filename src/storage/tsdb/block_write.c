@@ -22,7 +22,7 @@ enum {
 
 struct series_name {
 	struct slx_buf labels;
-	char tenant[SLX_TENANT_SIZE_MAX];
+	char tenant[SLX_TENANT_STORED_MAX];
 	uint8_t tenant_size;
 	struct slx_hash128 id;
 };
@@ -56,7 +56,7 @@ struct slx_block_writer {
 	struct slx_buf column;       /* scratch: one column of it */
 	struct slx_buf directory;    /* the SECTIONS part so far */
 	struct slx_block_entry last; /* directory line before; its name is in last_tenant */
-	char last_tenant[SLX_TENANT_SIZE_MAX];
+	char last_tenant[SLX_TENANT_STORED_MAX];
 };
 
 silex_status slx_block_writer_new(struct slx_store *store, struct slx_mem *m, const silex_random *rnd,
@@ -328,7 +328,7 @@ static int compare_names(const struct series_name *a, struct slx_str tenant, str
 silex_status slx_block_writer_series(struct slx_block_writer *w, struct slx_str tenant, struct slx_labels labels,
 	struct slx_hash128 id, silex_error *err)
 {
-	SLX_TRY(slx_tenant_check(tenant, err));
+	SLX_TRY(slx_tenant_check_stored(tenant, err));
 	if (w->series_open) {
 		w->before = w->series;
 		w->series_open = false;

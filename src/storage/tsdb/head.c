@@ -261,6 +261,8 @@ silex_status slx_head_create(struct slx_head *h, struct slx_str tenant, struct s
 		return status;
 	map_put(st->map, st->map_cap, id.hi, st->series_n++);
 	atomic_fetch_add_explicit(&h->series_n, 1, memory_order_relaxed);
+	if (slx_tenant_is_internal(tenant))
+		atomic_fetch_add_explicit(&h->internal_n, 1, memory_order_relaxed);
 	slx_stripe_publish(st);
 	*ret = s;
 	return SILEX_OK;
@@ -271,6 +273,11 @@ silex_status slx_head_create(struct slx_head *h, struct slx_str tenant, struct s
 uint64_t slx_head_series_count(struct slx_head *h)
 {
 	return atomic_load_explicit(&h->series_n, memory_order_relaxed);
+}
+
+uint64_t slx_head_internal_count(struct slx_head *h)
+{
+	return atomic_load_explicit(&h->internal_n, memory_order_relaxed);
 }
 
 uint64_t slx_head_bytes(struct slx_head *h)

@@ -142,6 +142,7 @@ static inline bool slx_head_touches(const struct slx_head_series *s, struct slx_
 /* Names of tenants, ascending; they live as long as the head. *ret from m (SLX_MEM_OTHER), *ret_n elements, freed by the caller. */
 silex_status slx_head_tenants(struct slx_head *h, struct slx_mem *m, struct slx_str **ret, size_t *ret_n, silex_error *err);
 uint64_t slx_head_series_count(struct slx_head *h);
+uint64_t slx_head_internal_count(struct slx_head *h); /* those among them that are of internal tenants */
 uint64_t slx_head_bytes(struct slx_head *h); /* arenas and maps */
 uint64_t slx_head_tenant_series(struct slx_head *h, struct slx_str tenant);
 

@@ -86,7 +86,7 @@ struct slx_head {
 	const struct slx_codec_choice *codecs;
 	uint64_t generation;
 	_Atomic uint32_t refs;
-	_Atomic uint64_t series_n;
+	_Atomic uint64_t series_n, internal_n;
 	struct slx_head_stripe stripes[SLX_STRIPES];
 	struct slx_index_shard shards[SLX_INDEX_SHARDS];
 };

@@ -151,15 +151,32 @@ static bool touches(const struct slx_memchunk *m, struct slx_time_range range)
 	return m->meta.tmin <= range.to && m->meta.tmax >= range.from;
 }
 
+/* The first chunk that does not end before t: they ascend, and looking at each would miss the cache each time. */
+static uint32_t first_until(const struct slx_chunk_list *l, uint32_t n, int64_t t)
+{
+	uint32_t from = 0;
+	while (n > 0) {
+		uint32_t half = n / 2;
+		const struct slx_memchunk *m = atomic_load_explicit(&l->p[from + half], memory_order_acquire);
+		if (m->meta.tmax < t) {
+			from += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return from;
+}
+
 static bool collect_chunks(struct collect *c, const struct slx_chunk_list *l)
 {
 	uint32_t n = l ? atomic_load_explicit(&l->n, memory_order_acquire) : 0;
 	const struct slx_memchunk **copy = NULL;
 	uint32_t kept = 0;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = first_until(l, n, c->range.from); i < n; i++) {
 		const struct slx_memchunk *m = atomic_load_explicit(&l->p[i], memory_order_acquire);
-		if (!touches(m, c->range))
-			continue;
+		if (m->meta.tmin > c->range.to)
+			break;
 		if (!copy && !(copy = slx_arena_alloc(c->arena, (n - i) * sizeof *copy, 8)))
 			return false;
 		copy[kept++] = m;
