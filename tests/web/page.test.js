@@ -364,7 +364,7 @@ test('an empty store says how to fill it, and turns into a chart with the first 
       await tab.click();
       assert.match(await page.locator('.snippet pre').innerText(), new RegExp(`${host}|scrape_configs`));
     }
-    await page.getByRole('tab', { name: 'curl' }).click();
+    await page.getByRole('tab', { name: 'Line protocol' }).click();
     assert.match(await page.locator('.snippet pre').innerText(), /curl -X POST/);
     await send(empty.url, [`first_value{room="lab"} 21.5 ${Date.now()}`]);
     await page.waitForSelector('.legend-row');

@@ -3,7 +3,7 @@ import { settings } from './settings';
 
 export type Labels = Record<string, string>;
 export type Sample = [number, string];
-export interface Series { metric: Labels; values?: Sample[]; value?: Sample; histogram?: unknown; histograms?: unknown[] }
+export interface Series { metric: Labels; values?: Sample[]; value?: Sample; histogram?: [number, { count: string; sum: string }]; histograms?: unknown[] }
 export type QueryData =
   | { resultType: 'matrix'; result: Series[] }
   | { resultType: 'vector'; result: Series[] }

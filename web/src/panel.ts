@@ -121,7 +121,7 @@ export class Panel {
     this.faultLine.hidden = true;
     this.editor.unmark();
     this.element.classList.remove('failed');
-    const { lines, common, histograms } = linesOf(a.data);
+    const { lines, common, histograms } = linesOf(a.data, this.editor.text.replace(/\s+/g, ' '));
     this.lines = lines;
     const n = a.data.resultType === 'matrix' || a.data.resultType === 'vector' ? a.data.result.length : 1;
     const points = lines.length ? lines.reduce((s, l) => s + l.samples.length, 0) : n;

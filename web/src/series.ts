@@ -35,20 +35,20 @@ function figures(samples: Sample[]) {
 export const toNumber = (text: string): number => Number(text.replace('Inf', 'Infinity'));
 
 /** The labels that all have in common are left out of the names and returned beside. */
-export function linesOf(data: QueryData): { lines: Line[]; common: Labels; histograms: number } {
+export function linesOf(data: QueryData, query = ''): { lines: Line[]; common: Labels; histograms: number } {
   if (data.resultType !== 'matrix') return { lines: [], common: {}, histograms: 0 };
   const all = data.result;
   const common: Labels = {};
   if (all.length > 1) {
     for (const [k, v] of Object.entries(all[0].metric)) if (all.every((s) => s.metric[k] === v)) common[k] = v;
   }
-  const lines = all.map((s): Line => ({ labels: s.metric, name: nameOf(s, common), full: fullName(s.metric), samples: s.values ?? [], ...figures(s.values ?? []) }));
+  const lines = all.map((s): Line => ({ labels: s.metric, name: nameOf(s, common) || query, full: fullName(s.metric), samples: s.values ?? [], ...figures(s.values ?? []) }));
   return { lines, common, histograms: all.filter((s) => s.histograms?.length).length };
 }
 
 function nameOf(s: Series, common: Labels): string {
   const own = Object.entries(s.metric).filter(([k]) => !(k in common));
-  if (!own.length) return fullName(s.metric);
+  if (!own.length) return Object.keys(s.metric).length ? fullName(s.metric) : ''; // the query names a series without labels
   const name = own.find(([k]) => k === '__name__')?.[1] ?? '';
   const rest = own.filter(([k]) => k !== '__name__');
   if (name && !rest.length) return name;

@@ -70,5 +70,6 @@ function rowOf(s: Series): Row {
     const last = s.values[s.values.length - 1];
     return { labels: s.metric, number: NaN, value: `${s.values.length} samples, last ${last[1]} at ${formatTime(Math.round(last[0] * 1000))}` };
   }
-  return { labels: s.metric, number: NaN, value: 'histogram' };
+  const h = s.histogram?.[1];
+  return { labels: s.metric, number: NaN, value: h ? `histogram of ${h.count}, sum ${h.sum}` : 'histograms' };
 }

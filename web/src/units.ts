@@ -1,5 +1,6 @@
 // Units: which one a query's values have, from the metadata and the names of its metrics, and how values are shown in it.
 import { aggregators, lex, type Token } from './promql';
+import { formatTime } from './time';
 
 export interface Unit { id: string; label: string; format: (v: number, digits?: number) => string; base2?: boolean; time?: boolean }
 
@@ -66,6 +67,7 @@ const units: Record<string, Unit> = {
   milliseconds: { id: 'milliseconds', label: 'milliseconds', format: (v, d) => duration(v / 1000, d), time: true },
   ratio: { id: 'ratio', label: 'ratio', format: fixed('%', 100) },
   percent: { id: 'percent', label: 'percent', format: fixed('%') },
+  timestamp: { id: 'timestamp', label: 'time', format: (v) => special(v) ?? formatTime(Math.round(v * 1000)) },
   '/s': { id: '/s', label: 'per second', format: (v, d) => `${plain(v, d)}${special(v) ? '' : ' /s'}` },
 };
 for (const [name, symbol] of [['volts', 'V'], ['amperes', 'A'], ['watts', 'W'], ['joules', 'J'], ['hertz', 'Hz'], ['meters', 'm'], ['grams', 'g'], ['pascals', 'Pa']]) {
@@ -93,6 +95,7 @@ export function unitOfMetric(metric: string, metadataUnit?: string): Unit {
     const u = unitNamed(metadataUnit);
     if (u) return u;
   }
+  if (/(^|_)(timestamp|boot_time|start_time|(?<!cpu_)time)_seconds$/.test(metric)) return units.timestamp;
   const words = metric.replace(/_(total|sum|created|bucket|max|min|avg|info)$/, '').split(/[_:.]/);
   for (const word of words.slice(1).reverse().slice(0, 2)) {
     const key = word.toLowerCase();

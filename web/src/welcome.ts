@@ -13,7 +13,7 @@ function ways(): Way[] {
   return [
     { name: 'Prometheus', file: 'prometheus.yml', note: 'Prometheus, Grafana Alloy, vmagent: add this and reload.',
       text: `remote_write:\n  - url: ${url}/api/v1/write\n${tenant ? `    headers:\n      X-Scope-OrgID: ${tenant}\n` : ''}` },
-    { name: 'curl', file: 'shell', note: 'InfluxDB line protocol. Telegraf and the InfluxDB clients use the same address.',
+    { name: 'Line protocol', file: 'shell', note: 'As InfluxDB takes it. Telegraf and the InfluxDB clients use the same address.',
       text: `curl${curlTenant} -X POST '${url}/write' \\\n  --data-binary 'temperature,room=lab value=21.5'\n` },
     { name: 'Scrape', file: 'silex.yml', note: 'Silex can fetch metrics itself: silex serve --config silex.yml',
       text: `scrape_configs:\n  - job_name: node\n    scrape_interval: 15s\n    static_configs:\n      - targets: ['localhost:9100']\n` },
