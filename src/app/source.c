@@ -152,7 +152,7 @@ static silex_status open_decoder(struct app *a, struct app_source *s, const stru
 	const char *path, const struct slx_sink *sink, silex_error *err)
 {
 	struct slx_line_options line = { unit_of(o->precision) };
-	struct slx_exposition_options exposition = { s->format == APP_SOURCE_OPENMETRICS };
+	struct slx_exposition_options exposition = { .openmetrics = s->format == APP_SOURCE_OPENMETRICS };
 	switch (s->format) {
 	case APP_SOURCE_LINE:
 		return slx_decoder_line_protocol(&a->mem, &line, NULL, sink, &s->decoder, err);

@@ -1,6 +1,7 @@
 /* The rooms of the server. Each has its lines in the functions below, in the order of their lives: made with their routes before
  * anything listens; opened with the database; stopped when the server ends; freed when no handler runs any more. */
 #include "server/ingest/ingest.h"
+#include "server/listen/listen.h"
 #include "server/prom/prom.h"
 #include "server/scrape/scrape.h"
 #include "server/server_int.h"
@@ -14,6 +15,7 @@ struct slx_server_rooms {
 	struct slx_prom *prom;
 	struct slx_scrape *_Atomic scrape; /* NULL until the database is open */
 	struct slx_prom_targets targets;
+	struct slx_listen *listen;
 };
 
 /* The configuration is read anew: rooms that keep something of it take it over. */
@@ -25,7 +27,11 @@ static void on_reload(void *ctx, const struct slx_config *now)
 		slx_scrape_reload(scrape);
 }
 
-silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err) { return slx_scrape_check(m, c, err); }
+silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err)
+{
+	SLX_TRY(slx_scrape_check(m, c, err));
+	return slx_listen_check(m, c, err);
+}
 
 silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, struct slx_server_rooms **ret, silex_error *err)
 {
@@ -58,11 +64,13 @@ silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 	r->targets = (struct slx_prom_targets){ slx_scrape_targets_json, slx_scrape_metadata_json, scrape };
 	slx_prom_set_targets(r->prom, &r->targets);
 	atomic_store(&r->scrape, scrape);
-	return SILEX_OK;
+	return slx_listen_start(r->core, r->intake, &r->listen, err);
 }
 
 void slx_server_rooms_stop(struct slx_server_rooms *r)
 {
+	slx_listen_stop(r->listen);
+	r->listen = NULL;
 	slx_prom_set_targets(r->prom, NULL);
 	slx_scrape_stop(atomic_exchange(&r->scrape, NULL));
 }
