@@ -3,7 +3,7 @@
 #define SLX_SERVER_PROM_INT_H
 
 #include "promql/promql.h"
-#include "server/prom/json.h"
+#include "server/core/json.h"
 #include "server/prom/params.h"
 #include "server/prom/prom.h"
 

@@ -1,5 +1,5 @@
 /* See json.h. What is written once per label or per point asks for its room once and writes through a plain pointer. */
-#include "server/prom/json.h"
+#include "server/core/json.h"
 
 #include "formats/formats.h"
 #include "promql/histogram.h"

@@ -1,9 +1,9 @@
-/* JSON as Prometheus' HTTP API writes it (private to prom/).
+/* JSON as answers have it: Prometheus' HTTP API and what is like it.
  *
  * Values are strings printed as Go's strconv does ("0.1", "1e-07", "+Inf"), times are seconds with no decimals or three,
  * histograms are objects of count, sum and buckets. Everything appends to a slx_buf; errors stick there. */
-#ifndef SLX_SERVER_PROM_JSON_H
-#define SLX_SERVER_PROM_JSON_H
+#ifndef SLX_SERVER_CORE_JSON_H
+#define SLX_SERVER_CORE_JSON_H
 
 #include "base/buf.h"
 #include "model/histogram.h"

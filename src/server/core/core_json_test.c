@@ -1,5 +1,5 @@
 /* The JSON of answers, piece by piece. */
-#include "server/prom/json.h"
+#include "server/core/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
