@@ -157,6 +157,7 @@ static silex_status eval_range_call(struct slx_pq_exec *x, const struct slx_pq_g
 		l.vector = slx_pq_unwrap(range->matrix.vector);
 		reach(&l, l.vector->vector.smoothing);
 		SLX_TRY(slx_pq_leaf_windows(&l, &l.vector->vector.mods, range->matrix.range.ms, err));
+		slx_pq_fold_init(&l);
 		SLX_TRY(slx_pq_leaf_select(&l, err));
 		SLX_TRY(slx_pq_leaf_rows(&l, ret, err));
 	}

@@ -58,6 +58,8 @@ struct slx_pq_samples {
 	size_t hn, hcap;
 };
 
+struct slx_pq_bucket_sum;
+
 struct slx_pq_work {
 	struct slx_pq_work *next; /* idle */
 	struct slx_pq_work *all;  /* every one of the query */
@@ -67,8 +69,8 @@ struct slx_pq_work {
 	struct slx_pq_samples samples;
 	uint32_t *edges; /* of windows: lo, hi, and the same for histograms */
 	size_t edges_cap;
-	struct slx_pq_row scratch; /* a row that is folded at once */
-	size_t scratch_cap;
+	struct slx_pq_bucket_sum *buckets; /* select_fold.c */
+	size_t buckets_cap;
 };
 
 /* ---- the query ---- */
@@ -156,6 +158,9 @@ const struct slx_pq_node *slx_pq_unwrap(const struct slx_pq_node *n); /* PAREN, 
 
 /* ---- leaves (select.c) ---- */
 
+/* Functions that chunks can answer without their samples (select_fold.c). */
+enum slx_pq_fold { SLX_PQ_FOLD_NONE, SLX_PQ_FOLD_SUM, SLX_PQ_FOLD_AVG, SLX_PQ_FOLD_MIN, SLX_PQ_FOLD_MAX, SLX_PQ_FOLD_COUNT };
+
 /* A vector selector, or a function over a range vector: what makes a row out of a series. */
 struct slx_pq_leaf {
 	struct slx_pq_exec *x;
@@ -169,6 +174,8 @@ struct slx_pq_leaf {
 	int64_t *starts, *ends;     /* windows (start, end], ms */
 	int64_t before, after;      /* ms that the samples reach beyond them (anchored, smoothed) */
 	bool sparse;                /* windows far apart: each is read by itself */
+	enum slx_pq_fold fold;
+	int64_t bucket; /* ms, with fold: windows begin and end on multiples of it from the first one's begin */
 	const struct slx_selection *selection;
 	size_t n; /* series */
 };
@@ -183,6 +190,11 @@ silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work
 /* Runs each(arg, work, part, i) for i in 0..n-1 in `parts` stretches of i, in parallel when that pays. */
 typedef silex_status (*slx_pq_each_fn)(void *arg, struct slx_pq_work *w, size_t part, size_t i, silex_error *err);
 silex_status slx_pq_parallel(struct slx_pq_exec *x, size_t n, size_t parts, slx_pq_each_fn each, void *arg, silex_error *err);
+/* All that its windows see, ns. */
+struct slx_time_range slx_pq_leaf_range(const struct slx_pq_leaf *l);
+/* Sets fold where that will do; the row of the series that w->parts has, without its samples (false: with them, please). */
+void slx_pq_fold_init(struct slx_pq_leaf *l);
+silex_status slx_pq_fold_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, bool *ret_done, silex_error *err);
 /* How many parts pay for the rows of a leaf. */
 size_t slx_pq_leaf_parts(const struct slx_pq_leaf *l);
 /* The windows of a leaf, and the series of its vector. */

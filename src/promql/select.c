@@ -76,37 +76,30 @@ static void replace_same_ms(struct slx_pq_samples *s, int64_t t)
 		s->hn--;
 }
 
-/* Most runs step evenly by whole milliseconds: *ret_step says by how many ns. */
-static bool is_even(const int64_t *ts, size_t n, int64_t *ret_step)
-{
-	int64_t step = n > 1 ? ts[1] - ts[0] : SLX_MS;
-	uint64_t odd = 0;
-	for (size_t i = 2; i < n; i++)
-		odd |= (uint64_t)ts[i] - (uint64_t)ts[i - 1] - (uint64_t)step;
-	*ret_step = step;
-	return odd == 0 && step % SLX_MS == 0;
-}
-
-static bool has_stale(const uint64_t *bits, size_t n)
-{
-	uint64_t found = 0;
-	for (size_t i = 0; i < n; i++)
-		found |= bits[i] == SLX_STALE_NAN;
-	return found;
-}
-
-/* The plain run: floats, nothing to leave out, nothing to replace. */
+/* The plain run: floats that step evenly by whole milliseconds, nothing to leave out, nothing to replace. It is copied in
+ * one pass that looks whether it was one; false: it was not. */
 static bool add_even(struct slx_pq_samples *s, const struct slx_run *run, bool stale)
 {
-	int64_t step, *t = s->t + s->n, first = floor_ms(run->ts[0]);
-	if (run->kind != SLX_KIND_FLOAT64 || s->hn || (s->n && s->t[s->n - 1] >= first) || !is_even(run->ts, run->n, &step)
-		|| (!stale && has_stale(run->bits, run->n)))
+	const int64_t *restrict ts = run->ts;
+	const uint64_t *restrict bits = run->bits;
+	int64_t first = floor_ms(ts[0]), step = run->n > 1 ? ts[1] - ts[0] : SLX_MS, step_ms = step / SLX_MS, at = first;
+	int64_t *restrict t = s->t + s->n;
+	double *restrict v = s->v + s->n;
+	uint64_t odd = 0, found = 0, line = (uint64_t)ts[0];
+	size_t n = run->n;
+	if (run->kind != SLX_KIND_FLOAT64 || s->hn || (s->n && t[-1] >= first) || step % SLX_MS)
 		return false;
-	step /= SLX_MS;
-	for (size_t i = 0; i < run->n; i++)
-		t[i] = first + (int64_t)i * step;
-	memcpy(s->v + s->n, run->bits, run->n * sizeof *s->v);
-	s->n += run->n;
+	for (size_t i = 0; i < n; i++) {
+		odd |= (uint64_t)ts[i] ^ line;
+		found |= bits[i] == SLX_STALE_NAN;
+		t[i] = at;
+		v[i] = slx_bits_f64(bits[i]);
+		line += (uint64_t)step;
+		at += step_ms;
+	}
+	if (odd || (found && !stale))
+		return false;
+	s->n += n;
 	return true;
 }
 
@@ -235,7 +228,7 @@ static silex_status fill(const struct slx_pq_leaf *l, struct slx_pq_work *w, str
 	return count_row(l, r, from, to, read, err);
 }
 
-static struct slx_time_range whole_range(const struct slx_pq_leaf *l)
+struct slx_time_range slx_pq_leaf_range(const struct slx_pq_leaf *l)
 {
 	return range_ns(l->starts[0] + 1 - l->before, l->ends[l->grid->n - 1] + l->after);
 }
@@ -243,17 +236,22 @@ static struct slx_time_range whole_range(const struct slx_pq_leaf *l)
 silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, silex_error *err)
 {
 	SLX_TRY(slx_pq_alive(l->x, err));
-	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, whole_range(l), &w->parts, err));
-	return scan(l, w, whole_range(l), false, err);
+	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, slx_pq_leaf_range(l), &w->parts, err));
+	return scan(l, w, slx_pq_leaf_range(l), false, err);
 }
 
 silex_status slx_pq_leaf_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err)
 {
 	size_t steps = l->grid->n;
+	bool done = false;
 	r->labels = slx_selection_labels(l->selection, i);
 	r->drop_name = l->drop_name;
 	SLX_TRY(slx_pq_alive(l->x, err));
-	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, whole_range(l), &w->parts, err));
+	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, slx_pq_leaf_range(l), &w->parts, err));
+	if (l->fold)
+		SLX_TRY(slx_pq_fold_row(l, w, r, &done, err));
+	if (done)
+		return count_row(l, r, 0, steps, 0, err);
 	if (!l->sparse)
 		return fill(l, w, r, 0, steps, err);
 	for (size_t k = 0; k < steps; k++)
@@ -388,7 +386,7 @@ silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err)
 {
 	const struct slx_selector *sel = &l->vector->vector.sel;
 	struct slx_selection *s;
-	SLX_TRY(slx_snapshot_select(l->x->snapshot, sel->matchers, sel->n, whole_range(l), &s, err));
+	SLX_TRY(slx_snapshot_select(l->x->snapshot, sel->matchers, sel->n, slx_pq_leaf_range(l), &s, err));
 	SLX_TRY(keep_selection(l->x, s, err));
 	const silex_error *damage = slx_selection_damage(s);
 	if (damage)

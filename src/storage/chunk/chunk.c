@@ -534,22 +534,43 @@ static silex_status open_values(struct slx_chunk_work *w, struct opened *o, sile
 	}
 }
 
+/* The chunk's first bytes: where its timestamps lie; *rd is left behind them. */
+static silex_status find_times(struct slx_rd *rd, const struct slx_chunk_meta *m, const uint8_t **ret, size_t *ret_size, silex_error *err)
+{
+	uint64_t head = slx_rd_varint(rd);
+	if (!rd->bad && head % (1 << FORMAT_BITS) != FORMAT)
+		return slx_err(err, SILEX_UNSUPPORTED, "chunk of format %u; this version reads %d",
+			(unsigned)(head % (1 << FORMAT_BITS)), FORMAT);
+	*ret_size = (size_t)(head >> FORMAT_BITS);
+	*ret = slx_rd_bytes(rd, *ret_size);
+	if (!*ret)
+		return slx_err(err, SILEX_CORRUPT, "chunk of %u bytes ends within its timestamps", m->size);
+	return SILEX_OK;
+}
+
 static silex_status open_chunk(
 	struct slx_chunk_work *w, const struct slx_chunk_meta *m, const uint8_t *bytes, struct opened *o, silex_error *err)
 {
+	const uint8_t *times;
+	size_t times_size;
 	SLX_TRY(check_codec(m, err));
 	struct slx_rd rd = slx_rd_init(bytes, m->size);
-	uint64_t head = slx_rd_varint(&rd);
-	if (!rd.bad && head % (1 << FORMAT_BITS) != FORMAT)
-		return slx_err(err, SILEX_UNSUPPORTED, "chunk of format %u; this version reads %d",
-			(unsigned)(head % (1 << FORMAT_BITS)), FORMAT);
-	size_t times_size = (size_t)(head >> FORMAT_BITS);
-	const uint8_t *times = slx_rd_bytes(&rd, times_size);
-	if (!times)
-		return slx_err(err, SILEX_CORRUPT, "chunk of %u bytes ends within its timestamps", m->size);
+	SLX_TRY(find_times(&rd, m, &times, &times_size, err));
 	*o = (struct opened){ .kind = m->kind, .codec = m->codec, .values = rd.p, .values_size = slx_rd_left(&rd) };
 	SLX_TRY(open_times(w, m, times, times_size, &o->times, err));
 	return open_values(w, o, err);
+}
+
+silex_status slx_chunk_line(const struct slx_chunk_meta *meta, const uint8_t *bytes, uint64_t *ret_step, silex_error *err)
+{
+	struct slx_rd rd = slx_rd_init(bytes, meta->size);
+	const uint8_t *times;
+	size_t size;
+	struct slx_ts_info info;
+	SLX_TRY(find_times(&rd, meta, &times, &size, err));
+	SLX_TRY(slx_ts_peek(times, size, meta->n, &info, err));
+	*ret_step = info.mode == SLX_TS_CONST ? (uint64_t)info.step : 0;
+	return SILEX_OK;
 }
 
 static silex_status decode_states(struct slx_chunk_work *w, const struct opened *o, uint64_t *bits, silex_error *err)
