@@ -5,6 +5,7 @@
  * what comes after it is dropped, and commit tells it. */
 #include "server/intake/intake.h"
 
+#include "engine/companion.h"
 #include "server/intake/cache.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@ enum {
 	SERIES_KEPT = 1 << 16, /* a batch with a larger table is not kept, */
 	SCRATCH_KEPT = 4 << 20, /* nor one with a larger buffer */
 	HISTOGRAMS_MAX = 1 << 20, /* bytes of histograms that wait for the engine */
+	BESIDE_MAX = 8 << 20,     /* bytes of exemplars and metadata of a batch; what is more is left out */
 	CACHE_BYTES_DEFAULT = 32 << 20,
 };
 
@@ -23,6 +25,12 @@ struct rows {
 	int64_t *t;
 	uint64_t *bits;
 	size_t n;
+};
+
+/* Exemplars or metadata until the end of the batch; their bytes lie in its arena. */
+struct beside {
+	void *v;
+	size_t n, cap;
 };
 
 struct slx_intake_batch {
@@ -39,6 +47,8 @@ struct slx_intake_batch {
 	struct slx_buf scratch;      /* the caller's */
 	struct slx_arena histograms; /* of the rows that wait */
 	struct slx_buf histogram;
+	struct slx_arena beside;
+	struct beside exemplars, metadata;
 	struct slx_intake_result result;
 	uint64_t lsn;
 	silex_status status; /* not OK: error tells why the batch failed */
@@ -90,6 +100,9 @@ static void batch_free(struct slx_intake_batch *b)
 	slx_buf_free(&b->histogram);
 	slx_buf_free(&b->scratch);
 	slx_arena_clear(&b->histograms);
+	slx_arena_clear(&b->beside);
+	slx_free(mem, SLX_MEM_OTHER, b->exemplars.v, b->exemplars.cap * sizeof(struct slx_exemplar_row));
+	slx_free(mem, SLX_MEM_OTHER, b->metadata.v, b->metadata.cap * sizeof(struct slx_metadata_row));
 	slx_free(mem, SLX_MEM_OTHER, b, sizeof *b);
 }
 
@@ -118,6 +131,7 @@ static struct slx_intake_batch *batch_new(struct slx_intake *i)
 	slx_buf_init(&b->histogram, i->mem, SLX_MEM_OTHER, 1 << 20);
 	slx_buf_init(&b->scratch, i->mem, SLX_MEM_OTHER, SIZE_MAX);
 	slx_arena_init(&b->histograms, i->mem, SLX_MEM_OTHER, 1 << 20);
+	slx_arena_init(&b->beside, i->mem, SLX_MEM_OTHER, 1 << 20);
 	return b;
 }
 
@@ -138,6 +152,8 @@ static void give_back(struct slx_intake_batch *b)
 	struct slx_intake *i = b->intake;
 	slx_engine_unpin(&b->pins);
 	slx_arena_clear(&b->histograms);
+	slx_arena_clear(&b->beside);
+	b->exemplars.n = b->metadata.n = 0;
 	for (unsigned k = 0; k < SLX_KINDS; k++)
 		b->rows[k].n = 0;
 	b->series_n = 0;
@@ -249,16 +265,22 @@ void slx_intake_refuse(struct slx_intake_batch *b, uint64_t n, silex_status code
 		strcpy(b->result.first_series, "{} (not valid UTF-8)");
 }
 
-void slx_intake_refuse_of(struct slx_intake_batch *b, uint64_t n, uint32_t series, silex_status code, const char *message)
+/* The canonical labels of a series of the batch, in b->text. */
+static struct slx_labels series_labels(struct slx_intake_batch *b, uint32_t series)
 {
-	if (!first_refused(b, n, code, message))
-		return;
 	const struct slx_series_at *at = &b->series[series];
 	slx_buf_reset(&b->text);
 	for (unsigned i = 0; i < b->pins.n; i++)
 		if ((uint32_t)slx_head_generation(b->pins.head[i]) == at->gen)
 			slx_head_labels(b->pins.head[i], at->series, &b->text);
-	size_t from = b->text.n;
+	return (struct slx_labels){ b->text.p, b->text.n };
+}
+
+void slx_intake_refuse_of(struct slx_intake_batch *b, uint64_t n, uint32_t series, silex_status code, const char *message)
+{
+	if (!first_refused(b, n, code, message))
+		return;
+	size_t from = series_labels(b, series).n;
 	slx_buf_reserve(&b->text, 3 * from); /* the text below must not move the labels it reads */
 	if (from)
 		slx_labels_format((struct slx_labels){ b->text.p, from }, &b->text);
@@ -435,8 +457,73 @@ void slx_intake_histogram(struct slx_intake_batch *b, uint32_t series, int64_t t
 
 /* --- what goes with samples ------------------------------------------------------------------------------------------- */
 
-void slx_intake_exemplar(struct slx_intake_batch *b, uint32_t series, int64_t t, double v, const struct slx_label *labels, size_t n_labels) {}
-void slx_intake_metadata(struct slx_intake_batch *b, struct slx_str metric, struct slx_str type, struct slx_str unit, struct slx_str help) {}
+/* A new row of *v; NULL when there is no room left for such things. */
+static void *add_beside(struct slx_intake_batch *b, struct beside *v, size_t size)
+{
+	if (b->beside.total > BESIDE_MAX)
+		return NULL;
+	if (v->n == v->cap) {
+		size_t cap = v->cap ? v->cap * 2 : 64;
+		void *p = slx_realloc(b->intake->mem, SLX_MEM_OTHER, v->v, v->cap * size, cap * size);
+		if (!p)
+			return NULL;
+		v->v = p;
+		v->cap = cap;
+	}
+	return (char *)v->v + size * v->n++;
+}
+
+static struct slx_str copy(struct slx_intake_batch *b, const void *p, size_t n)
+{
+	char *to = slx_arena_alloc(&b->beside, n, 1);
+	if (!to)
+		return SLX_STR("");
+	if (n)
+		memcpy(to, p, n);
+	return (struct slx_str){ to, n };
+}
+
+void slx_intake_exemplar(struct slx_intake_batch *b, uint32_t series, int64_t t, double v, const struct slx_label *labels, size_t n_labels)
+{
+	struct slx_exemplar_row *row = slx_time_legal(t) ? add_beside(b, &b->exemplars, sizeof *row) : NULL;
+	struct slx_label *own = slx_arena_alloc(&b->beside, n_labels * sizeof *own, 8);
+	struct slx_labels l = series_labels(b, series);
+	if (!row)
+		return;
+	struct slx_str bytes = copy(b, l.p, l.n);
+	*row = (struct slx_exemplar_row){ .series = { (const uint8_t *)bytes.p, bytes.n }, .t = t, .value = v, .labels = own };
+	if (bytes.n == 0) {
+		b->exemplars.n--; /* out of memory */
+		return;
+	}
+	for (; own && row->n_labels < n_labels; row->n_labels++, labels++)
+		own[row->n_labels] = (struct slx_label){ copy(b, labels->name.p, labels->name.n), copy(b, labels->value.p, labels->value.n) };
+}
+
+void slx_intake_metadata(struct slx_intake_batch *b, struct slx_str metric, struct slx_str type, struct slx_str unit, struct slx_str help)
+{
+	struct slx_metadata_row *row = metric.n ? add_beside(b, &b->metadata, sizeof *row) : NULL;
+	if (row)
+		*row = (struct slx_metadata_row){ copy(b, metric.p, metric.n), copy(b, type.p, type.n), copy(b, unit.p, unit.n), copy(b, help.p, help.n) };
+}
+
+/* After the samples, without pins: these writes wait for room. */
+static silex_status write_beside(struct slx_intake_batch *b, silex_error *err)
+{
+	struct slx_engine *e = b->intake->engine;
+	uint64_t lsn = 0;
+	size_t written = 0;
+	if (b->exemplars.n) {
+		SLX_TRY(slx_engine_exemplar_put(e, b->tenant, b->exemplars.v, b->exemplars.n, &written, &lsn, err));
+		b->result.exemplars = written;
+		b->lsn = lsn > b->lsn ? lsn : b->lsn;
+	}
+	if (b->metadata.n) {
+		SLX_TRY(slx_engine_metadata_put(e, b->tenant, b->metadata.v, b->metadata.n, &lsn, err));
+		b->lsn = lsn > b->lsn ? lsn : b->lsn;
+	}
+	return SILEX_OK;
+}
 
 /* --- the end --------------------------------------------------------------------------------------------------------- */
 
@@ -445,11 +532,12 @@ silex_status slx_intake_commit(struct slx_intake_batch *b, struct slx_intake_res
 	struct slx_engine *engine = b->intake->engine;
 	for (unsigned k = 0; k < SLX_KINDS; k++)
 		write_rows(b, k);
-	silex_status status = b->status;
+	slx_engine_unpin(&b->pins);
 	silex_error why = b->error;
+	silex_status status = b->status == SILEX_OK ? write_beside(b, &why) : b->status;
 	uint64_t lsn = b->lsn;
 	*ret = b->result;
-	give_back(b); /* unpinned before the wait */
+	give_back(b);
 	if (status != SILEX_OK)
 		return slx_err(err, status, "%s", why.message);
 	return slx_engine_wait(engine, lsn, err);
