@@ -84,6 +84,8 @@ struct slx_http_conn {
 	struct slx_http_conn *next, *prev; /* slx_http.conns, under conns_lock */
 	int fd;
 	_Atomic int64_t deadline; /* monotonic ns; 0: none. Past it the watcher shuts the socket down */
+	_Atomic bool receiving;   /* a request began and is not complete */
+	bool hung;                /* the watcher's: its client was seen to be gone */
 };
 
 struct slx_http_stream {
@@ -137,6 +139,7 @@ struct slx_http_exchange {
 	unsigned refuse_status, refuse_retry;
 	const char *refuse_message;
 	struct slx_http_header *headers;
+	bool hurried;    /* MHD's time-out is the stall time, not the idle one */
 	bool own_coding; /* the handler set Content-Encoding */
 	unsigned status;
 	struct MHD_Response *response;

@@ -1,8 +1,8 @@
 /* The I/O threads' side: MHD calls slx_http_on_uri when the request line is there, then slx_http_on_request when the header is
  * there, with each piece of body, when the body ended, and after a resume. Nothing here waits.
  *
- * A request that must be refused is answered at once when its client waits for "100 Continue" or sends more than the limit;
- * otherwise its body is read and dropped first, so that the answer is not lost in a reset connection. */
+ * A request that must be refused is answered at once when its client waits for "100 Continue" or sends far more than the limit;
+ * otherwise its body is read and dropped first, so that the answer is not lost in a reset connection (agents would send again and again). */
 #include "server/http/http_int.h"
 
 #include "base/clock.h"
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GRACE_S = 30, SLOWEST = 4096 /* bytes a second */ };
+enum { GRACE_S = 30, SLOWEST = 4096 /* bytes a second */, LARGE = 128 << 10 /* more than a socket takes at once */ };
 
 /* --- the header ------------------------------------------------------------------------------------------------- */
 
@@ -23,8 +23,10 @@ void *slx_http_on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	x->conn = i ? i->socket_context : NULL;
 	x->conn_fd = x->conn ? x->conn->fd : -1;
-	if (x->conn)
+	if (x->conn) {
+		atomic_store_explicit(&x->conn->receiving, true, memory_order_relaxed);
 		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)s->h->o.header_timeout_s * 1000000000, memory_order_relaxed);
+	}
 	return x;
 }
 
@@ -146,6 +148,9 @@ static void check_body(struct slx_http_exchange *x, uint64_t length)
 		refuse(x, 415, "Content-Encoding: expected gzip, deflate, zstd or identity", 0);
 }
 
+/* How much of a refused body is read for the sake of the answer. */
+static uint64_t dropped_max(struct slx_http_exchange *x) { return 4 * (uint64_t)atomic_load_explicit(&x->h->body_max, memory_order_relaxed); }
+
 static enum MHD_Result queue(struct slx_http_exchange *x);
 
 static enum MHD_Result answer_refusal(struct slx_http_exchange *x)
@@ -174,7 +179,7 @@ static enum MHD_Result begin(struct slx_http_exchange *x, const char *method)
 		return MHD_YES;
 	x->state = SLX_X_REFUSED;
 	bool waits = slx_http_header(x, "Expect").p != NULL;
-	return (waits && n) || n > x->h->o.body_max ? answer_refusal(x) : MHD_YES;
+	return (waits && n) || n > dropped_max(x) ? answer_refusal(x) : MHD_YES;
 }
 
 /* --- the body --------------------------------------------------------------------------------------------------- */
@@ -214,7 +219,7 @@ static enum MHD_Result take(struct slx_http_exchange *x, const char *data, size_
 	if (x->state == SLX_X_BODY)
 		keep(x, data, n);
 	/* A chunked body over the limit tells no length: some of it is dropped, then the connection is. */
-	return x->state == SLX_X_REFUSED && x->body_raw > 2 * (uint64_t)x->h->o.body_max ? MHD_NO : MHD_YES;
+	return x->state == SLX_X_REFUSED && x->body_raw > dropped_max(x) ? MHD_NO : MHD_YES;
 }
 
 /* --- admission and dispatch ------------------------------------------------------------------------------------- */
@@ -263,8 +268,10 @@ static enum MHD_Result answer_options(struct slx_http_exchange *x)
 /* The request is complete. */
 static enum MHD_Result dispatch(struct slx_http_exchange *x)
 {
-	if (x->conn)
+	if (x->conn) {
 		atomic_store_explicit(&x->conn->deadline, 0, memory_order_relaxed);
+		atomic_store_explicit(&x->conn->receiving, false, memory_order_relaxed);
+	}
 	if (x->method_bit == SLX_METHOD_OPTIONS)
 		return answer_options(x);
 	if (!admit(x)) {
@@ -308,6 +315,8 @@ static enum MHD_Result queue(struct slx_http_exchange *x)
 		atomic_store_explicit(&x->conn->deadline,
 			x->stream ? 0 : slx_http_now() + ((int64_t)x->h->o.stall_timeout_s + (int64_t)(x->answer.n / SLOWEST)) * INT64_C(1000000000),
 			memory_order_relaxed);
+	if (x->stream || x->answer.n > LARGE) /* no progress for that long: cut */
+		x->hurried = MHD_set_connection_option(x->connection, MHD_CONNECTION_OPTION_TIMEOUT, x->h->o.stall_timeout_s) == MHD_YES;
 	enum MHD_Result ok = MHD_queue_response(x->connection, x->status, r);
 	MHD_destroy_response(r);
 	return ok;
@@ -345,9 +354,15 @@ void slx_http_on_completed(void *cls, struct MHD_Connection *c, void **con_cls, 
 	*con_cls = NULL;
 	if (!x)
 		return;
-	if (x->conn)
+	if (x->conn) {
+		atomic_store_explicit(&x->conn->receiving, false, memory_order_relaxed);
 		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)s->h->o.idle_timeout_s * 1000000000, memory_order_relaxed);
+	}
 	atomic_store_explicit(&x->canceled, true, memory_order_relaxed);
+	if (x->hurried && toe == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, s->h->o.idle_timeout_s);
+	else if (toe == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+		slx_metric_add(s->h->cut, 1);
 	if (x->stream)
 		slx_http_stream_gone(x);
 	if (x->response) { /* never queued: the client went first */

@@ -48,16 +48,27 @@ static void look(struct slx_http_lane *l, int64_t now)
 	} while (n == BATCH);
 }
 
+/* A client that sends part of a request and goes at once: MHD, edge-triggered, reads the bytes and misses the end. Gone in two looks
+ * means that it was not about to be read. Under conns_lock, so that sockets stay what they are. */
+static bool is_hung(struct slx_http_conn *c)
+{
+	struct pollfd fd = { .fd = c->fd, .events = POLLRDHUP };
+	bool before = c->hung;
+	c->hung = atomic_load_explicit(&c->receiving, memory_order_relaxed) && poll(&fd, 1, 0) > 0;
+	return c->hung && before;
+}
+
 static void cut_overdue(struct slx_http *h, int64_t now)
 {
 	pthread_mutex_lock(&h->conns_lock);
 	for (struct slx_http_conn *c = h->conns; c; c = c->next) {
 		int64_t deadline = atomic_load_explicit(&c->deadline, memory_order_relaxed);
-		if (deadline && now > deadline) {
-			atomic_store_explicit(&c->deadline, 0, memory_order_relaxed);
-			shutdown(c->fd, SHUT_RDWR); /* MHD closes it */
-			slx_metric_add(h->cut, 1);
-		}
+		bool late = deadline && now > deadline;
+		if (!late && !is_hung(c))
+			continue;
+		atomic_store_explicit(&c->deadline, 0, memory_order_relaxed);
+		shutdown(c->fd, SHUT_RDWR); /* MHD closes it */
+		slx_metric_add(h->cut, late);
 	}
 	pthread_mutex_unlock(&h->conns_lock);
 }
