@@ -96,10 +96,19 @@ static bool combine(struct slx_pq_binop *b, const struct slx_histogram *l, const
 	return finish(b, &w, ret);
 }
 
+static bool trim(struct slx_pq_binop *b, const struct slx_histogram *h, double at, struct slx_pq_value *ret)
+{
+	ret->h = slx_pq_hist_trim(&b->x->arena, h, at, b->op == SLX_PQ_TRIM_UPPER);
+	b->failed |= !ret->h;
+	return ret->h != NULL;
+}
+
 static bool op_histograms(struct slx_pq_binop *b, struct slx_pq_value l, struct slx_pq_value r, struct slx_pq_value *ret)
 {
 	if (!l.h)
 		return b->op == SLX_PQ_MUL ? scale(b, r.h, l.f, false, ret) : incompatible(b, l.h, r.h);
+	if (!r.h && slx_pq_op_trims(b->op))
+		return trim(b, l.h, r.f, ret);
 	if (!r.h)
 		return b->op == SLX_PQ_MUL || b->op == SLX_PQ_DIV ? scale(b, l.h, r.f, b->op == SLX_PQ_DIV, ret) : incompatible(b, l.h, r.h);
 	if (b->op == SLX_PQ_ADD || b->op == SLX_PQ_SUB)
@@ -203,7 +212,7 @@ static silex_status vector_scalar(struct scalar_op *s, struct slx_pq_matrix *m, 
 			SLX_TRY(scalar_values(s, r, steps, err));
 		else
 			scalar_floats(s, r, steps);
-		r->drop_name |= !slx_pq_op_compares(s->b.op) || s->b.to_bool;
+		r->drop_name |= !(slx_pq_op_compares(s->b.op) || slx_pq_op_trims(s->b.op)) || s->b.to_bool;
 	}
 	if (slx_pq_op_compares(s->b.op))
 		slx_pq_matrix_compact(m, steps);

@@ -150,7 +150,7 @@ static silex_status include(struct match *m, struct slx_labels many, struct slx_
 static silex_status result_labels(struct match *m, struct slx_labels many, struct slx_labels one, struct slx_labels *ret, silex_error *err)
 {
 	const struct slx_pq_matching *x = &m->matching;
-	bool drops = !slx_pq_op_compares(m->b->op) || (m->b->to_bool && !m->x->o.delayed_name_removal);
+	bool drops = !(slx_pq_op_compares(m->b->op) || slx_pq_op_trims(m->b->op)) || (m->b->to_bool && !m->x->o.delayed_name_removal);
 	struct slx_pq_cut name = { .meta = true }, matched = { x->labels, x->n_labels, x->on, false, false };
 	*ret = many;
 	if (drops)

@@ -111,7 +111,7 @@ struct slx_pq_buckets slx_pq_buckets(const struct slx_histogram *h, bool backwar
 	return it;
 }
 
-static struct slx_pq_bucket bucket_of(const struct slx_histogram *h, bool positive, int32_t index, double count)
+struct slx_pq_bucket slx_pq_hist_bucket(const struct slx_histogram *h, bool positive, int32_t index, double count)
 {
 	if (slx_pq_hist_custom(h))
 		return (struct slx_pq_bucket){ custom_bound(h, index - 1), custom_bound(h, index), count, index == 0, true };
@@ -129,7 +129,7 @@ bool slx_pq_buckets_next(struct slx_pq_buckets *it, struct slx_pq_bucket *ret)
 	double count;
 	if (it->stage == 0) {
 		if (side_previous(&it->left, &index, &count)) {
-			*ret = bucket_of(it->h, it->backwards, index, count);
+			*ret = slx_pq_hist_bucket(it->h, it->backwards, index, count);
 			return true;
 		}
 		it->stage = 1;
@@ -140,7 +140,7 @@ bool slx_pq_buckets_next(struct slx_pq_buckets *it, struct slx_pq_bucket *ret)
 	}
 	if (!side_next(&it->right, &index, &count))
 		return false;
-	*ret = bucket_of(it->h, !it->backwards, index, count);
+	*ret = slx_pq_hist_bucket(it->h, !it->backwards, index, count);
 	return true;
 }
 

@@ -54,6 +54,9 @@ const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w);
 /* h times a factor, in the arena; NULL when memory is out. */
 const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by);
 
+/* What lies below x or above it, in the arena or h itself; NULL when memory is out. */
+const struct slx_histogram *slx_pq_hist_trim(struct slx_arena *a, const struct slx_histogram *h, double x, bool below);
+
 static inline bool slx_pq_hist_custom(const struct slx_histogram *h) { return h->schema == SLX_HISTOGRAM_CUSTOM; }
 
 /* Is there a counter reset between two histograms in a row? Hints of the later one decide when it has them. */
@@ -93,6 +96,9 @@ struct slx_pq_buckets {
 /* All buckets from the lowest to the highest, or backwards. The zero bucket is among them when its count is above 0. */
 struct slx_pq_buckets slx_pq_buckets(const struct slx_histogram *h, bool backwards);
 bool slx_pq_buckets_next(struct slx_pq_buckets *it, struct slx_pq_bucket *ret);
+
+/* One bucket of a side by its index, with this count. */
+struct slx_pq_bucket slx_pq_hist_bucket(const struct slx_histogram *h, bool positive, int32_t index, double count);
 
 /* Upper bound of a bucket by index (exponential schemas). */
 double slx_pq_hist_bound(int8_t schema, int32_t index);

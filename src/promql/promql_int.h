@@ -35,6 +35,8 @@ struct slx_pq_matrix {
 	size_t n, cap;
 };
 
+static inline bool slx_pq_op_trims(enum slx_pq_op op) { return op == SLX_PQ_TRIM_UPPER || op == SLX_PQ_TRIM_LOWER; }
+
 /* ---- annotations: warnings and infos, each text once ---- */
 
 struct slx_pq_notes;
