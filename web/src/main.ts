@@ -72,7 +72,8 @@ const keys: [string, string][] = [
 function help(): void {
   if (document.querySelector('dialog')) return;
   dialog('Keys', h('dl.keys', null, keys.map(([k, text]) => [h('dt', null, k.split('  ').map((x) => h('kbd', null, x))), h('dd', null, text)])),
-    h('p.hint', null, 'In a chart: drag to zoom, double-click to zoom out. In a legend: click shows one series alone, Ctrl-click hides it.'));
+    h('p.hint', null, 'In a chart: drag to zoom, double-click to zoom out. In a legend: click shows one series alone, Ctrl-click hides it. ',
+      h('a', { href: './assets/licenses.txt' }, 'Licences'), ' of what this page is made of.'));
 }
 
 const pages: Record<string, View> = { e: 'explore', m: 'metrics', w: 'monitor', s: 'status' };

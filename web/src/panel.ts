@@ -4,6 +4,7 @@ import { catalogue } from './catalogue';
 import { Chart } from './chart';
 import { copyText, download, fill, h, icon, popover, toast } from './dom';
 import { Editor } from './editor';
+import { go } from './route';
 import { Legend } from './legend';
 import { chartPng } from './png';
 import { columns, csv, linesOf, type Line } from './series';
@@ -20,6 +21,8 @@ export interface PanelHost {
   zoomOut(): void;
   step(): string; // as the user set it; '' chooses by width
 }
+
+const retryMs = 3000;
 
 const count = (n: number) => n.toLocaleString('en').replace(/,/g, '\u202f');
 const plural = (n: number, word: string) => `${count(n)} ${word}${n === 1 || word.endsWith('s') ? '' : 's'}`;
@@ -42,6 +45,7 @@ export class Panel {
   private unit: Unit = unitOfQuery('', () => undefined);
   private span: Span = { start: 0, end: 1 };
   private step = 1000;
+  private again = 0; // a server that starts or was restarted is asked again
 
   constructor(query: string, private readonly host: PanelHost) {
     this.editor = new Editor(query, () => host.run());
@@ -62,6 +66,7 @@ export class Panel {
 
   async run(span: Span, shows: Shows): Promise<void> {
     this.running?.abort();
+    clearTimeout(this.again);
     const query = this.editor.text;
     if (!query) {
       this.clear();
@@ -78,7 +83,9 @@ export class Panel {
       this.unit = unitOfQuery(query, (m) => catalogue.units.get(m));
       this.succeeded(answer, shows);
     } catch (e) {
-      if (this.running === running && (e as Error).name !== 'AbortError') this.failed(e as Error);
+      if (this.running !== running || (e as Error).name === 'AbortError') return;
+      this.failed(e as Error);
+      if (e instanceof ApiError && (e.status === 503 || e.status === 0)) this.again = window.setTimeout(() => void this.run(span, shows), retryMs);
     } finally {
       clearTimeout(busy);
       if (this.running === running) this.element.classList.remove('busy');
@@ -95,6 +102,7 @@ export class Panel {
 
   destroy(): void {
     this.running?.abort();
+    clearTimeout(this.again);
     this.chart.destroy();
     this.element.remove();
   }
@@ -113,7 +121,8 @@ export class Panel {
     fill(this.notes);
     fill(this.common);
     this.faultLine.hidden = true;
-    this.body.replaceChildren();
+    this.body.replaceChildren(h('p.none', null, 'Type an expression (', h('kbd', null, 'Ctrl+Space'), ' shows what could stand there), or ',
+      h('a', { href: '#/metrics', onclick: (e: Event) => (e.preventDefault(), go('metrics')) }, 'browse the metrics'), '.'));
   }
 
   private succeeded(a: Answer<QueryData>, shows: Shows): void {
