@@ -71,6 +71,7 @@ struct slx_pq_work {
 	size_t edges_cap;
 	struct slx_pq_bucket_sum *buckets; /* select_fold.c */
 	size_t buckets_cap;
+	unsigned runs; /* scanned so far: now and then the clock is asked */
 };
 
 /* ---- the query ---- */

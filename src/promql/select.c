@@ -13,6 +13,7 @@ enum {
 	PART_SERIES = 16,        /* series of a part that is run in parallel */
 	PARALLEL_SAMPLES = 30000, /* a guess below which waking others does not pay */
 	SPACING_MS = 10000,      /* what the guess takes for the time between samples */
+	RUNS_UNASKED = 16,       /* runs of samples between two looks at the clock */
 };
 
 /* ---- time ---- */
@@ -148,6 +149,8 @@ static silex_status scan(const struct slx_pq_leaf *l, struct slx_pq_work *w, str
 	w->samples.n = w->samples.hn = 0;
 	slx_scan_start(w->scan, p->parts, p->n, p->hides, p->n_hides, range);
 	for (bool more;;) {
+		if (++w->runs % RUNS_UNASKED == 0)
+			SLX_TRY(slx_pq_alive(l->x, err));
 		SLX_TRY(slx_scan_next(w->scan, &run, &more, err));
 		if (!more)
 			return SILEX_OK;
@@ -156,7 +159,6 @@ static silex_status scan(const struct slx_pq_leaf *l, struct slx_pq_work *w, str
 			SLX_TRY(add_histograms(l->x, w, &run, stale, err));
 		else if (!slx_kind_is_bytes(run.kind))
 			SLX_TRY(add_floats(l->x, &w->samples, &run, stale, err));
-		SLX_TRY(slx_pq_alive(l->x, err));
 	}
 }
 
@@ -196,11 +198,25 @@ static silex_status set_histogram(
 	return SILEX_OK;
 }
 
-/* The last sample of each window, of either kind. */
-static silex_status fill_instants(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+/* The last sample of each window. */
+static void fill_floats(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
+{
+	const int64_t *t = s->t, *starts = l->starts, *ends = l->ends;
+	size_t i = 0, n = s->n; /* samples at or before the step */
+	for (size_t k = from; k < to; k++) {
+		int64_t end = ends[k];
+		if (i < n && t[i] <= end)
+			i = i + 1 < n && t[i + 1] <= end ? slx_pq_until(t, i + 2, n, end) : i + 1;
+		if (i && t[i - 1] > starts[k])
+			set_float(l, r, k, t[i - 1], s->v[i - 1]);
+	}
+}
+
+/* The same where there are histograms, too. */
+static silex_status fill_both(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	const struct slx_pq_samples *s = &w->samples;
-	size_t i = 0, j = 0; /* samples at or before the step */
+	size_t i = 0, j = 0;
 	for (size_t k = from; k < to; k++) {
 		i = slx_pq_until(s->t, i, s->n, l->ends[k]);
 		j = slx_pq_until(s->ht, j, s->hn, l->ends[k]);
@@ -223,8 +239,10 @@ static silex_status fill(const struct slx_pq_leaf *l, struct slx_pq_work *w, str
 	SLX_TRY(slx_pq_hold(l->x, (int64_t)read, err));
 	if (l->call)
 		SLX_TRY(slx_pq_windows(l, w, &w->samples, r->labels, r, from, to, err));
+	else if (w->samples.hn)
+		SLX_TRY(fill_both(l, w, r, from, to, err));
 	else
-		SLX_TRY(fill_instants(l, w, r, from, to, err));
+		fill_floats(l, &w->samples, r, from, to);
 	return count_row(l, r, from, to, read, err);
 }
 
@@ -235,7 +253,6 @@ struct slx_time_range slx_pq_leaf_range(const struct slx_pq_leaf *l)
 
 silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, silex_error *err)
 {
-	SLX_TRY(slx_pq_alive(l->x, err));
 	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, slx_pq_leaf_range(l), &w->parts, err));
 	return scan(l, w, slx_pq_leaf_range(l), false, err);
 }
@@ -246,7 +263,6 @@ silex_status slx_pq_leaf_row(const struct slx_pq_leaf *l, struct slx_pq_work *w,
 	bool done = false;
 	r->labels = slx_selection_labels(l->selection, i);
 	r->drop_name = l->drop_name;
-	SLX_TRY(slx_pq_alive(l->x, err));
 	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, slx_pq_leaf_range(l), &w->parts, err));
 	if (l->fold)
 		SLX_TRY(slx_pq_fold_row(l, w, r, &done, err));

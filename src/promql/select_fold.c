@@ -13,6 +13,7 @@ enum {
 	BUCKET_MS_MIN = 120000, /* shorter ones hold too few samples to gain anything */
 	WINDOW_BUCKETS_MAX = 16,
 	BUCKETS_MAX = 1 << 16,
+	RUNS_UNASKED = 16, /* runs of samples between two looks at the clock */
 };
 
 static int64_t common_measure(int64_t a, int64_t b)
@@ -118,6 +119,8 @@ static silex_status fold_series(const struct slx_pq_leaf *l, struct slx_pq_work 
 	struct slx_run run;
 	slx_scan_start(w->scan, w->parts.parts, w->parts.n, w->parts.hides, w->parts.n_hides, range);
 	for (bool more; !f->unfit;) {
+		if (++w->runs % RUNS_UNASKED == 0)
+			SLX_TRY(slx_pq_alive(l->x, err));
 		SLX_TRY(slx_scan_next(w->scan, &run, &more, err));
 		if (!more)
 			return SILEX_OK;
@@ -127,7 +130,6 @@ static silex_status fold_series(const struct slx_pq_leaf *l, struct slx_pq_work 
 			SLX_TRY(fold_whole(f, w->scan, &run, err));
 		else
 			fold_samples(f, &run, err);
-		SLX_TRY(slx_pq_alive(l->x, err));
 	}
 	return SILEX_OK;
 }
