@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include "oracle.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,11 @@ static int series_of(const silex_batch *b)
 	return metric * 4 + host;
 }
 
+static int series_of_labels(struct slx_labels l)
+{
+	return (slx_labels_get(l, SLX_METRIC_NAME).p[1] - '0') * 4 + slx_labels_get(l, SLX_STR("host")).p[1] - '0';
+}
+
 static uint64_t bits_of(const silex_batch *b, size_t i)
 {
 	uint64_t bits = 0;
@@ -73,60 +80,89 @@ static uint64_t bits_of(const silex_batch *b, size_t i)
 	}
 }
 
-static int next_slot(const struct model *m, int tenant, int s, int slot, int to)
+/* The next slot with a sample, of the kinds that the C API has or of those that are bytes. */
+static int next_slot(const struct model *m, int tenant, int s, int slot, int to, bool bytes)
 {
-	while (slot <= to && !m->at[tenant][s][slot].present)
+	while (slot <= to && (!m->at[tenant][s][slot].present || oracle_is_bytes(m->at[tenant][s][slot].kind) != bytes))
 		slot++;
 	return slot;
 }
 
+/* Where a comparison stands: the next slot of each series. */
+struct compare {
+	const struct model *m;
+	const char *selector;
+	const bool *taken;
+	int tenant, to;
+	bool bytes, same;
+	int at[MODEL_SERIES];
+};
+
+static void compare_begin(struct compare *c, int from, bool bytes)
+{
+	c->same = true;
+	c->bytes = bytes;
+	for (int s = 0; s < MODEL_SERIES; s++)
+		c->at[s] = next_slot(c->m, c->tenant, s, from, c->to, bytes);
+}
+
+static bool compare_sample(struct compare *c, int s, int64_t t, silex_kind kind, uint64_t bits)
+{
+	int at = c->at[s];
+	const struct model_sample *want = at <= c->to ? &c->m->at[c->tenant][s][at] : NULL;
+	if (!c->taken[s] || !want || c->m->time[at] != t || want->kind != kind || want->bits != bits) {
+		printf("tenant %d %s series %d: got time %lld kind %d bits %llx, the model has slot %d time %lld kind %d bits %llx\n", c->tenant, c->selector, s,
+			(long long)t, (int)kind, (unsigned long long)bits, at, want ? (long long)c->m->time[at] : -1, want ? (int)want->kind : -1,
+			want ? (unsigned long long)want->bits : 0);
+		c->same = false;
+	}
+	c->at[s] = next_slot(c->m, c->tenant, s, at + 1, c->to, c->bytes);
+	return c->same;
+}
+
+static bool compare_end(struct compare *c)
+{
+	for (int s = 0; s < MODEL_SERIES && c->same; s++)
+		if (c->taken[s] && c->at[s] <= c->to) {
+			printf("tenant %d %s series %d: slot %d (time %lld) is missing\n", c->tenant, c->selector, s, c->at[s], (long long)c->m->time[c->at[s]]);
+			c->same = false;
+		}
+	return c->same;
+}
+
+static bool compare_bytes(void *arg, struct slx_labels labels, const struct oracle_sample *x)
+{
+	return compare_sample(arg, series_of_labels(labels), x->t, x->kind, x->bits);
+}
+
 bool model_compare(silex_db *db, const struct model *m, int tenant, const char *selector, const bool *taken, int from, int to)
 {
+	struct compare compare = { .m = m, .selector = selector, .taken = taken, .tenant = tenant, .to = to };
 	silex_error err;
 	silex_cursor *c;
 	silex_query q;
 	silex_batch b;
-	int at[MODEL_SERIES];
 	silex_query_init(&q);
 	q.tenant = model_tenant[tenant];
 	q.selectors = &selector;
 	q.n_selectors = 1;
 	q.start = m->time[from];
 	q.end = m->time[to];
-	for (int s = 0; s < MODEL_SERIES; s++)
-		at[s] = next_slot(m, tenant, s, from, to);
-	if (silex_query_run(db, &q, &c, &err) != SILEX_OK) {
+	compare_begin(&compare, from, false);
+	silex_status status = silex_query_run(db, &q, &c, &err);
+	if (status != SILEX_OK) {
 		printf("query %s: %s\n", selector, err.message);
 		return false;
 	}
-	bool same = true;
-	for (;;) {
-		if (silex_cursor_next(c, &b, &err) != SILEX_OK) {
-			printf("query %s: %s\n", selector, err.message);
-			same = false;
-			break;
-		}
-		if (b.n == 0)
-			break;
-		int s = series_of(&b);
-		for (size_t i = 0; i < b.n && same; i++) {
-			const struct model_sample *want = at[s] <= to ? &m->at[tenant][s][at[s]] : NULL;
-			if (!taken[s] || !want || m->time[at[s]] != b.times[i] || want->kind != b.kind || want->bits != bits_of(&b, i)) {
-				printf("tenant %d %s series %d: got time %lld kind %d bits %llx, the model has slot %d time %lld kind %d bits %llx\n", tenant, selector, s,
-					(long long)b.times[i], (int)b.kind, (unsigned long long)bits_of(&b, i), at[s], want ? (long long)m->time[at[s]] : -1,
-					want ? (int)want->kind : -1, want ? (unsigned long long)want->bits : 0);
-				same = false;
-			}
-			at[s] = next_slot(m, tenant, s, at[s] + 1, to);
-		}
-		if (!same)
-			break;
-	}
-	for (int s = 0; s < MODEL_SERIES && same; s++)
-		if (taken[s] && at[s] <= to) {
-			printf("tenant %d %s series %d: slot %d (time %lld) is missing\n", tenant, selector, s, at[s], (long long)m->time[at[s]]);
-			same = false;
-		}
+	while ((status = silex_cursor_next(c, &b, &err)) == SILEX_OK && b.n > 0 && compare.same)
+		for (size_t i = 0; i < b.n && compare.same; i++)
+			compare_sample(&compare, series_of(&b), b.times[i], b.kind, bits_of(&b, i));
 	silex_cursor_close(c);
-	return same;
+	if (status == SILEX_OK && compare_end(&compare)) {
+		compare_begin(&compare, from, true);
+		status = oracle_read(db, model_tenant[tenant], selector, m->time[from], m->time[to], compare_bytes, &compare, &err);
+	}
+	if (status != SILEX_OK)
+		printf("query %s: %s\n", selector, err.message);
+	return status == SILEX_OK && compare.same && compare_end(&compare);
 }

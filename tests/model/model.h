@@ -9,7 +9,7 @@ enum { MODEL_TENANTS = 2, MODEL_SERIES = 12, MODEL_SLOTS = 1024 };
 struct model_sample {
 	bool present;
 	silex_kind kind;
-	uint64_t bits; /* double or int64; ENUM: number of the state */
+	uint64_t bits; /* double or int64; ENUM: number of the state; kinds of bytes: what makes them (oracle.h) */
 };
 
 struct model {

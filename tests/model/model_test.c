@@ -1,10 +1,11 @@
-/* The engine against the slow model: random inserts, late inserts, overwrites, kinds, deletes, re-inserts, flushes,
+/* The engine against the slow model: random inserts, late inserts, overwrites, kinds (bytes among them), deletes, re-inserts, flushes,
  * compactions, reopens. Runs rounds of different shapes (spacing of time, codec, block duration) until the number of
  * operations is reached. The seed is printed; give it as the first argument to repeat a run, and the number of
  * operations as the second. */
 #include "base/clock.h"
 #include "base/vfs_sim.h"
 #include "model.h"
+#include "oracle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,34 @@ static bool insert_some(struct run *r)
 	return silex_insert_batch(r->db, model_tenant[tenant], rows, n, NULL, &err) == SILEX_OK || failed("insert", &err);
 }
 
+/* Histograms or bytes of one series, any but those of states. */
+static bool insert_bytes(struct run *r)
+{
+	enum { ROWS = 40 };
+	int64_t times[ROWS];
+	uint64_t bits[ROWS];
+	silex_label labels[2];
+	char text[2][16];
+	silex_error err;
+	int tenant = (int)below(r, MODEL_TENANTS), s;
+	do {
+		s = (int)below(r, MODEL_SERIES);
+	} while (model_is_enum(s));
+	silex_kind kind = s % 2 ? ORACLE_HISTOGRAM : ORACLE_BYTES;
+	size_t n = 1 + below(r, ROWS);
+	for (size_t i = 0; i < n; i++) {
+		int slot = random_slot(r, tenant, s);
+		times[i] = r->m.time[slot];
+		bits[i] = 1 + (rnd(r) >> 2);
+		r->m.at[tenant][s][slot] = (struct model_sample){ true, kind, bits[i] };
+		if (slot > r->newest[tenant][s])
+			r->newest[tenant][s] = slot;
+	}
+	model_labels(s, text, labels);
+	r->operations += n;
+	return oracle_write(r->db, model_tenant[tenant], labels, 2, kind, times, bits, n, &err) == SILEX_OK || failed("insert bytes", &err);
+}
+
 static bool delete_some(struct run *r)
 {
 	char selector[128];
@@ -172,8 +201,10 @@ static bool step(struct run *r)
 {
 	silex_error err;
 	uint64_t k = below(r, 1000);
-	if (k < 900)
+	if (k < 750)
 		return insert_some(r);
+	if (k < 900)
+		return insert_bytes(r);
 	if (k < 930)
 		return delete_some(r);
 	if (k < 985)
