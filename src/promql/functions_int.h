@@ -64,6 +64,10 @@ SLX_PQ_SWEEP(rate);
 SLX_PQ_SWEEP(increase);
 SLX_PQ_SWEEP(delta);
 
+/* functions_extended.c: rate and kin over an anchored or smoothed range, divided by `per`; the samples an anchored range is about. */
+bool slx_pq_extended_slope(struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, double per, struct slx_pq_value *ret);
+struct slx_pq_window slx_pq_anchored(const struct slx_pq_window *w);
+
 /* functions_over_time.c */
 SLX_PQ_WINDOW(avg_over_time);
 SLX_PQ_WINDOW(sum_over_time);

@@ -4,9 +4,7 @@
  * the range: all the way when a sample is near the edge (within 1.1 mean distances), else by half a mean distance; at
  * the start never further than to where the counter would have been 0. Source: Prometheus 3, "rate()" (functions), with
  * its windows open on the left.
- *
- * Anchored ranges take the last sample at or before the start as the first; smoothed ones draw lines over both edges.
- * Neither is stretched. */
+ * Anchored and smoothed ranges are another matter: functions_extended.c. */
 #include "promql/functions_int.h"
 
 #include <string.h>
@@ -118,66 +116,22 @@ static double add_resets(double difference, const double *v, size_t from, size_t
 	return difference;
 }
 
-/* ---- anchored and smoothed ---- */
-
-/* Value at t on the line from sample i to i + 1; a counter that was reset rises from 0. */
-static double on_line(const struct slx_pq_window *w, size_t i, int64_t t, bool counter)
-{
-	double a = w->v[i], b = w->v[i + 1];
-	if (counter && b < a)
-		a = 0;
-	return a + (b - a) * (double)(t - w->t[i]) / (double)(w->t[i + 1] - w->t[i]);
-}
-
-/* The last sample at or before the start, or 0 when there is none. */
-static size_t first_at_start(const struct slx_pq_window *w)
-{
-	size_t i = 0;
-	while (i + 1 < w->n && w->t[i] <= w->start)
-		i++;
-	return i ? i - 1 : 0;
-}
-
-static bool extended_slope(const struct slx_pq_window *w, struct slope how, bool smoothed, struct slx_pq_value *ret)
-{
-	if (w->n == 0)
-		return false;
-	size_t first = first_at_start(w), last = w->n - 1;
-	for (size_t i = 0; smoothed && i < last; i++)
-		if (w->t[i] >= w->end)
-			last = i;
-	if (w->t[last] <= w->start)
-		return false;
-	double left = w->v[first], right = w->v[last];
-	if (smoothed && w->t[first] < w->start)
-		left = on_line(w, first, w->start, how.counter);
-	if (smoothed && last > 0 && w->t[last] > w->end)
-		right = on_line(w, last - 1, w->end, how.counter);
-	double sum = right - left, before = left;
-	if (how.counter) {
-		double lost = 0;
-		for (size_t i = first + (w->t[first] <= w->start); i < last + (w->t[last] < w->end); before = w->v[i++])
-			if (w->v[i] < before)
-				lost += before;
-		sum += right < before ? lost + before : lost;
-	}
-	*ret = (struct slx_pq_value){ .f = how.per_second ? sum / seconds(w->end - w->start) : sum };
-	return true;
-}
-
 /* ---- plugged in ---- */
 
 static bool slope(struct slx_pq_call *c, const struct slx_pq_window *w, struct slope how, struct slx_pq_value *ret)
 {
-	enum slx_pq_smoothing smoothing = slx_pq_smoothing(c);
+	if (slx_pq_smoothing(c) != SLX_PQ_PLAIN) {
+		bool is = slx_pq_extended_slope(c, w, how.counter, how.per_second ? seconds(w->end - w->start) : 1, ret);
+		if (is && !ret->h)
+			note_counter(c, how);
+		return is;
+	}
 	if (w->n && w->hn) {
 		slx_pq_note_mix(c);
 		return false;
 	}
 	if (w->hn > 1)
 		return histogram_slope(c, w, how, ret);
-	if (smoothing != SLX_PQ_PLAIN)
-		return extended_slope(w, how, smoothing == SLX_PQ_SMOOTHED, ret);
 	if (w->n < 2)
 		return false;
 	double difference = w->v[w->n - 1] - w->v[0];
@@ -353,20 +307,19 @@ static bool is_reset(const struct sample *a, const struct sample *b)
 	return a->h ? slx_pq_hist_is_reset(b->h, a->h) : b->f < a->f;
 }
 
-static bool count_pairs(struct slx_pq_call *c, const struct slx_pq_window *w, bool (*counts)(const struct sample *, const struct sample *), struct slx_pq_value *ret)
+static bool count_pairs(
+	struct slx_pq_call *c, const struct slx_pq_window *window, bool (*counts)(const struct sample *, const struct sample *), struct slx_pq_value *ret)
 {
-	size_t i = 0, k = 0, n = 0;
+	struct slx_pq_window w = *window;
 	struct sample before = { 0 };
-	if (slx_pq_smoothing(c) == SLX_PQ_ANCHORED) {
-		if (w->n == 0 || w->t[w->n - 1] <= w->start)
-			return false;
-		i = first_at_start(w);
-	}
-	if (w->n == 0 && w->hn == 0)
+	size_t n = 0;
+	if (slx_pq_smoothing(c) == SLX_PQ_ANCHORED)
+		w = slx_pq_anchored(window);
+	if (!(w.n && w.t[w.n - 1] > w.start) && !(w.hn && w.ht[w.hn - 1] > w.start))
 		return false;
-	for (bool first = true; i < w->n || k < w->hn; first = false) {
-		bool histogram = k < w->hn && (i == w->n || w->ht[k] <= w->t[i]);
-		struct sample now = histogram ? (struct sample){ w->ht[k], 0, w->h[k] } : (struct sample){ w->t[i], w->v[i], NULL };
+	for (size_t i = 0, k = 0; i < w.n || k < w.hn;) {
+		bool first = i + k == 0, histogram = k < w.hn && (i == w.n || w.ht[k] <= w.t[i]);
+		struct sample now = histogram ? (struct sample){ w.ht[k], 0, w.h[k] } : (struct sample){ w.t[i], w.v[i], NULL };
 		if (histogram)
 			k++;
 		else
