@@ -291,7 +291,9 @@ void slx_intake_refuse_of(struct slx_intake_batch *b, uint64_t n, uint32_t serie
 
 static struct slx_hash128 key_of(const struct slx_intake_batch *b, unsigned space, const void *key, size_t n)
 {
-	return slx_hash128(key, n, b->seed + space);
+	struct slx_hash128 h = slx_hash128(key, n, 0);
+	h.hi ^= b->seed + space; /* beside the hash: a seed costs it more */
+	return h;
 }
 
 static silex_status add_series(struct slx_intake_batch *b, struct slx_series_at at, uint32_t *ret)
