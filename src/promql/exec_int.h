@@ -174,6 +174,7 @@ struct slx_pq_leaf {
 	bool constant;              /* they are the same at all steps */
 	int64_t *starts, *ends;     /* windows (start, end], ms */
 	int64_t before, after;      /* ms that the samples reach beyond them (anchored, smoothed) */
+	bool smooth;                /* the vector's own values, smoothed */
 	bool sparse;                /* windows far apart: each is read by itself */
 	enum slx_pq_fold fold;
 	int64_t bucket; /* ms, with fold: windows begin and end on multiples of it from the first one's begin */
@@ -193,6 +194,8 @@ typedef silex_status (*slx_pq_each_fn)(void *arg, struct slx_pq_work *w, size_t 
 silex_status slx_pq_parallel(struct slx_pq_exec *x, size_t n, size_t parts, slx_pq_each_fn each, void *arg, silex_error *err);
 /* All that its windows see, ns. */
 struct slx_time_range slx_pq_leaf_range(const struct slx_pq_leaf *l);
+/* Steps from..to-1 of a smoothed selector, from the samples in w. */
+silex_status slx_pq_smooth(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err);
 /* Sets fold where that will do; the row of the series that w->parts has, without its samples (false: with them, please). */
 void slx_pq_fold_init(struct slx_pq_leaf *l);
 silex_status slx_pq_fold_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, bool *ret_done, silex_error *err);

@@ -82,8 +82,8 @@ static double float_slope(const struct slx_pq_window *w, bool counter, bool smoo
 
 /* ---- histograms ---- */
 
-/* The histogram on the line between two; NULL without memory. *found: flags. */
-static const struct slx_histogram *between(struct slx_arena *a, const struct slx_histogram *from, const struct slx_histogram *to, double at, bool counter, unsigned *found)
+const struct slx_histogram *slx_pq_histogram_between(
+	struct slx_arena *a, const struct slx_histogram *from, const struct slx_histogram *to, double at, bool counter, unsigned *found)
 {
 	struct slx_pq_hist w;
 	if (counter && slx_pq_hist_is_reset(to, from))
@@ -123,9 +123,9 @@ static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w
 	if (!check_kinds(c, w, counter))
 		return false;
 	if (cut)
-		left = between(c->arena, w->h[0], w->h[1], share(w->ht[0], w->ht[1], w->start), counter, &found);
+		left = slx_pq_histogram_between(c->arena, w->h[0], w->h[1], share(w->ht[0], w->ht[1], w->start), counter, &found);
 	if (smoothed && last > 0 && w->ht[last] > w->end)
-		right = between(c->arena, w->h[last - 1], w->h[last], share(w->ht[last - 1], w->ht[last], w->end), counter, &found);
+		right = slx_pq_histogram_between(c->arena, w->h[last - 1], w->h[last], share(w->ht[last - 1], w->ht[last], w->end), counter, &found);
 	if (!left || !right) {
 		c->status = slx_err_oom(&c->error);
 		return false;

@@ -67,6 +67,9 @@ SLX_PQ_SWEEP(delta);
 /* functions_extended.c: rate and kin over an anchored or smoothed range, divided by `per`; the samples an anchored range is about. */
 bool slx_pq_extended_slope(struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, double per, struct slx_pq_value *ret);
 struct slx_pq_window slx_pq_anchored(const struct slx_pq_window *w);
+/* The histogram that far (0 to 1) on the line between two; NULL without memory. *found: flags of slx_pq_hist_*. */
+const struct slx_histogram *slx_pq_histogram_between(
+	struct slx_arena *a, const struct slx_histogram *from, const struct slx_histogram *to, double at, bool counter, unsigned *found);
 
 /* functions_over_time.c */
 SLX_PQ_WINDOW(avg_over_time);

@@ -232,13 +232,15 @@ static silex_status fill_both(const struct slx_pq_leaf *l, struct slx_pq_work *w
 static silex_status fill(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	struct slx_time_range range = range_ns(l->starts[from] + 1 - l->before, l->ends[to - 1] + l->after);
-	SLX_TRY(scan(l, w, range, !l->call, err));
+	SLX_TRY(scan(l, w, range, !l->call && !l->smooth, err));
 	size_t read = w->samples.n + w->samples.hn;
 	if (read == 0)
 		return SILEX_OK;
 	SLX_TRY(slx_pq_hold(l->x, (int64_t)read, err));
 	if (l->call)
 		SLX_TRY(slx_pq_windows(l, w, &w->samples, r->labels, r, from, to, err));
+	else if (l->smooth)
+		SLX_TRY(slx_pq_smooth(l, w, r, from, to, err));
 	else if (w->samples.hn)
 		SLX_TRY(fill_both(l, w, r, from, to, err));
 	else
@@ -415,7 +417,8 @@ silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err)
 
 silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, silex_error *err)
 {
-	*ret = (struct slx_pq_leaf){ .x = x, .grid = g, .vector = n };
+	*ret = (struct slx_pq_leaf){ .x = x, .grid = g, .vector = n, .smooth = n->vector.smoothing == SLX_PQ_SMOOTHED };
+	ret->after = ret->smooth ? x->o.lookback_ms : 0;
 	SLX_TRY(slx_pq_leaf_windows(ret, &n->vector.mods, x->o.lookback_ms, err));
 	return slx_pq_leaf_select(ret, err);
 }
