@@ -185,6 +185,7 @@ static silex_status start_http(struct server *s, silex_error *err)
 		.read_workers = (unsigned)c->http.read_workers,
 		.write_workers = (unsigned)c->http.write_workers,
 		.connections_max = (unsigned)c->http.connections_max,
+		.header_max = c->http.header_max,
 		.body_max = c->http.body_max,
 		.upload_memory = c->http.upload_memory,
 		.header_timeout_s = (unsigned)(c->http.header_timeout / 1000000000),

@@ -64,7 +64,7 @@ struct slx_config {
 	struct {
 		const char *route_prefix; /* "" or "/silex" */
 		const char *external_url; /* "" or "https://host/silex" without a slash at the end */
-		uint64_t io_threads, connections_max, body_max, upload_memory;
+		uint64_t io_threads, connections_max, header_max, body_max, upload_memory;
 		uint64_t read_workers, write_workers; /* 0: by the processors */
 		uint64_t reads_max, writes_max;       /* running and waiting, per tenant */
 		int64_t header_timeout, idle_timeout, stall_timeout, drain_timeout; /* ns */

@@ -93,6 +93,9 @@ struct slx_http_options {
 	const char *tenant;       /* of requests without X-Scope-OrgID */
 	unsigned io_threads, read_workers, write_workers; /* 0: by the processors */
 	unsigned connections_max;
+	/* Bytes of request line, headers and answer's header. MHD clears all of that between two requests, so that every connection that
+	 * was used once holds it. */
+	size_t header_max;
 	size_t body_max;        /* bytes */
 	uint64_t upload_memory; /* bytes of all bodies together */
 	unsigned header_timeout_s, idle_timeout_s, stall_timeout_s; /* slow-loris; no request; a client that stops reading */

@@ -15,9 +15,6 @@
 #include <unistd.h>
 
 enum {
-	/* MHD's pool of a connection holds request line, headers and response header. It clears all of a pool between two requests, so
-	 * that every connection that was used once holds all of it: 10,000 idle ones are 80 MB with 8 kB each. */
-	CONNECTION_MEMORY = 8 << 10,
 	BACKLOG = 4096,
 	FILES_KEPT = 256, /* descriptors for the database and the rest */
 };
@@ -293,7 +290,7 @@ static silex_status start_shard(struct slx_http_shard *s, unsigned connections, 
 	if (fd < 0)
 		return slx_err_errno(err, errno, "listening socket");
 	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, slx_http_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->o.header_max, MHD_OPTION_CONNECTION_TIMEOUT,
 		h->o.idle_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, slx_http_on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 		MHD_OPTION_URI_LOG_CALLBACK, slx_http_on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, s, MHD_OPTION_ARRAY, cert ? tls : none,
 		MHD_OPTION_END);
