@@ -294,6 +294,27 @@ static void put_fixed(double v, char to[FIXED_SIZE])
 	*p = 0;
 }
 
+/* A histogram as Prometheus writes it: {count:3, sum:2.5, (1,2]:3}. */
+static void put_histogram(const struct slx_histogram *h, struct slx_buf *to)
+{
+	struct slx_pq_buckets it = slx_pq_buckets(h, false);
+	struct slx_pq_bucket b;
+	char v[3][40], text[160];
+	slx_pq_go_number(h->count, v[0], sizeof v[0]);
+	slx_pq_go_number(h->sum, v[1], sizeof v[1]);
+	slx_buf_put(to, text, (size_t)snprintf(text, sizeof text, "{count:%s, sum:%s", v[0], v[1]));
+	while (slx_pq_buckets_next(&it, &b)) {
+		if (b.count == 0)
+			continue;
+		slx_pq_go_number(b.lower, v[0], sizeof v[0]);
+		slx_pq_go_number(b.upper, v[1], sizeof v[1]);
+		slx_pq_go_number(b.count, v[2], sizeof v[2]);
+		slx_buf_put(to, text, (size_t)snprintf(text, sizeof text, ", %c%s,%s%c:%s", b.lower_inclusive ? '[' : '(', v[0], v[1],
+			b.upper_inclusive ? ']' : ')', v[2]));
+	}
+	slx_buf_put(to, "}", 1);
+}
+
 struct counting {
 	struct pick *p;
 	struct slx_str label;
@@ -303,7 +324,7 @@ struct counting {
 };
 
 /* The row for a value of a series: its labels with the value as one more, less what by or without take. */
-static silex_status value_row(struct counting *c, struct slx_labels labels, const char *text, size_t *ret, silex_error *err)
+static silex_status value_row(struct counting *c, struct slx_labels labels, struct slx_str text, size_t *ret, silex_error *err)
 {
 	struct slx_pq_exec *x = c->p->x;
 	struct slx_labels_builder *b = &x->builder;
@@ -316,7 +337,7 @@ static silex_status value_row(struct counting *c, struct slx_labels labels, cons
 	while (slx_labels_next(&it, &l))
 		if (!slx_str_eq(l.name, c->label))
 			slx_labels_builder_add(b, l.name, l.value);
-	slx_labels_builder_add(b, c->label, slx_str(text));
+	slx_labels_builder_add(b, c->label, text);
 	SLX_TRY(slx_labels_builder_finish(b, &made, err));
 	uint8_t *copy = slx_pq_alloc(x, &x->arena, made.n);
 	if (!copy)
@@ -327,6 +348,26 @@ static silex_status value_row(struct counting *c, struct slx_labels labels, cons
 	return fresh ? slx_pq_row_add(x, c->ret, made, c->p->steps, &r, err) : SILEX_OK;
 }
 
+static void count_at(struct counting *c, size_t row, size_t k)
+{
+	struct slx_pq_row *to = &c->ret->rows[row];
+	to->f[k] = to->cell[k] ? to->f[k] + 1 : 1;
+	to->cell[k] = SLX_PQ_FLOAT;
+}
+
+static silex_status count_histogram(struct counting *c, const struct slx_pq_row *r, size_t k, silex_error *err)
+{
+	struct slx_buf text;
+	size_t at;
+	slx_buf_init(&text, c->p->x->mem, SLX_MEM_QUERY, 4 << 20);
+	put_histogram(r->h[k], &text);
+	silex_status st = text.failed ? slx_err_oom(err) : value_row(c, r->labels, (struct slx_str){ (const char *)text.p, text.n }, &at, err);
+	slx_buf_free(&text);
+	if (st == SILEX_OK)
+		count_at(c, at, k);
+	return st;
+}
+
 static silex_status count_row(struct counting *c, const struct slx_pq_row *r, silex_error *err)
 {
 	char text[FIXED_SIZE];
@@ -335,18 +376,16 @@ static silex_status count_row(struct counting *c, const struct slx_pq_row *r, si
 	bool known = false; /* at is the row of `last`: values often stay */
 	for (size_t k = 0; k < c->p->steps; k++) {
 		if (r->cell[k] == SLX_PQ_HISTOGRAM)
-			note_ignored(c->p);
+			SLX_TRY(count_histogram(c, r, k, err));
 		if (r->cell[k] != SLX_PQ_FLOAT)
 			continue;
 		if (!known || slx_f64_bits(r->f[k]) != last) {
 			put_fixed(r->f[k], text);
-			SLX_TRY(value_row(c, r->labels, text, &at, err));
+			SLX_TRY(value_row(c, r->labels, slx_str(text), &at, err));
 			last = slx_f64_bits(r->f[k]);
 			known = true;
 		}
-		struct slx_pq_row *to = &c->ret->rows[at];
-		to->f[k] = to->cell[k] ? to->f[k] + 1 : 1;
-		to->cell[k] = SLX_PQ_FLOAT;
+		count_at(c, at, k);
 	}
 	return SILEX_OK;
 }
