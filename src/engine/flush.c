@@ -435,7 +435,21 @@ silex_status slx_engine_flush_at(struct slx_engine *e, uint64_t seq, uint64_t ve
 	return status;
 }
 
+/* A delete that came when the head was empty: nothing was frozen, and only the log tells of it. */
+static silex_status keep_deletes(struct slx_engine *e, silex_error *err)
+{
+	silex_status status = SILEX_OK;
+	pthread_mutex_lock(&e->manifest_lock);
+	const struct slx_view *v = e->view;
+	uint64_t newest = v->n_tombs ? v->tombs[v->n_tombs - 1]->version : 0;
+	if (newest > e->max_version && newest > e->known_version)
+		status = slx_manifest_store(e, v, e->checkpoint_seq, e->max_version, err);
+	pthread_mutex_unlock(&e->manifest_lock);
+	return status;
+}
+
 silex_status slx_engine_flush(struct slx_engine *e, silex_error *err)
 {
-	return slx_engine_flush_at(e, 0, 0, true, err);
+	SLX_TRY(slx_engine_flush_at(e, 0, 0, true, err));
+	return keep_deletes(e, err);
 }
