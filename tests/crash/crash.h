@@ -12,7 +12,8 @@
 
 enum { TENANTS = 2, SERIES = 6, SLOTS = 48, OPS_MAX = 48, ROWS_MAX = 40, STATES = 5 };
 
-/* What one slot (tenant, series, instant) holds. bits: a double, an int64, or the number of a state. */
+/* What one slot (tenant, series, instant) holds. bits: a double, an int64, the number of a state, or what makes
+ * bytes (oracle.h). */
 struct sample {
 	bool present;
 	silex_kind kind;
@@ -24,7 +25,7 @@ struct state {
 };
 
 enum op_kind {
-	OP_INSERT, OP_BATCH, OP_APPEND, OP_VALUES, OP_COLUMNS, OP_ASYNC, OP_DELETE, OP_CLEANUP,
+	OP_INSERT, OP_BATCH, OP_APPEND, OP_VALUES, OP_COLUMNS, OP_ASYNC, OP_BYTES, OP_DELETE, OP_CLEANUP,
 	OP_FLUSH, OP_CHECKPOINT, OP_COMPACT, OP_REOPEN, OP_KINDS
 };
 extern const char *const op_name[OP_KINDS];

@@ -1,6 +1,8 @@
 /* One run: the script with one fault, then the reboot, the check, and a little more work on what came back. */
 #include "crash.h"
 
+#include "oracle.h"
+
 #include "base/clock.h"
 
 #include <pthread.h>
@@ -293,6 +295,20 @@ static silex_status append_rows(struct run *r, const struct op *op, silex_error 
 	return status;
 }
 
+static silex_status insert_bytes(struct run *r, const struct op *op, silex_error *err)
+{
+	int64_t times[ROWS_MAX];
+	uint64_t bits[ROWS_MAX];
+	silex_label labels[2];
+	char text[2][8];
+	for (size_t i = 0; i < op->n; i++) {
+		times[i] = r->s->time[op->rows[i].slot];
+		bits[i] = op->rows[i].sample.bits;
+	}
+	series_labels(op->rows[0].series, text, labels);
+	return oracle_write(r->db, tenant_name[op->tenant], labels, 2, op->rows[0].sample.kind, times, bits, op->n, err);
+}
+
 static bool dead(struct run *r)
 {
 	return fired(r) && (r->fault == SLX_SIM_POWER_CUT || r->fault == SLX_SIM_KILL);
@@ -336,6 +352,8 @@ static silex_status run_op(struct run *r, int i, silex_error *err)
 	case OP_VALUES:
 	case OP_COLUMNS:
 		return append_rows(r, op, err);
+	case OP_BYTES:
+		return insert_bytes(r, op, err);
 	case OP_DELETE:
 		return silex_delete(r->db, tenant_name[op->tenant], op->selector, r->s->time[op->from], r->s->time[op->to], NULL, err);
 	case OP_CLEANUP:

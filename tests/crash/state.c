@@ -1,13 +1,15 @@
 /* Scripts, and the states that they allow. */
 #include "crash.h"
 
+#include "oracle.h"
+
 #include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const op_name[OP_KINDS] = { "insert", "batch", "append", "values", "columns", "async", "delete", "cleanup", "flush", "checkpoint", "compact", "reopen" };
+const char *const op_name[OP_KINDS] = { "insert", "batch", "append", "values", "columns", "async", "bytes", "delete", "cleanup", "flush", "checkpoint", "compact", "reopen" };
 const char *const tenant_name[TENANTS] = { "default", "ward-7" };
 const char *const state_text[STATES] = { "open", "closed", "moving", "unknown", "a state whose text is rather longer than those of the others" };
 
@@ -39,7 +41,7 @@ static struct sample draw_sample(uint64_t *rng, int series, silex_kind kind, uin
 	if (is_enum(series)) {
 		x.kind = SILEX_ENUM;
 		x.bits = below(rng, STATES);
-	} else if (kind == SILEX_INT64) {
+	} else if (kind == SILEX_INT64 || oracle_is_bytes(kind)) {
 		x.bits = serial;
 	} else if (kind == SILEX_BOOL) {
 		x.bits = serial & 1;
@@ -53,18 +55,18 @@ static struct sample draw_sample(uint64_t *rng, int series, silex_kind kind, uin
 
 static void draw_rows(uint64_t *rng, struct op *op, int newest[SERIES], int number)
 {
-	bool floats = op->kind == OP_APPEND || op->kind == OP_COLUMNS;
+	bool floats = op->kind == OP_APPEND || op->kind == OP_COLUMNS, bytes = op->kind == OP_BYTES;
 	op->n = op->kind == OP_INSERT ? 1 : 1 + below(rng, ROWS_MAX);
-	int series = (int)below(rng, floats ? SERIES - 1 : SERIES);
+	int series = (int)below(rng, floats || bytes ? SERIES - 1 : SERIES);
 	for (size_t i = 0; i < op->n; i++) {
-		if (op->kind != OP_VALUES && op->kind != OP_COLUMNS)
+		if (op->kind != OP_VALUES && op->kind != OP_COLUMNS && !bytes)
 			series = (int)below(rng, floats ? SERIES - 1 : SERIES);
 		int slot = newest[series] + 1;
 		if (slot >= SLOTS || below(rng, 4) == 0)
 			slot = (int)below(rng, (uint64_t)(newest[series] + 2 < SLOTS ? newest[series] + 2 : SLOTS));
 		newest[series] = slot > newest[series] ? slot : newest[series];
 		uint64_t k = below(rng, 8);
-		silex_kind kind = floats || k < 6 ? SILEX_FLOAT64 : k < 7 ? SILEX_INT64 : SILEX_BOOL;
+		silex_kind kind = bytes ? (series % 2 ? ORACLE_HISTOGRAM : ORACLE_BYTES) : floats || k < 6 ? SILEX_FLOAT64 : k < 7 ? SILEX_INT64 : SILEX_BOOL;
 		op->rows[i] = (struct row){ series, slot, draw_sample(rng, series, kind, (uint64_t)number * 1000 + i) };
 	}
 }
@@ -115,7 +117,7 @@ static void effects_of(struct script *s)
 
 void script_make(struct script *s, uint64_t seed)
 {
-	static const unsigned weight[OP_KINDS] = { 10, 14, 10, 8, 6, 6, 9, 3, 5, 8, 6, 6 };
+	static const unsigned weight[OP_KINDS] = { 10, 14, 10, 8, 6, 6, 8, 9, 3, 5, 8, 6, 6 };
 	static const int64_t spacing[] = { 1000000, 15000000000, 3600000000000, 86400000000000 };
 	static const uint64_t segments[] = { 4096, 65536, 0 };
 	static const char *const codecs[] = { "auto", "auto", "gorilla", "raw" };
@@ -143,7 +145,7 @@ void script_make(struct script *s, uint64_t seed)
 			pick -= weight[op->kind++];
 		op->tenant = (int)below(&rng, TENANTS);
 		op->full = below(&rng, 2);
-		if (op->kind <= OP_ASYNC)
+		if (op->kind <= OP_BYTES)
 			draw_rows(&rng, op, newest[op->tenant], i + 1);
 		else if (op->kind <= OP_CLEANUP)
 			draw_delete(&rng, op);
@@ -159,25 +161,37 @@ void script_free(struct script *s)
 
 /* --- reading -------------------------------------------------------------------------------------------------------- */
 
-static bool put_batch(const struct script *s, const silex_batch *b, int tenant, struct state *ret)
+static bool put_sample(const struct script *s, int tenant, int series, int64_t t, const struct sample *x, struct state *ret)
 {
-	int metric = -1, host = -1;
-	for (size_t i = 0; i < b->n_labels; i++)
-		*(strcmp(b->labels[i].name, "__name__") == 0 ? &metric : &host) = atoi(b->labels[i].value + 1);
-	int series = metric * 2 + host;
-	if (metric < 0 || host < 0 || host > 1 || series >= SERIES) {
-		printf("  a series that nobody wrote: metric %d host %d\n", metric, host);
+	int slot = 0;
+	while (slot < SLOTS && s->time[slot] != t)
+		slot++;
+	if (slot == SLOTS || ret->at[tenant][series][slot].present) {
+		printf("  tenant %d series %d: time %lld is %s\n", tenant, series, (long long)t, slot == SLOTS ? "unknown" : "there twice");
 		return false;
 	}
+	ret->at[tenant][series][slot] = *x;
+	return true;
+}
+
+static bool series_number(int metric, int host, int *ret)
+{
+	*ret = metric * 2 + host;
+	if (metric >= 0 && host >= 0 && host <= 1 && *ret < SERIES)
+		return true;
+	printf("  a series that nobody wrote: metric %d host %d\n", metric, host);
+	return false;
+}
+
+static bool put_batch(const struct script *s, const silex_batch *b, int tenant, struct state *ret)
+{
+	int metric = -1, host = -1, series;
+	for (size_t i = 0; i < b->n_labels; i++)
+		*(strcmp(b->labels[i].name, "__name__") == 0 ? &metric : &host) = atoi(b->labels[i].value + 1);
+	if (!series_number(metric, host, &series))
+		return false;
 	for (size_t i = 0; i < b->n; i++) {
 		struct sample x = { .present = true, .kind = b->kind };
-		int slot = 0;
-		while (slot < SLOTS && s->time[slot] != b->times[i])
-			slot++;
-		if (slot == SLOTS || ret->at[tenant][series][slot].present) {
-			printf("  tenant %d series %d: time %lld is %s\n", tenant, series, (long long)b->times[i], slot == SLOTS ? "unknown" : "there twice");
-			return false;
-		}
 		if (b->kind == SILEX_ENUM)
 			while (x.bits < STATES && strcmp(b->states[i], state_text[x.bits]) != 0)
 				x.bits++;
@@ -185,9 +199,26 @@ static bool put_batch(const struct script *s, const silex_batch *b, int tenant, 
 			memcpy(&x.bits, &b->values[i], sizeof x.bits);
 		else
 			x.bits = (uint64_t)b->ints[i];
-		ret->at[tenant][series][slot] = x;
+		if (!put_sample(s, tenant, series, b->times[i], &x, ret))
+			return false;
 	}
 	return true;
+}
+
+struct reading {
+	const struct script *s;
+	int tenant;
+	struct state *ret;
+	bool ok;
+};
+
+static bool put_bytes(void *arg, struct slx_labels l, const struct oracle_sample *x)
+{
+	struct reading *r = arg;
+	int series;
+	r->ok = series_number(slx_labels_get(l, SLX_METRIC_NAME).p[1] - '0', slx_labels_get(l, SLX_STR("host")).p[1] - '0', &series) &&
+		put_sample(r->s, r->tenant, series, x->t, &(struct sample){ true, x->kind, x->bits }, r->ret);
+	return r->ok;
 }
 
 static bool read_tenant(silex_db *db, const struct script *s, int tenant, struct state *ret)
@@ -208,10 +239,13 @@ static bool read_tenant(silex_db *db, const struct script *s, int tenant, struct
 	bool ok = true;
 	while (ok && (status = silex_cursor_next(c, &b, &err)) == SILEX_OK && b.n > 0)
 		ok = put_batch(s, &b, tenant, ret);
+	silex_cursor_close(c);
+	struct reading r = { s, tenant, ret, ok };
+	if (ok && status == SILEX_OK)
+		status = oracle_read(db, tenant_name[tenant], "", q.start, q.end, put_bytes, &r, &err);
 	if (ok && status != SILEX_OK)
 		printf("  query: %s\n", err.message);
-	silex_cursor_close(c);
-	return ok && status == SILEX_OK;
+	return r.ok && status == SILEX_OK;
 }
 
 bool state_read(silex_db *db, const struct script *s, struct state *ret)
