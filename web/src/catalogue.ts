@@ -60,8 +60,14 @@ export const catalogue = {
   },
   labels: (metric?: string) =>
     kept(`labels ${metric ?? ''}`, async () => (await api.labels(metric && selector(metric))).data),
-  values: (label: string, metric?: string) =>
-    kept(`values ${label} ${metric ?? ''}`, async () => (await api.values(label, metric && selector(metric), valuesMax)).data),
+  /** Up to a thousand; where there are more, those with the prefix. */
+  async values(label: string, metric: string | undefined, prefix: string): Promise<string[]> {
+    const ask = (match?: string) => kept(`values ${label} ${match ?? ''}`, async () => (await api.values(label, match, valuesMax)).data);
+    const all = await ask(metric && selector(metric));
+    if (all.length < valuesMax || !prefix) return all;
+    const begins = `${bare.test(label) ? label : JSON.stringify(label)}=~${JSON.stringify(`${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}.*`)}`;
+    return ask(!metric ? `{${begins}}` : bare.test(metric) ? `${metric}{${begins}}` : `{${JSON.stringify(metric)},${begins}}`);
+  },
   /** Number of series of each metric. */
   counts: () =>
     kept('counts', async () => {

@@ -26,7 +26,7 @@ export async function complete(text: string, at: number, force: boolean): Promis
   const { from, word } = wordBefore(before, at, place);
   if (place.what === 'nothing' || (!word && !force && place.what === 'expression')) return null;
   const to = at + (/^[\w:.-]*/.exec(text.slice(at))?.[0].length ?? 0);
-  const options = await candidates(place, text);
+  const options = await candidates(place, text, word);
   const fitting = rank(options, word);
   if (!fitting.length || (fitting.length === 1 && fitting[0].label === word && !fitting[0].insert)) return null;
   return { from, to, options: fitting };
@@ -79,7 +79,7 @@ function metricNear(t: Token[], i: number): string | undefined {
   return undefined;
 }
 
-async function candidates(place: Place, text: string): Promise<Option[]> {
+async function candidates(place: Place, text: string, word: string): Promise<Option[]> {
   switch (place.what) {
     case 'label': {
       const metric = place.metric ?? lex(text).find((x) => x.kind === 'metric')?.text;
@@ -87,7 +87,7 @@ async function candidates(place: Place, text: string): Promise<Option[]> {
       return names.filter((n) => n !== '__name__' && !place.used.includes(n)).map((label) => ({ label, kind: 'label' }));
     }
     case 'value':
-      return (await catalogue.values(place.label, place.metric)).map((label) => ({ label, kind: 'value', insert: label.replace(/[\\"]/g, '\\$&') }));
+      return (await catalogue.values(place.label, place.metric, word)).map((label) => ({ label, kind: 'value', insert: label.replace(/[\\"]/g, '\\$&') }));
     case 'duration':
       return durations.map((label) => ({ label, kind: 'duration' }));
     default:

@@ -3,7 +3,7 @@ import { api } from './api';
 import { catalogue } from './catalogue';
 import { dialog, fill, h, icon } from './dom';
 import { Editor } from './editor';
-import { lex } from './promql';
+import { isSelector } from './promql';
 import { record } from './route';
 import { fullName } from './series';
 import { parseDuration } from './time';
@@ -16,12 +16,6 @@ const tilesMax = 24; // of one query
 const historyStepMs = 2000;
 
 const links: Record<Link, string> = { live: '● Live', polling: '◌ Polling every 2 s', down: '⚠ Server not reachable' };
-
-/** Samples of a plain selector come as they are; anything else must be computed. */
-export function isSelector(query: string): boolean {
-  const t = lex(query).filter((x) => x.kind !== 'space' && x.kind !== 'comment');
-  return t.length > 0 && t.every((x, i) => x.braces || (i === 0 && x.kind === 'metric') || x.text === '{' || (x.text === '}' && i === t.length - 1));
-}
 
 export class Monitor {
   readonly element = h('main', { id: 'monitor' });

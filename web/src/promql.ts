@@ -61,6 +61,12 @@ function wordKind(word: string, after: string): Kind {
   return 'metric';
 }
 
+/** A plain selector, whose samples can be had as they are; anything else must be computed. */
+export function isSelector(query: string): boolean {
+  const t = lex(query).filter((x) => x.kind !== 'space' && x.kind !== 'comment');
+  return t.length > 0 && t.every((x, i) => x.braces || (i === 0 && x.kind === 'metric') || x.text === '{' || (x.text === '}' && i === t.length - 1));
+}
+
 export interface Help { args: string; text: string }
 
 const table = (lines: string): Map<string, Help> =>

@@ -1,5 +1,5 @@
 // Live values: over one WebSocket for all subscriptions (docs/protocols/stream.md); by polling while there is none.
-import { api, base, type Labels, type Sample, type Series } from './api';
+import { api, base, type Labels, type QueryData, type Sample } from './api';
 import { isSilex } from './server';
 import { settings } from './settings';
 
@@ -16,7 +16,7 @@ const intervalMs = 2000;
 const retryMs = 15_000;
 const overlapMs = 10_000; // samples may come late: look back a little further than the last poll
 
-interface Message { id?: number; type: string; series?: LiveSeries[]; data?: { resultType: string; result: Series[] }; error?: string }
+interface Message { id?: number; type: string; series?: LiveSeries[]; data?: QueryData; error?: string }
 
 export class Stream {
   private readonly followers = new Map<number, Follower>();
@@ -78,7 +78,7 @@ export class Stream {
     const f = this.followers.get(m.id ?? 0);
     if (!f) return;
     if (m.type === 'samples') f.take(m.series ?? []);
-    else if (m.type === 'result') f.take(latest(m.data!.result));
+    else if (m.type === 'result') f.take(latest(m.data!));
     else if (m.type === 'error') f.fail(m.error ?? 'the stream failed');
   }
 
@@ -91,8 +91,7 @@ export class Stream {
       this.polled.set(id, now);
       try {
         const { data } = await api.query(f.raw ? `${f.query}[${since}ms]` : f.query);
-        if (data.resultType === 'matrix' || data.resultType === 'vector') f.take(latest(data.result));
-        else f.take([{ labels: {}, values: [data.result] }]);
+        f.take(latest(data));
       } catch (e) {
         if ((e as { status?: number }).status === 0) alive = false;
         else f.fail((e as Error).message);
@@ -102,4 +101,7 @@ export class Stream {
   }
 }
 
-const latest = (result: Series[]): LiveSeries[] => result.map((s) => ({ labels: s.metric, values: s.values ?? (s.value ? [s.value] : []) }));
+function latest(data: QueryData): LiveSeries[] {
+  if (data.resultType === 'scalar' || data.resultType === 'string') return [{ labels: {}, values: [data.result] }];
+  return data.result.map((s) => ({ labels: s.metric, values: s.values ?? (s.value ? [s.value] : []) }));
+}

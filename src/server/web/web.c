@@ -9,7 +9,7 @@
 
 /* Nothing from elsewhere, nothing inline: a label value that looks like markup stays text. */
 static const char policy[] =
-	"default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
+	"default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; "
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 static bool equals(struct slx_str s, const char *text) { return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0; }
