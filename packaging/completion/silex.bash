@@ -3,7 +3,7 @@ _silex() {
 	COMPREPLY=()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "import export query series labels delete stats compact checkpoint inspect verify upgrade compression bench demo shell completion version" -- "$cur"))
+		COMPREPLY=($(compgen -W "import export query series labels delete stats compact checkpoint inspect verify upgrade compression serve bench demo shell completion version" -- "$cur"))
 		return
 	fi
 	case $command:$prev in
@@ -112,6 +112,20 @@ _silex() {
 	compression:--precision|compression:-p) words="ns us ms s" ;;
 	compression:--start|compression:-s) return ;;
 	compression:--codec|compression:-C) words="raw gorilla sx cold auto" ;;
+	serve:--data|serve:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	serve:--listen|serve:-l) return ;;
+	serve:--config|serve:-c) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	serve:--memory-limit) return ;;
+	serve:--sync) words="always interval never" ;;
+	serve:--route-prefix) return ;;
+	serve:--external-url) return ;;
+	serve:--promql-lookback) return ;;
+	serve:--promql-timeout) return ;;
+	serve:--influx-listen) return ;;
+	serve:--graphite-listen) return ;;
+	serve:--log-level) words="debug info warn error" ;;
+	serve:--log-format) words="text json" ;;
+	serve:--set|serve:-s) return ;;
 	bench:--seconds|bench:-s) return ;;
 	bench:--series|bench:-n) return ;;
 	bench:--threads|bench:-t) return ;;
@@ -145,6 +159,7 @@ _silex() {
 		verify) words=" --data --tenant --option --config --help" ;;
 		upgrade) words=" --data --tenant --option --config --help" ;;
 		compression) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --codec --json --help" ;;
+		serve) words=" --data --listen --config --memory-limit --sync --route-prefix --external-url --promql-lookback --promql-timeout --promql-experimental --influx-listen --graphite-listen --enable-lifecycle --enable-admin --log-level --log-format --set --check-config --print-config --print-keys --help" ;;
 		bench) words=" --seconds --series --threads --directory --output --data --tenant --option --config --help" ;;
 		demo) words=" --dir --samples --help" ;;
 		shell) words=" --read-only --data --tenant --option --config --help" ;;

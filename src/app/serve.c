@@ -9,7 +9,7 @@
 struct serve_options {
 	const char *data, *listen, *config, *memory_limit, *sync, *route_prefix, *external_url, *lookback, *timeout, *log_level, *log_format, *influx,
 		*graphite;
-	bool experimental, lifecycle, admin, check, print;
+	bool experimental, lifecycle, admin, check, print, keys;
 	struct app_texts set;
 };
 
@@ -61,7 +61,7 @@ static int serve_run(struct app *a, void *options, int argc, char **argv)
 		else
 			add(&s, keys[i], o->set.v[i] + n + 1, "--set");
 	}
-	struct slx_server_args args = { .config_file = o->config, .set = s.v, .n_set = s.n, .check_only = o->check, .print_only = o->print };
+	struct slx_server_args args = { .config_file = o->config, .set = s.v, .n_set = s.n, .check_only = o->check, .print_only = o->print, .print_keys = o->keys };
 	if (st == APP_OK)
 		st = slx_server_main(&args);
 	for (size_t i = 0; i < o->set.n; i++)
@@ -98,6 +98,7 @@ static const struct app_opt serve_opts[] = {
 	APP_OPT(serve_options, set, "set", 's', APP_TEXTS, "KEY=VALUE", NULL, "any key of the configuration"),
 	APP_OPT(serve_options, check, "check-config", 0, APP_FLAG, NULL, NULL, "say whether the configuration is good, and end"),
 	APP_OPT(serve_options, print, "print-config", 0, APP_FLAG, NULL, NULL, "print the configuration in force as YAML, and end"),
+	APP_OPT(serve_options, keys, "print-keys", 0, APP_FLAG, NULL, NULL, "print the table of configuration keys, and end"),
 	APP_OPT_END,
 };
 

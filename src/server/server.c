@@ -309,14 +309,28 @@ static int serve(struct server *s)
 	return SLX_SERVER_OK;
 }
 
-static int print(struct server *s, const struct slx_config *c)
+static int print(struct server *s, const struct slx_config *c, bool keys)
 {
 	struct slx_buf b;
 	slx_buf_init(&b, &s->mem, SLX_MEM_OTHER, 64 << 20);
-	slx_config_write(c, &b);
+	if (keys)
+		slx_config_doc(&b);
+	else
+		slx_config_write(c, &b);
 	bool ok = !b.failed && fwrite(b.p, 1, b.n, stdout) == b.n && fflush(stdout) == 0;
 	slx_buf_free(&b);
 	return ok ? SLX_SERVER_OK : SLX_SERVER_FAILED;
+}
+
+/* --check-config and the like. */
+static int only_say(struct server *s, struct slx_config *c)
+{
+	const struct slx_server_args *a = s->args;
+	int rc = a->print_only || a->print_keys ? print(s, c, a->print_keys) : SLX_SERVER_OK;
+	if (a->check_only)
+		printf("the configuration is good%s%s\n", a->config_file ? ": " : "", a->config_file ? a->config_file : "");
+	slx_config_free(c);
+	return rc;
 }
 
 int slx_server_main(const struct slx_server_args *a)
@@ -331,13 +345,8 @@ int slx_server_main(const struct slx_server_args *a)
 		fprintf(stderr, "silex: %s\n", e.message);
 		return SLX_SERVER_BAD_CONFIG;
 	}
-	if (a->check_only || a->print_only) {
-		int rc = a->print_only ? print(&s, c) : SLX_SERVER_OK;
-		if (a->check_only)
-			printf("the configuration is good%s%s\n", a->config_file ? ": " : "", a->config_file ? a->config_file : "");
-		slx_config_free(c);
-		return rc;
-	}
+	if (a->check_only || a->print_only || a->print_keys)
+		return only_say(&s, c);
 	s.core.mem = &s.mem;
 	s.core.log = &s.log;
 	s.core.started_ns = wall_ns();

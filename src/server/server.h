@@ -10,6 +10,7 @@ struct slx_server_args {
 	size_t n_set;
 	bool check_only;  /* say whether the configuration is good, and end */
 	bool print_only;  /* print it as YAML, and end */
+	bool print_keys;  /* print the table of keys as Markdown, and end */
 };
 
 enum { SLX_SERVER_OK = 0, SLX_SERVER_FAILED = 1, SLX_SERVER_BAD_CONFIG = 2 };

@@ -166,7 +166,6 @@ static bool is_section(const char *path)
 	return false;
 }
 
-/* The keys there are, and that their last words are not mistaken: for "did you mean". */
 static silex_status unknown_key(struct load *l, const char *where, const char *path)
 {
 	const char *names[128];
@@ -175,12 +174,14 @@ static silex_status unknown_key(struct load *l, const char *where, const char *p
 	for (size_t i = 0; i < slx_keys_n && n < 127; i++)
 		names[n++] = slx_keys[i].path;
 	names[n] = NULL;
-	const char *near = slx_nearest(path, names);
+	const char *near = NULL;
 	for (size_t i = 0; !near && dot && i < slx_keys_n; i++) { /* the right word in the wrong section */
 		const char *last = strrchr(slx_keys[i].path, '.');
 		if (last && strcmp(last, dot) == 0)
 			near = slx_keys[i].path;
 	}
+	if (!near)
+		near = slx_nearest(path, names);
 	if (near)
 		return slx_err(l->err, SILEX_INVALID, "%s: unknown key \"%.100s\"; did you mean \"%s\"?", where, path, near);
 	return slx_err(l->err, SILEX_INVALID, "%s: unknown key \"%.100s\" (docs/configuration.md lists them)", where, path);

@@ -20,21 +20,6 @@ static bool eight_need_escape(uint64_t w)
 	return (((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops;
 }
 
-static bool needs_escape(struct slx_str s)
-{
-	size_t i = 0;
-	for (; i + 8 <= s.n; i += 8) {
-		uint64_t w;
-		memcpy(&w, s.p + i, 8);
-		if (eight_need_escape(w))
-			return true;
-	}
-	for (; i < s.n; i++)
-		if ((uint8_t)s.p[i] < 0x20 || s.p[i] == '"' || s.p[i] == '\\')
-			return true;
-	return false;
-}
-
 static uint8_t *write_escaped(uint8_t *to, uint8_t c)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -53,12 +38,44 @@ static uint8_t *write_escaped(uint8_t *to, uint8_t c)
 	return to + 6;
 }
 
+/* Copies the text as it is; false when a byte of it needs an escape. Whole words, of which the last two may overlap: names and
+ * values are short, and a call to memcpy for each would cost as much as the copying. */
+static bool copy_plain(uint8_t *to, struct slx_str s)
+{
+	uint64_t w;
+	if (s.n >= 8) {
+		for (size_t i = 0;; i += 8) {
+			if (i + 8 > s.n)
+				i = s.n - 8;
+			memcpy(&w, s.p + i, 8);
+			memcpy(to + i, &w, 8);
+			if (eight_need_escape(w))
+				return false;
+			if (i + 8 == s.n)
+				return true;
+		}
+	}
+	if (s.n >= 4) {
+		uint32_t first, last;
+		memcpy(&first, s.p, 4);
+		memcpy(&last, s.p + s.n - 4, 4);
+		memcpy(to, &first, 4);
+		memcpy(to + s.n - 4, &last, 4);
+		return !eight_need_escape((uint64_t)first << 32 | last);
+	}
+	w = UINT64_C(0x2020202020202020);
+	for (size_t i = 0; i < s.n; i++) {
+		to[i] = (uint8_t)s.p[i];
+		w = w << 8 | to[i];
+	}
+	return !eight_need_escape(w);
+}
+
 /* There is room for ESCAPED_MAX * s.n + 2 bytes. */
 static uint8_t *write_string(uint8_t *to, struct slx_str s)
 {
 	*to++ = '"';
-	if (!needs_escape(s)) {
-		memcpy(to, s.p, s.n);
+	if (copy_plain(to, s)) {
 		to += s.n;
 	} else {
 		for (size_t i = 0; i < s.n; i++)
