@@ -84,19 +84,44 @@ struct slx_str slx_labels_get(struct slx_labels l, struct slx_str name)
 	return SLX_STR("");
 }
 
+/* How many bytes two texts have in common at their beginning. */
+static size_t common_prefix(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	size_t i = 0;
+	for (; i + 8 <= n; i += 8) {
+		uint64_t x, y;
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		if (x != y)
+			return i + (size_t)__builtin_ctzll(x ^ y) / 8;
+	}
+	while (i < n && a[i] == b[i])
+		i++;
+	return i;
+}
+
+/* Series that are sorted share most of their labels: what both sets have in common is found in their bytes, and only the first
+ * pair beyond it is compared as texts. */
 int slx_labels_cmp(struct slx_labels a, struct slx_labels b)
 {
 	struct slx_labels_iter ia = slx_labels_iter(a), ib = slx_labels_iter(b);
+	const uint8_t *start = ia.p;
+	size_t a_n = (size_t)(a.p + a.n - ia.p), b_n = (size_t)(b.p + b.n - ib.p);
+	size_t common = common_prefix(ia.p, ib.p, a_n < b_n ? a_n : b_n);
 	struct slx_label la, lb;
 	for (;;) {
-		bool more_a = slx_labels_next(&ia, &la), more_b = slx_labels_next(&ib, &lb);
+		const uint8_t *at = ia.p;
+		bool more_a = slx_labels_next(&ia, &la);
+		if (more_a && ib.left && (size_t)(ia.p - start) <= common) {
+			ib.p += ia.p - at;
+			ib.left--;
+			continue;
+		}
+		bool more_b = slx_labels_next(&ib, &lb);
 		if (!more_a || !more_b)
 			return (int)more_a - (int)more_b;
 		int c = slx_str_cmp(la.name, lb.name);
-		if (c == 0)
-			c = slx_str_cmp(la.value, lb.value);
-		if (c)
-			return c;
+		return c ? c : slx_str_cmp(la.value, lb.value);
 	}
 }
 
