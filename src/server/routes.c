@@ -2,6 +2,7 @@
  * anything listens; opened with the database; stopped when the server ends; freed when no handler runs any more. */
 #include "server/ingest/ingest.h"
 #include "server/listen/listen.h"
+#include "server/native/native.h"
 #include "server/prom/prom.h"
 #include "server/scrape/scrape.h"
 #include "server/server_int.h"
@@ -13,6 +14,7 @@ struct slx_server_rooms {
 	struct slx_intake *intake; /* NULL until the database is open */
 	struct slx_ingest ingest;
 	struct slx_prom *prom;
+	struct slx_native *native;
 	struct slx_scrape *_Atomic scrape; /* NULL until the database is open */
 	struct slx_prom_targets targets;
 	struct slx_listen *listen;
@@ -45,6 +47,8 @@ silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, 
 	slx_ingest_routes(http, &r->ingest);
 	SLX_TRY(slx_prom_new(core, &r->prom, err));
 	slx_prom_routes(http, r->prom);
+	SLX_TRY(slx_native_new(core, &r->native, err));
+	slx_native_routes(http, r->native);
 	slx_core_on_reload(core, on_reload, r);
 	slx_web_routes(http, core);
 	return SILEX_OK;
@@ -59,6 +63,7 @@ silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 	limits.labels.value_size_max = c->limits.label_value_max;
 	SLX_TRY(slx_intake_new(slx_core_db(r->core), &limits, &r->intake, err));
 	slx_ingest_open(&r->ingest, r->intake);
+	SLX_TRY(slx_native_open(r->native, r->intake, err));
 	struct slx_scrape *scrape;
 	SLX_TRY(slx_scrape_start(r->core, r->intake, &scrape, err));
 	r->targets = (struct slx_prom_targets){ slx_scrape_targets_json, slx_scrape_metadata_json, scrape };
@@ -73,12 +78,14 @@ void slx_server_rooms_stop(struct slx_server_rooms *r)
 	r->listen = NULL;
 	slx_prom_set_targets(r->prom, NULL);
 	slx_scrape_stop(atomic_exchange(&r->scrape, NULL));
+	slx_native_stop(r->native);
 }
 
 void slx_server_rooms_free(struct slx_server_rooms *r)
 {
 	if (!r)
 		return;
+	slx_native_free(r->native);
 	slx_prom_free(r->prom);
 	slx_ingest_free(&r->ingest);
 	slx_intake_free(r->intake);

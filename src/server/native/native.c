@@ -1,0 +1,60 @@
+/* The room as a whole. */
+#include "server/native/native_int.h"
+
+#include "base/clock.h"
+
+#define PREFIX "/api/silex/v1"
+#define ROUTE(m, p, fn, c, f) { .methods = m, .path = p, .handle = fn, .class = c, .flags = f, .error = slx_native_route_error }
+
+static const struct slx_http_route routes[] = {
+	ROUTE("POST", PREFIX "/insert", slx_native_insert, SLX_HTTP_WRITE, 0),
+	ROUTE("POST", PREFIX "/batch", slx_native_batch, SLX_HTTP_WRITE, 0),
+	ROUTE("GET,POST", PREFIX "/query", slx_native_query, SLX_HTTP_READ, 0),
+	ROUTE("GET,POST", PREFIX "/latest", slx_native_latest, SLX_HTTP_READ, 0),
+	ROUTE("GET,POST", PREFIX "/series", slx_native_series, SLX_HTTP_READ, 0),
+	ROUTE("GET,POST", PREFIX "/series/info", slx_native_series_info, SLX_HTTP_READ, 0),
+	ROUTE("GET,POST", PREFIX "/labels", slx_native_labels, SLX_HTTP_READ, 0),
+	ROUTE("GET,POST", PREFIX "/labels/{name}/values", slx_native_label_values, SLX_HTTP_READ, 0),
+	ROUTE("GET", PREFIX "/tenants", slx_native_tenants, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
+	ROUTE("POST", PREFIX "/delete", slx_native_delete, SLX_HTTP_ADMIN, 0),
+	ROUTE("POST", PREFIX "/checkpoint", slx_native_checkpoint, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", PREFIX "/metrics", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", "/api/v1/stats", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", PREFIX "/health", slx_native_health, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),
+	ROUTE("GET", "/api/v1/health", slx_native_health, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),
+};
+
+int64_t slx_native_now(struct slx_native *n) { return slx_wall_ns(slx_engine_clock(slx_native_engine(n))); }
+
+silex_status slx_native_new(struct slx_core *core, struct slx_native **ret, silex_error *err)
+{
+	struct slx_native *n = slx_calloc(core->mem, SLX_MEM_OTHER, sizeof *n);
+	if (!n)
+		return slx_err_oom(err);
+	n->core = core;
+	*ret = n;
+	return SILEX_OK;
+}
+
+void slx_native_routes(struct slx_http *h, struct slx_native *n)
+{
+	struct slx_http_route own[sizeof routes / sizeof *routes];
+	memcpy(own, routes, sizeof own);
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		own[i].ctx = n;
+	slx_http_add(h, own, sizeof own / sizeof *own);
+}
+
+silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, silex_error *err)
+{
+	atomic_store(&n->intake, intake);
+	return SILEX_OK;
+}
+
+void slx_native_stop(struct slx_native *n) {}
+
+void slx_native_free(struct slx_native *n)
+{
+	if (n)
+		slx_free(n->core->mem, SLX_MEM_OTHER, n, sizeof *n);
+}

@@ -1,0 +1,19 @@
+/* Silex' own HTTP API, under /api/silex/v1/ (docs/protocols/native-api.md, docs/openapi.yaml), the live stream
+ * (docs/protocols/stream.md), and /api/v1/export, the way out that other tools know. */
+#ifndef SLX_SERVER_NATIVE_H
+#define SLX_SERVER_NATIVE_H
+
+#include "server/http/http.h"
+#include "server/intake/intake.h"
+
+struct slx_native;
+
+silex_status slx_native_new(struct slx_core *core, struct slx_native **ret, silex_error *err);
+/* Before the listener starts; n must outlive it. */
+void slx_native_routes(struct slx_http *h, struct slx_native *n);
+/* The database is open: writes and streams begin. The intake must outlive the handlers. */
+silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, silex_error *err);
+void slx_native_stop(struct slx_native *n); /* no stream reads the database any more */
+void slx_native_free(struct slx_native *n); /* after the listener; NULL is fine */
+
+#endif
