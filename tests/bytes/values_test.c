@@ -5,6 +5,7 @@
 
 #include "engine/snapshot.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -376,12 +377,97 @@ static void test_queries_pass_over(void **state)
 	end(&w);
 }
 
+/* ---- readers beside a writer ---- */
+
+struct race {
+	struct world *w;
+	_Atomic bool stop;
+};
+
+/* The value of time t: t as text, t % 50 times. */
+static size_t text_of(int64_t t, uint8_t *to)
+{
+	size_t n = 0;
+	for (int64_t i = 0; i < t % 50; i++)
+		n += (size_t)sprintf((char *)to + n, "%lld", (long long)t);
+	return n;
+}
+
+static void *read_on(void *arg)
+{
+	struct race *r = arg;
+	struct slx_engine *e = slx_api_engine(r->w->db);
+	uint8_t want[1000];
+	while (!atomic_load(&r->stop)) {
+		struct slx_snapshot *snap;
+		struct slx_selection *x;
+		struct slx_parts parts;
+		struct slx_scan *scan;
+		OK(slx_snapshot_new(e, (struct slx_identity){ .tenant = SLX_STR("default") }, &snap, err));
+		OK(slx_snapshot_select(snap, NULL, 0, SLX_TIME_ALL, &x, err));
+		OK(slx_scan_new(slx_api_mem(r->w->db), slx_engine_codecs(e), &scan, err));
+		slx_parts_init(&parts, slx_api_mem(r->w->db));
+		for (size_t i = 0; i < slx_selection_count(x); i++) {
+			OK(slx_snapshot_collect(snap, x, i, SLX_TIME_ALL, &parts, err));
+			slx_scan_start(scan, parts.parts, parts.n, parts.hides, parts.n_hides, SLX_TIME_ALL);
+			for (bool more = true; more;) {
+				struct slx_run run = { 0 };
+				OK(slx_scan_next(scan, &run, &more, err));
+				if (more)
+					OK(slx_scan_decode(scan, &run, err));
+				for (size_t k = 0; more && k < run.n; k++) {
+					struct slx_str v = slx_value_bytes(run.bits[k]);
+					assert_int_equal(v.n, text_of(run.ts[k], want));
+					assert_memory_equal(v.p, want, v.n);
+				}
+			}
+		}
+		slx_scan_free(scan);
+		slx_parts_free(&parts);
+		slx_selection_free(x);
+		slx_snapshot_free(snap);
+	}
+	return NULL;
+}
+
+static void test_readers_beside_a_writer(void **state)
+{
+	struct world w;
+	begin(&w, 12);
+	struct race race = { .w = &w };
+	pthread_t readers[2];
+	struct slx_labels_builder b;
+	struct slx_handle *h;
+	slx_labels_builder_init(&b, slx_api_mem(w.db), SLX_MEM_OTHER, NULL);
+	OK(slx_handle_new(slx_api_engine(w.db), tenant(&w), labels_of(&w, 0, &b), NULL, &h, err));
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&readers[i], NULL, read_on, &race), 0);
+	for (int64_t t = 1000; t < 5000; t++) {
+		uint8_t text[1000], stored[1000 + SLX_VARINT_SIZE_MAX];
+		int64_t when = t % 7 == 3 ? t - 500 : t; /* late ones too */
+		size_t n = text_of(when, text);
+		memcpy(slx_put_varint(stored, n), text, n);
+		uint64_t bits = (uint64_t)(uintptr_t)stored, lsn;
+		struct slx_write x = { .tenant = tenant(&w), .kind = SLX_KIND_BYTES, .n = 1, .handles = &h, .ts = &when, .ts_stride = 8, .bits = &bits, .bits_stride = 8 };
+		OK(slx_engine_write(slx_api_engine(w.db), &x, NULL, &lsn, err));
+		if (t % 1500 == 0)
+			OK(silex_checkpoint(w.db, err));
+	}
+	atomic_store(&race.stop, true);
+	for (size_t i = 0; i < 2; i++)
+		pthread_join(readers[i], NULL);
+	slx_handle_free(h);
+	slx_labels_builder_free(&b);
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_the_way),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_queries_pass_over),
+		cmocka_unit_test(test_readers_beside_a_writer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
