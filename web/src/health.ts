@@ -6,14 +6,15 @@ export interface SlowQuery { query: string; seconds: number; at?: number; tenant
 export interface Health {
   version: string;
   ready: boolean;
+  state?: string; // in words, when it is not ready
   uptimeS?: number;
   series?: number;
   points?: number; // stored
   ingested?: number; // counter since the start
-  ingestPerS?: number;
   tiers: { name: string; bytes: number }[];
   ratio?: number; // raw bytes to stored bytes
-  memory?: number;
+  memory?: number; // resident
+  memoryUsed?: number; // what counts against the limit
   memoryLimit?: number;
   sync?: string; // always, interval, never, none
   syncIntervalS?: number;
@@ -34,8 +35,34 @@ export async function health(): Promise<Health> {
   return (await isSilex()) ? { ...common, ...(await ofSilex()) } : { ...common, ...(await ofPrometheus()) };
 }
 
+interface Own {
+  status: string;
+  health: string;
+  uptime_s: number;
+  series: number;
+  points: { total: number };
+  bytes: { head: number; blocks: number; wal: number };
+  ratio: number | null;
+  wal: { sync: string; interval_s: number | null };
+  memory: { used: number; limit: number; resident: number };
+  ingest: { rate: number; accepted: number };
+  queries: { count: number; p50_s: number | null; p99_s: number | null };
+  slow_queries: { recent: { query: string; tenant: string; start: string; seconds: number; series: number; samples: number }[] };
+  active_queries: { query: string; seconds: number }[];
+}
+interface Tenant { tenant: string; series: number; points?: number }
+
 async function ofSilex(): Promise<Partial<Health>> {
-  return ofPrometheus();
+  const [d, t] = await Promise.all([api.json<Own>('api/silex/v1/metrics'), api.json<{ tenants: Tenant[] }>('api/silex/v1/tenants')]);
+  if (!d) throw new Error('The server does not tell how it is.');
+  return {
+    ready: d.status === 'ok', state: d.health, uptimeS: d.uptime_s, series: d.series, points: d.points.total, ingested: d.ingest.accepted,
+    tiers: [{ name: 'Log', bytes: d.bytes.wal }, { name: 'Head, in memory', bytes: d.bytes.head }, { name: 'Blocks', bytes: d.bytes.blocks }],
+    ratio: d.ratio ?? undefined, memory: d.memory.resident, memoryUsed: d.memory.used, memoryLimit: d.memory.limit, sync: d.wal.sync, syncIntervalS: d.wal.interval_s ?? undefined,
+    p50: d.queries.p50_s ?? undefined, p99: d.queries.p99_s ?? undefined,
+    slow: d.slow_queries.recent.map((q) => ({ query: q.query, seconds: q.seconds, at: Date.parse(q.start), tenant: q.tenant, series: q.series, points: q.samples })),
+    active: d.active_queries, tenants: (t?.tenants ?? []).map((x) => ({ name: x.tenant, series: x.series, points: x.points })),
+  };
 }
 
 const metricLine = /^([a-zA-Z_:][\w:]*)(\{[^}]*\})? (\S+)/gm;

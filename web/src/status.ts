@@ -59,7 +59,7 @@ export class Status {
   private show(d: Health): void {
     this.noteRate(d);
     fill(this.cards,
-      card('Server', d.ready ? 'Ready' : 'Not ready', [d.version, d.uptimeS !== undefined && `up ${sayDuration(d.uptimeS * 1000)}`], d.ready ? '✓' : '⚠'),
+      card('Server', d.ready ? 'Ready' : 'Not ready', [!d.ready && d.state, d.version, d.uptimeS !== undefined && `up ${sayDuration(d.uptimeS * 1000)}`], d.ready ? '✓' : '⚠'),
       d.series !== undefined && card('Series', number(d.series), [d.points !== undefined && `${number(d.points)} samples stored`]),
       this.storage(d), this.memory(d), promise(d),
       d.p99 !== undefined && card('Queries', seconds(d.p99, 3), ['99 of 100 are faster', d.p50 !== undefined && `half of them faster than ${seconds(d.p50, 3)}`]));
@@ -72,10 +72,10 @@ export class Status {
       d.top.length > 0 && list('Most series', d.top.map((t) => [h('code', null, t.name), h('meter', { min: 0, max: d.top[0].series, value: t.series, 'aria-hidden': 'true' }), number(t.series)])));
   }
 
-  /** The rate between two looks at the counter, unless the server tells it. */
+  /** The rate between two looks at the counter. */
   private noteRate(d: Health): void {
     const t = Date.now() / 1000;
-    let v: number | null = d.ingestPerS ?? null;
+    let v: number | null = null;
     if (d.ingested !== undefined) {
       if (this.counted && d.ingested >= this.counted.n) v = (d.ingested - this.counted.n) / (t - this.counted.t);
       this.counted = { t, n: d.ingested };
@@ -102,8 +102,9 @@ export class Status {
   private memory(d: Health): HTMLElement | false {
     if (d.memory === undefined) return false;
     return h('section.card.stat', null, h('h2', null, 'Memory'), h('p.figure', null, bytes(d.memory, 3)),
-      d.memoryLimit ? [h('meter', { min: 0, max: 1, high: 0.85, value: d.memory / d.memoryLimit, 'aria-label': 'share of the limit' }),
-        h('p', null, `${Math.round((100 * d.memory) / d.memoryLimit)} % of the limit of ${bytes(d.memoryLimit, 3)}`)] : h('p', null, 'resident'));
+      h('p', null, 'resident'),
+      d.memoryUsed !== undefined && d.memoryLimit ? [h('meter', { min: 0, max: 1, high: 0.85, value: d.memoryUsed / d.memoryLimit, 'aria-label': 'share of the limit' }),
+        h('p', null, `${bytes(d.memoryUsed, 3)} counted against the limit of ${bytes(d.memoryLimit, 3)}`)] : null);
   }
 }
 
