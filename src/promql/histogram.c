@@ -261,6 +261,8 @@ static void drop_inside(struct slx_pq_hside *s, int8_t schema, double threshold)
 	uint32_t n = 0;
 	while (n < s->n && slx_pq_hist_bound(schema, s->index[n] - 1) < threshold)
 		n++;
+	if (n == 0)
+		return;
 	s->n -= n;
 	memmove(s->index, s->index + n, s->n * sizeof *s->index);
 	memmove(s->count, s->count + n, s->n * sizeof *s->count);
@@ -365,8 +367,10 @@ static void side_merge(struct slx_pq_hist *w, struct slx_pq_hside *s, struct vie
 		s->index[to] = index;
 		s->count[to++] = k;
 	}
-	memmove(s->index + to, old_index + from, (old_n - from) * sizeof *s->index);
-	memmove(s->count + to, old + from, (old_n - from) * sizeof *s->count);
+	if (from < old_n) { /* they may be NULL else */
+		memmove(s->index + to, old_index + from, (old_n - from) * sizeof *s->index);
+		memmove(s->count + to, old + from, (old_n - from) * sizeof *s->count);
+	}
 	s->n = need;
 }
 
