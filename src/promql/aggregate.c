@@ -1,20 +1,10 @@
 /* Aggregations that fold one row after the other into the columns of its group: sum, avg, min, max, count, group, stddev,
- * stdvar. Those that must see all rows of a group at once are in aggregate_pick.c.
- *
- * Right over a leaf the rows are never all in memory: a part of the series is folded into columns of its own as its rows
- * come, in parallel, and the columns of the parts are merged in order, so that the same query gives the same bits. That
- * way knows floats only; a histogram on the way sends the query the long way round. */
+ * stdvar. Those that must see all rows of a group at once are in aggregate_pick.c; rows that are folded as they come out of
+ * the store, without ever being all in memory, in aggregate_leaf.c. */
 #include "promql/aggregate_int.h"
 
 #include "promql/histogram.h"
 #include "promql/kahan.h"
-
-enum {
-	HAS_FLOAT = 1,
-	HAS_HISTOGRAM = 2,
-	INCREMENTAL = 4, /* avg: a is the mean, for the sum would overflow */
-	MIXED_SCHEMAS = 8,
-};
 
 /* ---- groups ---- */
 
@@ -44,23 +34,9 @@ silex_status slx_pq_groups_of(struct slx_pq_groups *s, const struct slx_pq_matri
 
 /* ---- columns of one group ---- */
 
-struct column {
-	uint8_t *has; /* NULL: the group has no row here */
-	double *a, *b, *c;
-	struct slx_pq_hist **h; /* sum and avg */
-	unsigned found;         /* flags of slx_pq_hist_* */
-};
-
-struct folding {
-	struct slx_pq_exec *x;
-	const struct slx_pq_node *node;
-	enum slx_pq_agg op;
-	size_t steps;
-};
-
-static silex_status column_init(const struct folding *f, struct slx_arena *a, struct column *c, silex_error *err)
+silex_status slx_pq_column_init(const struct slx_pq_folding *f, struct slx_arena *a, struct slx_pq_column *c, silex_error *err)
 {
-	*c = (struct column){ 0 };
+	*c = (struct slx_pq_column){ 0 };
 	c->a = slx_pq_alloc(f->x, a, f->steps * (3 * sizeof *c->a + 1));
 	if (!c->a)
 		return slx_pq_oom(f->x, err);
@@ -71,18 +47,10 @@ static silex_status column_init(const struct folding *f, struct slx_arena *a, st
 	return SILEX_OK;
 }
 
-/* s + v with what rounding took added to comp (Knuth's two-sum). Comp means nothing once s is infinite. */
-static inline double two_sum(double s, double v, double *comp)
-{
-	double t = s + v, z = t - s;
-	*comp += (s - (t - z)) + (v - z);
-	return t;
-}
-
 static double compensated(double s, double comp) { return isfinite(s) && isfinite(comp) ? s + comp : s; }
 
 /* The mean so far is c->a + c->b; n values with this one. */
-static void add_to_mean(struct column *c, size_t k, double v, double n)
+static void add_to_mean(struct slx_pq_column *c, size_t k, double v, double n)
 {
 	double mean = c->a[k], q = (n - 1) / n;
 	if (isinf(mean) && ((isinf(v) && (mean > 0) == (v > 0)) || isfinite(v)))
@@ -93,24 +61,24 @@ static void add_to_mean(struct column *c, size_t k, double v, double n)
 	c->b[k] = sum.c;
 }
 
-static void add_to_avg(struct column *c, size_t k, double v)
+static void add_to_avg(struct slx_pq_column *c, size_t k, double v)
 {
 	double n = ++c->c[k];
-	if (!(c->has[k] & INCREMENTAL)) {
-		double comp = c->b[k], sum = two_sum(c->a[k], v, &comp);
+	if (!(c->has[k] & SLX_PQ_INCREMENTAL)) {
+		double comp = c->b[k], sum = slx_pq_two_sum(c->a[k], v, &comp);
 		if (!isinf(sum) || n == 1) {
 			c->a[k] = sum;
 			c->b[k] = isinf(sum) ? 0 : comp;
 			return;
 		}
-		c->has[k] |= INCREMENTAL;
+		c->has[k] |= SLX_PQ_INCREMENTAL;
 		c->a[k] /= n - 1;
 		c->b[k] /= n - 1;
 	}
 	add_to_mean(c, k, v, n);
 }
 
-static void add_to_spread(struct column *c, size_t k, double v)
+static void add_to_spread(struct slx_pq_column *c, size_t k, double v)
 {
 	double n = ++c->c[k];
 	if (n == 1) {
@@ -123,20 +91,63 @@ static void add_to_spread(struct column *c, size_t k, double v)
 	c->a[k] += delta * (v - c->b[k]);
 }
 
-static void add_to_extreme(struct column *c, size_t k, double v, bool max)
+static void add_to_extreme(struct slx_pq_column *c, size_t k, double v, bool max)
 {
 	if (!c->has[k] || isnan(c->a[k]) || (max ? c->a[k] < v : c->a[k] > v))
 		c->a[k] = v;
 }
 
-static void fold_floats(const struct folding *f, struct column *c, const struct slx_pq_row *r)
+static void merge_avg(struct slx_pq_column *to, const struct slx_pq_column *from, size_t k)
+{
+	double n = to->c[k] + from->c[k];
+	if (!(to->has[k] & SLX_PQ_INCREMENTAL) && !(from->has[k] & SLX_PQ_INCREMENTAL)) {
+		double comp = to->b[k] + from->b[k], sum = slx_pq_two_sum(to->a[k], from->a[k], &comp);
+		if (!isinf(sum)) {
+			to->a[k] = sum;
+			to->b[k] = comp;
+			to->c[k] = n;
+			return;
+		}
+	}
+	double mean = to->has[k] & SLX_PQ_INCREMENTAL ? to->a[k] : to->a[k] / to->c[k];
+	double other = from->has[k] & SLX_PQ_INCREMENTAL ? from->a[k] : from->a[k] / from->c[k];
+	to->a[k] = mean * (to->c[k] / n) + other * (from->c[k] / n);
+	to->b[k] = 0;
+	to->c[k] = n;
+	to->has[k] |= SLX_PQ_INCREMENTAL;
+}
+
+void slx_pq_merge_columns(const struct slx_pq_folding *f, struct slx_pq_column *to, const struct slx_pq_column *from)
+{
+	for (size_t k = 0; k < f->steps; k++) {
+		if (!from->has[k])
+			continue;
+		if (!to->has[k]) {
+			to->a[k] = from->a[k];
+			to->b[k] = from->b[k];
+			to->c[k] = from->c[k];
+		} else if (f->op == SLX_PQ_SUM) {
+			to->a[k] = slx_pq_two_sum(to->a[k], from->a[k], &to->b[k]);
+			to->b[k] += from->b[k];
+		} else if (f->op == SLX_PQ_AVG) {
+			merge_avg(to, from, k);
+		} else if (f->op == SLX_PQ_MIN || f->op == SLX_PQ_MAX) {
+			add_to_extreme(to, k, from->a[k], f->op == SLX_PQ_MAX);
+		} else {
+			to->c[k] += from->c[k];
+		}
+		to->has[k] |= from->has[k];
+	}
+}
+
+void slx_pq_fold_floats(const struct slx_pq_folding *f, struct slx_pq_column *c, const struct slx_pq_row *r)
 {
 	for (size_t k = 0; k < f->steps; k++) {
 		if (r->cell[k] != SLX_PQ_FLOAT)
 			continue;
 		switch (f->op) {
 		case SLX_PQ_SUM:
-			c->a[k] = two_sum(c->a[k], r->f[k], &c->b[k]);
+			c->a[k] = slx_pq_two_sum(c->a[k], r->f[k], &c->b[k]);
 			break;
 		case SLX_PQ_AVG:
 			add_to_avg(c, k, r->f[k]);
@@ -152,25 +163,25 @@ static void fold_floats(const struct folding *f, struct column *c, const struct 
 		default:
 			c->c[k]++;
 		}
-		c->has[k] |= HAS_FLOAT;
+		c->has[k] |= SLX_PQ_HAS_FLOAT;
 	}
 }
 
 /* ---- histograms ---- */
 
-static void note_ignored(const struct folding *f)
+static void note_ignored(const struct slx_pq_folding *f)
 {
 	slx_pq_note(&f->x->notes, true, f->node->agg.expr->pos, "PromQL info: ignored histogram in %s aggregation", slx_pq_agg_text(f->op));
 }
 
-static silex_status add_histogram(const struct folding *f, struct column *c, size_t k, const struct slx_histogram *h, silex_error *err)
+static silex_status add_histogram(const struct slx_pq_folding *f, struct slx_pq_column *c, size_t k, const struct slx_histogram *h, silex_error *err)
 {
 	c->c[k]++;
-	c->has[k] |= HAS_HISTOGRAM;
+	c->has[k] |= SLX_PQ_HAS_HISTOGRAM;
 	if (c->h[k]) {
 		unsigned found = slx_pq_hist_add(c->h[k], h);
 		if (found & SLX_PQ_HIST_INCOMPATIBLE)
-			c->has[k] |= MIXED_SCHEMAS;
+			c->has[k] |= SLX_PQ_MIXED_SCHEMAS;
 		c->found |= found;
 		return SILEX_OK;
 	}
@@ -181,7 +192,7 @@ static silex_status add_histogram(const struct folding *f, struct column *c, siz
 	return SILEX_OK;
 }
 
-static silex_status fold_histograms(const struct folding *f, struct column *c, const struct slx_pq_row *r, silex_error *err)
+static silex_status fold_histograms(const struct slx_pq_folding *f, struct slx_pq_column *c, const struct slx_pq_row *r, silex_error *err)
 {
 	bool sums = f->op == SLX_PQ_SUM || f->op == SLX_PQ_AVG;
 	if (sums && !c->h) {
@@ -197,7 +208,7 @@ static silex_status fold_histograms(const struct folding *f, struct column *c, c
 			SLX_TRY(add_histogram(f, c, k, r->h[k], err));
 		} else if (f->op == SLX_PQ_COUNT || f->op == SLX_PQ_GROUP) {
 			c->c[k]++;
-			c->has[k] |= HAS_FLOAT;
+			c->has[k] |= SLX_PQ_HAS_FLOAT;
 		} else {
 			note_ignored(f);
 		}
@@ -207,10 +218,10 @@ static silex_status fold_histograms(const struct folding *f, struct column *c, c
 
 /* ---- results ---- */
 
-static void finish_floats(const struct folding *f, const struct column *c, struct slx_pq_row *r)
+static void finish_floats(const struct slx_pq_folding *f, const struct slx_pq_column *c, struct slx_pq_row *r)
 {
 	for (size_t k = 0; k < f->steps; k++) {
-		if (!(c->has[k] & HAS_FLOAT))
+		if (!(c->has[k] & SLX_PQ_HAS_FLOAT))
 			continue;
 		double v = c->a[k], n = c->c[k];
 		switch (f->op) {
@@ -218,7 +229,7 @@ static void finish_floats(const struct folding *f, const struct column *c, struc
 			v = compensated(v, c->b[k]);
 			break;
 		case SLX_PQ_AVG:
-			v = c->has[k] & INCREMENTAL ? compensated(v, c->b[k]) : compensated(v / n, c->b[k] / n);
+			v = c->has[k] & SLX_PQ_INCREMENTAL ? compensated(v, c->b[k]) : compensated(v / n, c->b[k] / n);
 			break;
 		case SLX_PQ_STDVAR:
 			v = v / n;
@@ -240,7 +251,7 @@ static void finish_floats(const struct folding *f, const struct column *c, struc
 	}
 }
 
-static void note_found(const struct folding *f, unsigned found)
+static void note_found(const struct slx_pq_folding *f, unsigned found)
 {
 	struct slx_pq_pos at = f->node->agg.expr->pos;
 	if (found & SLX_PQ_HIST_INCOMPATIBLE)
@@ -252,17 +263,17 @@ static void note_found(const struct folding *f, unsigned found)
 		slx_pq_note(&f->x->notes, false, at, "PromQL warning: conflicting counter resets during histogram aggregation");
 }
 
-static silex_status finish_histograms(const struct folding *f, struct column *c, struct slx_pq_row *r, silex_error *err)
+static silex_status finish_histograms(const struct slx_pq_folding *f, struct slx_pq_column *c, struct slx_pq_row *r, silex_error *err)
 {
 	struct slx_arena *a = &f->x->arena;
 	SLX_TRY(slx_pq_row_histograms(f->x, a, r, f->steps, err));
 	for (size_t k = 0; k < f->steps; k++) {
-		if (!(c->has[k] & HAS_HISTOGRAM))
+		if (!(c->has[k] & SLX_PQ_HAS_HISTOGRAM))
 			continue;
-		if (c->has[k] & HAS_FLOAT)
+		if (c->has[k] & SLX_PQ_HAS_FLOAT)
 			slx_pq_note(&f->x->notes, false, f->node->agg.expr->pos, "PromQL warning: encountered a mix of histograms and floats for aggregation");
 		r->cell[k] = SLX_PQ_EMPTY;
-		if (c->has[k] & (HAS_FLOAT | MIXED_SCHEMAS))
+		if (c->has[k] & (SLX_PQ_HAS_FLOAT | SLX_PQ_MIXED_SCHEMAS))
 			continue;
 		if (f->op == SLX_PQ_AVG)
 			slx_pq_hist_divide(c->h[k], c->c[k]);
@@ -275,7 +286,7 @@ static silex_status finish_histograms(const struct folding *f, struct column *c,
 	return SILEX_OK;
 }
 
-static silex_status finish_groups(const struct folding *f, const struct slx_pq_groups *s, struct column *columns, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_finish_groups(const struct slx_pq_folding *f, const struct slx_pq_groups *s, struct slx_pq_column *columns, struct slx_pq_matrix *ret, silex_error *err)
 {
 	SLX_TRY(slx_pq_matrix_init(f->x, ret, s->table.n, err));
 	for (size_t i = 0; i < s->table.n; i++) {
@@ -293,30 +304,37 @@ static silex_status finish_groups(const struct folding *f, const struct slx_pq_g
 
 /* ---- rows at hand ---- */
 
-static silex_status fold_matrix(const struct folding *f, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status fold_matrix(const struct slx_pq_folding *f, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_groups s = { .x = f->x, .node = f->node };
 	SLX_TRY(slx_pq_groups_of(&s, m, err));
-	struct column *columns = slx_pq_alloc(f->x, &f->x->arena, s.table.n * sizeof *columns);
+	struct slx_pq_column *columns = slx_pq_alloc(f->x, &f->x->arena, s.table.n * sizeof *columns);
 	if (!columns)
 		return slx_pq_oom(f->x, err);
 	for (size_t i = 0; i < s.table.n; i++)
-		SLX_TRY(column_init(f, &f->x->arena, &columns[i], err));
+		SLX_TRY(slx_pq_column_init(f, &f->x->arena, &columns[i], err));
 	for (size_t i = 0; i < m->n; i++) {
-		struct column *c = &columns[s.of[i]];
-		fold_floats(f, c, &m->rows[i]);
+		struct slx_pq_column *c = &columns[s.of[i]];
+		slx_pq_fold_floats(f, c, &m->rows[i]);
 		if (m->rows[i].h)
 			SLX_TRY(fold_histograms(f, c, &m->rows[i], err));
 	}
-	return finish_groups(f, &s, columns, ret, err);
+	return slx_pq_finish_groups(f, &s, columns, ret, err);
 }
 
 silex_status slx_pq_aggregate(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
 {
-	struct folding f = { x, n, n->agg.op, g->n };
+	struct slx_pq_folding f = { x, n, n->agg.op, g->n };
 	struct slx_pq_matrix m;
 	if (n->agg.param)
 		return slx_pq_aggregate_pick(x, g, n, ret, err);
-	SLX_TRY(slx_pq_eval(x, g, n->agg.expr, &m, err));
+	struct slx_pq_leaf leaf;
+	bool is_leaf, done = false;
+	SLX_TRY(slx_pq_leaf_of(x, g, n->agg.expr, &leaf, &is_leaf, err));
+	if (is_leaf)
+		SLX_TRY(slx_pq_aggregate_leaf(&f, &leaf, ret, &done, err));
+	if (done)
+		return SILEX_OK;
+	SLX_TRY(is_leaf ? slx_pq_leaf_values(&leaf, &m, err) : slx_pq_eval(x, g, n->agg.expr, &m, err));
 	return fold_matrix(&f, &m, ret, err);
 }

@@ -145,22 +145,35 @@ static void reach(struct slx_pq_leaf *l, enum slx_pq_smoothing s)
 	l->after = s == SLX_PQ_SMOOTHED ? l->x->o.lookback_ms : 0;
 }
 
+/* The leaf of a call over a range of a selector. */
+static silex_status call_leaf(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, const struct slx_pq_node *range,
+	struct slx_pq_matrix *args, struct slx_pq_leaf *l, silex_error *err)
+{
+	*l = (struct slx_pq_leaf){ .x = x, .grid = g, .call = n, .args = args, .constant = is_constant(args, n, g->n),
+		.drop_name = !n->call.fn->keeps_name, .vector = slx_pq_unwrap(range->matrix.vector) };
+	reach(l, l->vector->vector.smoothing);
+	SLX_TRY(slx_pq_leaf_windows(l, &l->vector->vector.mods, range->matrix.range.ms, err));
+	slx_pq_fold_init(l);
+	return slx_pq_leaf_select(l, err);
+}
+
+silex_status slx_pq_leaf_values(const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, silex_error *err)
+{
+	SLX_TRY(slx_pq_leaf_rows(l, ret, err));
+	return l->drop_name ? slx_pq_names(l->x, ret, l->grid->n, true, err) : SILEX_OK;
+}
+
 static silex_status eval_range_call(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, const struct slx_pq_node *range,
 	struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
 {
-	struct slx_pq_leaf l = { .x = x, .grid = g, .call = n, .args = args, .constant = is_constant(args, n, g->n),
-		.drop_name = !n->call.fn->keeps_name };
-	if (range->type == SLX_PQ_SUBQUERY) {
-		SLX_TRY(slx_pq_leaf_windows(&l, &range->subquery.mods, range->subquery.range.ms, err));
-		SLX_TRY(slx_pq_subquery_rows(&l, range, ret, err));
-	} else {
-		l.vector = slx_pq_unwrap(range->matrix.vector);
-		reach(&l, l.vector->vector.smoothing);
-		SLX_TRY(slx_pq_leaf_windows(&l, &l.vector->vector.mods, range->matrix.range.ms, err));
-		slx_pq_fold_init(&l);
-		SLX_TRY(slx_pq_leaf_select(&l, err));
-		SLX_TRY(slx_pq_leaf_rows(&l, ret, err));
+	struct slx_pq_leaf l;
+	if (range->type != SLX_PQ_SUBQUERY) {
+		SLX_TRY(call_leaf(x, g, n, range, args, &l, err));
+		return slx_pq_leaf_values(&l, ret, err);
 	}
+	l = (struct slx_pq_leaf){ .x = x, .grid = g, .call = n, .args = args, .constant = is_constant(args, n, g->n), .drop_name = !n->call.fn->keeps_name };
+	SLX_TRY(slx_pq_leaf_windows(&l, &range->subquery.mods, range->subquery.range.ms, err));
+	SLX_TRY(slx_pq_subquery_rows(&l, range, ret, err));
 	return l.drop_name ? slx_pq_names(x, ret, g->n, true, err) : SILEX_OK;
 }
 
@@ -184,18 +197,41 @@ static silex_status eval_timestamp(struct slx_pq_exec *x, const struct slx_pq_gr
 	return slx_pq_names(x, ret, g->n, false, err);
 }
 
+static silex_status args_new(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix **ret, silex_error *err)
+{
+	*ret = slx_pq_alloc(x, &x->arena, n->call.n_args * sizeof **ret);
+	return *ret ? eval_args(x, g, n, *ret, err) : slx_pq_oom(x, err);
+}
+
+silex_status slx_pq_leaf_of(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, bool *ret_is, silex_error *err)
+{
+	struct slx_pq_matrix *args;
+	while (n->type == SLX_PQ_PAREN)
+		n = n->inner;
+	*ret_is = n->type == SLX_PQ_VECTOR;
+	if (*ret_is)
+		return slx_pq_leaf_init(x, g, n, ret, err);
+	size_t range = n->type == SLX_PQ_CALL ? range_argument(n) : 0;
+	*ret_is = n->type == SLX_PQ_CALL && range < n->call.n_args && n->call.fn->window && !n->call.fn->matrix
+		&& slx_pq_unwrap(n->call.args[range])->type == SLX_PQ_MATRIX;
+	if (!*ret_is)
+		return SILEX_OK;
+	SLX_TRY(args_new(x, g, n, &args, err));
+	return call_leaf(x, g, n, slx_pq_unwrap(n->call.args[range]), args, ret, err);
+}
+
 silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
 {
 	const struct slx_pq_function *fn = n->call.fn;
 	size_t range = range_argument(n), n_args = n->call.n_args;
-	struct slx_pq_matrix *args = slx_pq_alloc(x, &x->arena, n_args * sizeof *args);
-	if (!args)
-		return slx_pq_oom(x, err);
+	struct slx_pq_matrix *args;
 	if (n_args == 1 && slx_str_eq(n->call.name, SLX_STR("timestamp")) && slx_pq_unwrap(n->call.args[0])->type == SLX_PQ_VECTOR)
 		return eval_timestamp(x, g, slx_pq_unwrap(n->call.args[0]), ret, err);
 	if (!fn->window && !fn->matrix)
 		return slx_err(err, SILEX_CONFLICT, "function %s is not supported", fn->name);
-	SLX_TRY(eval_args(x, g, n, args, err));
+	SLX_TRY(args_new(x, g, n, &args, err));
 	if (range == n_args)
 		return eval_matrix_call(x, g, n, args, ret, err);
 	SLX_TRY(eval_range_call(x, g, n, slx_pq_unwrap(n->call.args[range]), args, ret, err));

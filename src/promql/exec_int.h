@@ -232,6 +232,11 @@ enum { SLX_PQ_SCALARS_MAX = 16 };
 silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_labels labels,
 	struct slx_pq_row *r, size_t from, size_t to, silex_error *err);
 silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+/* The leaf that n is (a selector, or a function over a range of one), if it is one. */
+silex_status slx_pq_leaf_of(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, bool *ret_is, silex_error *err);
+/* Its value. */
+silex_status slx_pq_leaf_values(const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, silex_error *err);
 /* The subquery's expression over its steps in (start, end]. */
 silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end, struct slx_pq_grid *ret_grid,
 	struct slx_pq_matrix *ret, silex_error *err);
