@@ -8,7 +8,7 @@ T ?=
 B ?=
 QUICK ?=
 
-.PHONY: build page demo test test-clients bench fuzz crash lint format format-check install test-arm64 test-asan test-tsan coverage clean help
+.PHONY: build page demo test test-clients bench fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 18
@@ -62,6 +62,11 @@ format-check: ## which files clang-format would change
 install: build ## into PREFIX=/usr/local (DESTDIR honoured)
 	@cmake --install build --prefix $(PREFIX)
 
+deb: ## Debian packages into build-deb/deb: silex, libsilex0, libsilex-dev
+	@scripts/setup.sh deb
+	@cmake -S . -B build-deb -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DSILEX_DEB=ON -DSILEX_TESTS=OFF -DSILEX_BENCH=OFF >/dev/null
+	@cmake --build build-deb && cd build-deb && cpack -G DEB && ls -l deb/*.deb
+
 test-arm64: ## the engine's rooms and their unit tests as arm64 under qemu (root, first time downloads)
 	@scripts/setup.sh arm64
 	@scripts/arm64.sh '$(T)'
@@ -84,4 +89,4 @@ coverage: ## line coverage of the unit tests: build-coverage/coverage.txt
 	@tail -3 build-coverage/coverage.txt
 
 clean: ## remove the build folders
-	rm -rf build build-debug build-asan build-tsan build-fuzz build-coverage build-arm64
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-coverage build-arm64 build-deb
