@@ -42,6 +42,23 @@ static bool is_secret(const char *key)
 	return false;
 }
 
+static void put_tree(struct slx_buf *b, const struct slx_yaml *y, unsigned depth);
+
+/* What stands behind "key:" or "-". */
+static void put_value(struct slx_buf *b, const struct slx_yaml *x, unsigned depth)
+{
+	if (x->type == SLX_YAML_SCALAR) {
+		put_z(b, " ");
+		put_scalar(b, is_secret(x->key) ? "<secret>" : x->text.p);
+		put_z(b, "\n");
+	} else if (!x->child)
+		put_z(b, x->type == SLX_YAML_MAP ? " {}\n" : " []\n");
+	else {
+		put_z(b, "\n");
+		put_tree(b, x, depth + 1);
+	}
+}
+
 /* The children of y, each on lines of its own. Depth is bounded by the parser. */
 static void put_tree(struct slx_buf *b, const struct slx_yaml *y, unsigned depth)
 {
@@ -52,16 +69,7 @@ static void put_tree(struct slx_buf *b, const struct slx_yaml *y, unsigned depth
 			put_z(b, ":");
 		} else
 			put_z(b, "-");
-		if (x->type == SLX_YAML_SCALAR) {
-			put_z(b, " ");
-			put_scalar(b, is_secret(x->key) ? "<secret>" : x->text.p);
-			put_z(b, "\n");
-		} else if (!x->child)
-			put_z(b, x->type == SLX_YAML_MAP ? " {}\n" : " []\n");
-		else {
-			put_z(b, "\n");
-			put_tree(b, x, depth + 1);
-		}
+		put_value(b, x, depth);
 	}
 }
 
@@ -84,10 +92,9 @@ static void put_key(struct slx_buf *b, const struct slx_config *c, const struct 
 	put_indent(b, depth);
 	put_z(b, dot ? dot + 1 : k->path);
 	put_z(b, ":");
-	if (tree && tree->child) {
-		put_z(b, "\n");
-		put_tree(b, tree, depth + 1);
-	} else if (k->type == SLX_KEY_LIST)
+	if (tree)
+		put_value(b, tree, depth);
+	else if (k->type == SLX_KEY_LIST)
 		put_list(b, at);
 	else {
 		put_z(b, " ");
