@@ -18,6 +18,7 @@ static const struct slx_http_route routes[] = {
 	ROUTE("GET", PREFIX "/tenants", slx_native_tenants, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
 	ROUTE("POST", PREFIX "/delete", slx_native_delete, SLX_HTTP_ADMIN, 0),
 	ROUTE("POST", PREFIX "/checkpoint", slx_native_checkpoint, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", PREFIX "/stream", slx_native_stream, SLX_HTTP_PLAIN, SLX_HTTP_WEBSOCKET),
 	ROUTE("GET", PREFIX "/metrics", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", "/api/v1/stats", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/health", slx_native_health, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),
@@ -47,14 +48,23 @@ void slx_native_routes(struct slx_http *h, struct slx_native *n)
 
 silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, silex_error *err)
 {
+	SLX_TRY(slx_stream_new(n, &n->stream_kept, err));
+	atomic_store(&n->stream, n->stream_kept);
 	atomic_store(&n->intake, intake);
 	return SILEX_OK;
 }
 
-void slx_native_stop(struct slx_native *n) {}
+void slx_native_stop(struct slx_native *n)
+{
+	if (atomic_exchange(&n->stream, NULL))
+		slx_stream_stop(n->stream_kept);
+}
 
 void slx_native_free(struct slx_native *n)
 {
-	if (n)
-		slx_free(n->core->mem, SLX_MEM_OTHER, n, sizeof *n);
+	if (!n)
+		return;
+	slx_native_stop(n);
+	slx_stream_free(n->stream_kept);
+	slx_free(n->core->mem, SLX_MEM_OTHER, n, sizeof *n);
 }
