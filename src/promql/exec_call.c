@@ -1,6 +1,9 @@
 /* Calls: functions over range vectors, window by window, and functions over whole matrices. */
 #include "promql/exec_int.h"
 
+/* Of windows, after which a query is asked whether it should go on: some ms of the cheapest function. */
+enum { SAMPLES_BETWEEN_CHECKS = 1 << 20 };
+
 /* ---- windows ---- */
 
 /* Where the windows of steps from..to-1 begin and end among ascending times: lo[k] .. hi[k] - 1. */
@@ -52,6 +55,7 @@ static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w
 	double *scalars, const struct edges *e, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	const struct slx_pq_function *fn = l->call->call.fn;
+	uint64_t read = 0;
 	for (size_t k = from; k < to; k++) {
 		size_t i = k - from;
 		struct slx_pq_window window = { .t = s->t + e->lo[i], .v = s->v + e->lo[i], .n = e->hi[i] - e->lo[i], .start = l->starts[k],
@@ -70,17 +74,32 @@ static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w
 			SLX_TRY(set_value(l, w, r, k, v, err));
 		if (c->status != SILEX_OK)
 			return slx_err(err, c->status, "%s", c->error.message);
-		if (i % 64 == 63)
+		read += 1 + window.n + window.hn;
+		if (read >= SAMPLES_BETWEEN_CHECKS) {
 			SLX_TRY(slx_pq_alive(l->x, err));
+			read = 0;
+		}
 	}
 	return SILEX_OK;
 }
 
-static void by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_call *c, double *scalars, const struct edges *e,
-	struct slx_pq_row *r, size_t from, size_t to)
+/* In pieces, so that a query can end in the middle of a series of many wide windows. */
+static silex_status by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_call *c, double *scalars, const struct edges *e,
+	struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	scalars_at(l, from, scalars);
-	l->call->call.fn->sweep(c, s->t, s->v, e->lo, e->hi, l->starts + from, l->ends + from, to - from, r->f + from, r->cell + from);
+	for (size_t k = from, next; k < to; k = next) {
+		uint64_t read = 0;
+		for (next = k; next < to && read < SAMPLES_BETWEEN_CHECKS; next++)
+			read += 1 + e->hi[next - from] - e->lo[next - from];
+		l->call->call.fn->sweep(
+			c, s->t, s->v, e->lo + (k - from), e->hi + (k - from), l->starts + k, l->ends + k, next - k, r->f + k, r->cell + k);
+		if (c->status != SILEX_OK)
+			return slx_err(err, c->status, "%s", c->error.message);
+		if (next < to)
+			SLX_TRY(slx_pq_alive(l->x, err));
+	}
+	return SILEX_OK;
 }
 
 silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_labels labels,
@@ -101,8 +120,7 @@ silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, 
 		.metric = slx_labels_get(labels, SLX_METRIC_NAME), .scalars = scalars, .options = &l->x->o };
 	if (s->hn || !l->constant || !l->call->call.fn->sweep || l->before)
 		return by_window(l, w, s, &c, scalars, &e, r, from, to, err);
-	by_sweep(l, s, &c, scalars, &e, r, from, to);
-	return c.status == SILEX_OK ? SILEX_OK : slx_err(err, c.status, "%s", c.error.message);
+	return by_sweep(l, s, &c, scalars, &e, r, from, to, err);
 }
 
 /* ---- calls ---- */
