@@ -297,7 +297,9 @@ pageTest('status: what is stored', async (page) => {
   await page.waitForSelector('.cards .figure');
   const text = await page.locator('#status').innerText();
   assert.match(text, /Server.*Ready.*Series.*1.0\d\d/s);
-  assert.match(text, /Most series.*test_many.*1.000/s);
+  assert.match(text, /Storage.*on disk.*Log.*Head.*Blocks.*Memory.*limit of.*Power cut\s+At most 1 s/s);
+  assert.match(text, /Slow queries.*Most series.*test_many.*1.000/s);
+  await until(async () => /Ingest\s+\d+\s+samples per second/.test(await page.locator('#status').innerText()));
 });
 
 pageTest('keys: views, help, theme, chart or table', async (page) => {

@@ -1,6 +1,7 @@
 // The state of the server in one shape: from Silex's own document, or, of any other server, from what Prometheus shows too.
 import { api } from './api';
 import { build, isSilex } from './server';
+import { settings } from './settings';
 
 export interface SlowQuery { query: string; seconds: number; at?: number; tenant?: string; series?: number; points?: number }
 export interface Health {
@@ -11,8 +12,8 @@ export interface Health {
   series?: number;
   points?: number; // stored
   ingested?: number; // counter since the start
-  tiers: { name: string; bytes: number }[];
-  ratio?: number; // raw bytes to stored bytes
+  tiers: { name: string; bytes: number; inMemory?: boolean }[];
+  bytesPerPoint?: number;
   memory?: number; // resident
   memoryUsed?: number; // what counts against the limit
   memoryLimit?: number;
@@ -22,14 +23,25 @@ export interface Health {
   p99?: number;
   slow: SlowQuery[] | null; // null: the server does not tell
   active: { query: string; seconds: number }[];
-  tenants: { name: string; series: number; points?: number }[];
+  tenants: string[];
   top: { name: string; series: number }[];
 }
 
 interface Tsdb { headStats?: { numSeries: number }; seriesCountByMetricName?: { name: string; value: number }[] }
 
+let counted: { at: number; tenant: string; value: Promise<Tsdb> } | null = null;
+
+/** Counting all series by name costs more than the rest: twice a minute is enough. */
+function cardinality(): Promise<Tsdb> {
+  if (!counted || counted.tenant !== settings.tenant || performance.now() - counted.at > 30_000) {
+    counted = { at: performance.now(), tenant: settings.tenant, value: api.get<Tsdb>('api/v1/status/tsdb', { limit: 10 }).then((a) => a.data) };
+    counted.value.catch(() => (counted = null));
+  }
+  return counted.value;
+}
+
 export async function health(): Promise<Health> {
-  const [{ version, silexVersion }, tsdb] = await Promise.all([build(), api.get<Tsdb>('api/v1/status/tsdb', { limit: 10 }).then((a) => a.data)]);
+  const [{ version, silexVersion }, tsdb] = await Promise.all([build(), cardinality()]);
   const top = (tsdb.seriesCountByMetricName ?? []).map((x) => ({ name: x.name, series: x.value }));
   const common = { version: silexVersion ? `Silex ${silexVersion}` : `Prometheus ${version}`, ready: true, tiers: [], slow: null, active: [], tenants: [], top, series: tsdb.headStats?.numSeries };
   return (await isSilex()) ? { ...common, ...(await ofSilex()) } : { ...common, ...(await ofPrometheus()) };
@@ -42,7 +54,7 @@ interface Own {
   series: number;
   points: { total: number };
   bytes: { head: number; blocks: number; wal: number };
-  ratio: number | null;
+  bytes_per_point: number | null;
   wal: { sync: string; interval_s: number | null };
   memory: { used: number; limit: number; resident: number };
   ingest: { rate: number; accepted: number };
@@ -50,18 +62,17 @@ interface Own {
   slow_queries: { recent: { query: string; tenant: string; start: string; seconds: number; series: number; samples: number }[] };
   active_queries: { query: string; seconds: number }[];
 }
-interface Tenant { tenant: string; series: number; points?: number }
 
 async function ofSilex(): Promise<Partial<Health>> {
-  const [d, t] = await Promise.all([api.json<Own>('api/silex/v1/metrics'), api.json<{ tenants: Tenant[] }>('api/silex/v1/tenants')]);
+  const [d, t] = await Promise.all([api.json<Own>('api/silex/v1/metrics'), api.json<{ tenants: string[] }>('api/silex/v1/tenants')]);
   if (!d) throw new Error('The server does not tell how it is.');
   return {
     ready: d.status === 'ok', state: d.health, uptimeS: d.uptime_s, series: d.series, points: d.points.total, ingested: d.ingest.accepted,
-    tiers: [{ name: 'Log', bytes: d.bytes.wal }, { name: 'Head, in memory', bytes: d.bytes.head }, { name: 'Blocks', bytes: d.bytes.blocks }],
-    ratio: d.ratio ?? undefined, memory: d.memory.resident, memoryUsed: d.memory.used, memoryLimit: d.memory.limit, sync: d.wal.sync, syncIntervalS: d.wal.interval_s ?? undefined,
+    tiers: [{ name: 'Log', bytes: d.bytes.wal }, { name: 'Head, in memory', bytes: d.bytes.head, inMemory: true }, { name: 'Blocks', bytes: d.bytes.blocks }],
+    bytesPerPoint: d.bytes_per_point ?? undefined, memory: d.memory.resident, memoryUsed: d.memory.used, memoryLimit: d.memory.limit, sync: d.wal.sync, syncIntervalS: d.wal.interval_s ?? undefined,
     p50: d.queries.p50_s ?? undefined, p99: d.queries.p99_s ?? undefined,
     slow: d.slow_queries.recent.map((q) => ({ query: q.query, seconds: q.seconds, at: Date.parse(q.start), tenant: q.tenant, series: q.series, points: q.samples })),
-    active: d.active_queries, tenants: (t?.tenants ?? []).map((x) => ({ name: x.tenant, series: x.series, points: x.points })),
+    active: d.active_queries, tenants: t?.tenants ?? [],
   };
 }
 

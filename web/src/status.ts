@@ -3,6 +3,7 @@ import { Chart } from './chart';
 import { fill, h, type Child } from './dom';
 import { health, type Health } from './health';
 import { exploreParams, go } from './route';
+import { onSettings, setSetting, settings } from './settings';
 import { formatTime, sayDuration } from './time';
 import { plain, unitNamed } from './units';
 
@@ -28,6 +29,7 @@ export class Status {
   constructor() {
     fill(this.rate, h('header', null, h('h2', null, 'Ingest'), h('p.figure', null, this.rateNow, h('span', null, 'samples per second'))), this.chart.element);
     this.element.append(this.says, this.cards, this.rate, this.lists);
+    onSettings(() => this.element.isConnected && void this.look());
   }
 
   open(): void {
@@ -68,7 +70,8 @@ export class Status {
       d.slow && list('Slow queries', d.slow.map((q) => [
         h('button.quiet.link', { type: 'button', title: 'Open in Explore', onclick: () => go('explore', exploreParams([q.query])) }, h('code', null, q.query)),
         h('span', null, [q.at !== undefined && formatTime(Math.round(q.at)), q.tenant, q.series !== undefined && `${number(q.series)} series`].filter(Boolean).join(' · ')), seconds(q.seconds, 3)]), 'None yet.'),
-      d.tenants.length > 0 && list('Tenants', d.tenants.map((t) => [t.name || 'default', `${number(t.series)} series`, t.points !== undefined ? `${number(t.points)} samples` : ''])),
+      d.tenants.length > 1 && list('Tenants', d.tenants.map((t) => [t, t === (settings.tenant || 'default') ? 'shown' : h('button.quiet', {
+        type: 'button', title: `Show the data of ${t}`, onclick: () => setSetting('tenant', t === 'default' ? '' : t) }, 'Show')])),
       d.top.length > 0 && list('Most series', d.top.map((t) => [h('code', null, t.name), h('meter', { min: 0, max: d.top[0].series, value: t.series, 'aria-hidden': 'true' }), number(t.series)])));
   }
 
@@ -85,18 +88,19 @@ export class Status {
     fill(this.rateNow, v === null ? '…' : number(v));
     this.chart.show({
       columns: [this.history.map((p) => p.t), this.history.map((p) => p.v)], drawn: [{ name: 'samples per second', slot: 0 }], unit: unitNamed('none')!,
-      span: [t - (keptMax * everyMs) / 1000, t], fromZero: true,
+      span: [Math.min(t - 120, this.history[0].t), t], fromZero: true,
     });
   }
 
   private storage(d: Health): HTMLElement | false {
     if (!d.tiers.length) return false;
     const all = d.tiers.reduce((n, x) => n + x.bytes, 0);
-    return h('section.card.stat', null, h('h2', null, 'Storage'), h('p.figure', null, bytes(all, 3)),
+    const disk = d.tiers.reduce((n, x) => n + (x.inMemory ? 0 : x.bytes), 0);
+    return h('section.card.stat', null, h('h2', null, 'Storage'), h('p.figure', null, bytes(disk, 3), h('span', null, 'on disk')),
       h('div.bar', { role: 'img', 'aria-label': d.tiers.map((x) => `${x.name} ${bytes(x.bytes, 3)}`).join(', ') },
         d.tiers.map((x, i) => h(`i.tier-${i}` as 'i', { style: `flex-grow:${all ? x.bytes / all : 0}` }))),
       h('ul.tiers', null, d.tiers.map((x, i) => h('li', null, h(`i.tier-${i}` as 'i'), h('span', null, x.name), h('b', null, bytes(x.bytes, 3))))),
-      d.points ? h('p', null, `${plain(all / d.points, 3)} bytes per sample`) : null, d.ratio !== undefined && h('p', null, `${plain(d.ratio, 3)} times smaller than raw`));
+      d.bytesPerPoint !== undefined && h('p', null, `${plain(d.bytesPerPoint, 3)} bytes per sample in blocks`));
   }
 
   private memory(d: Health): HTMLElement | false {
