@@ -1,5 +1,5 @@
 /* Values that are bytes for tests whose samples are 64 bits: made from those bits and turned back into them, written through the
- * engine and read from a scan, since the C API has no such kinds. */
+ * engine and read from a scan, since the C API has no such kinds. Golden directories (tests/compat) hold such values: how they are made never changes. */
 #ifndef BYTES_ORACLE_H
 #define BYTES_ORACLE_H
 

@@ -4,6 +4,8 @@
  *     compat_test DIR            test
  *     compat_test --make DIR     make DIR again (only while its format is experimental) */
 #include "base/clock.h"
+#include "engine/companion.h"
+#include "oracle.h"
 
 #include <dirent.h>
 #include <ftw.h>
@@ -54,12 +56,48 @@ static silex_value draw(uint64_t *rng, int series, int i)
 	}
 }
 
+/* Histograms and bytes of one series each, and what is told beside the samples. */
+static bool write_bytes(silex_db *db, const char *tenant, uint64_t *rng, int from, int to)
+{
+	static const char *const names[] = { "latency", "blob" };
+	silex_error err;
+	int64_t times[64];
+	uint64_t bits[64];
+	for (int s = 0; s < 2; s++) {
+		silex_label labels[2] = { { "__name__", names[s] }, { "patient", "p1" } };
+		for (int i = from; i < to; i++) {
+			times[i - from] = INT64_C(1700000000000000000) + (int64_t)i * 10000000000;
+			bits[i - from] = 1 + slx_rng_next(rng) % 1000000;
+		}
+		if (oracle_write(db, tenant, labels, 2, s ? ORACLE_BYTES : ORACLE_HISTOGRAM, times, bits, (size_t)(to - from), &err) != SILEX_OK)
+			return fail("bytes", &err);
+	}
+	return true;
+}
+
+static bool write_companions(silex_db *db, const char *tenant, int from)
+{
+	static const uint8_t series[] = "\1\10__name__\7latency";
+	struct slx_label labels[] = { { SLX_STR("trace_id"), SLX_STR("4bf92f3577b34da6") } };
+	struct slx_exemplar_row x = { { series, sizeof series - 1 }, INT64_C(1700000000000000000) + from, 0.25 * from, labels, 1 };
+	struct slx_metadata_row m = { SLX_STR("latency"), SLX_STR("histogram"), SLX_STR("seconds"), from ? SLX_STR("Now known") : SLX_STR("") };
+	struct slx_tenant *t;
+	silex_error err;
+	struct slx_engine *e = slx_api_engine(db);
+	if (slx_engine_tenant(e, slx_str(tenant), &t, &err) != SILEX_OK || slx_engine_exemplar_put(e, t, &x, 1, NULL, NULL, &err) != SILEX_OK ||
+	    slx_engine_metadata_put(e, t, &m, 1, NULL, &err) != SILEX_OK)
+		return fail("companions", &err);
+	return true;
+}
+
 static bool write_some(silex_db *db, uint64_t *rng, int from, int to)
 {
 	static const char *const names[] = { "hr", "steps", "alarm", "door", "raw", "mixed" };
 	static const char *const tenants[] = { "default", "ward-7" };
 	silex_error err;
-	for (int t = 0; t < 2; t++)
+	for (int t = 0; t < 2; t++) {
+		if (!write_bytes(db, tenants[t], rng, from, to) || !write_companions(db, tenants[t], from))
+			return false;
 		for (int s = 0; s < 6; s++)
 			for (int i = from; i < to; i++) {
 				silex_label labels[2] = { { "__name__", names[s] }, { "patient", t ? "p\xc3\xa9ter" : "p1" } };
@@ -69,6 +107,7 @@ static bool write_some(silex_db *db, uint64_t *rng, int from, int to)
 				if (silex_insert(db, tenants[t], labels, 2, when, draw(rng, s, i), &err) != SILEX_OK)
 					return fail("insert", &err);
 			}
+	}
 	return true;
 }
 
@@ -121,6 +160,41 @@ static void dump_batch(struct dump *d, const char *tenant, const silex_batch *b)
 	}
 }
 
+static bool dump_bytes(void *arg, struct slx_labels l, const struct oracle_sample *x)
+{
+	struct slx_str name = slx_labels_get(l, SLX_METRIC_NAME);
+	fprintf(((struct dump *)arg)->out, " %.*s %lld %c%llu\n", (int)name.n, name.p, (long long)x->t, x->kind == ORACLE_BYTES ? 'x' : 'h', (unsigned long long)x->bits);
+	return true;
+}
+
+static bool dump_exemplar(void *arg, const struct slx_exemplar_row *x)
+{
+	fprintf(((struct dump *)arg)->out, " exemplar %lld %g", (long long)x->t, x->value);
+	for (size_t i = 0; i < x->n_labels; i++)
+		fprintf(((struct dump *)arg)->out, " %.*s=%.*s", (int)x->labels[i].name.n, x->labels[i].name.p, (int)x->labels[i].value.n, x->labels[i].value.p);
+	fputc('\n', ((struct dump *)arg)->out);
+	return true;
+}
+
+static bool dump_metadata(void *arg, const struct slx_metadata_row *m)
+{
+	fprintf(((struct dump *)arg)->out, " metadata %.*s %.*s %.*s %.*s\n", (int)m->metric.n, m->metric.p, (int)m->type.n, m->type.p, (int)m->unit.n, m->unit.p,
+		(int)m->help.n, m->help.p);
+	return true;
+}
+
+/* What the C API does not show. */
+static bool dump_rest(struct dump *d, const char *tenant)
+{
+	struct slx_engine *e = slx_api_engine(d->db);
+	silex_error err;
+	if (oracle_read(d->db, tenant, "", SLX_TIME_MIN, SLX_TIME_MAX, dump_bytes, d, &err) != SILEX_OK ||
+	    slx_engine_exemplars(e, slx_str(tenant), NULL, 0, SLX_TIME_ALL, dump_exemplar, d, &err) != SILEX_OK ||
+	    slx_engine_metadata(e, slx_str(tenant), (struct slx_str){ 0 }, dump_metadata, d, &err) != SILEX_OK)
+		return fail("the rest", &err);
+	return true;
+}
+
 static bool dump_tenant(void *arg, const char *tenant)
 {
 	struct dump *d = arg;
@@ -139,7 +213,7 @@ static bool dump_tenant(void *arg, const char *tenant)
 	while ((status = silex_cursor_next(c, &b, &err)) == SILEX_OK && b.n > 0)
 		dump_batch(d, tenant, &b);
 	silex_cursor_close(c);
-	return d->ok = status == SILEX_OK || fail("cursor", &err);
+	return d->ok = (status == SILEX_OK || fail("cursor", &err)) && dump_rest(d, tenant);
 }
 
 static char *dump_all(silex_db *db, size_t *ret_n)
