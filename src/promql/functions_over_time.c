@@ -3,7 +3,8 @@
  * Sums are compensated (kahan.h). The sweeps give the same bits as the window functions:
  * - sums: four windows at once, each sample added by TwoSum, which has the rounding error of Neumaier's branches without
  *   the branch, so that the four chains of additions overlap; a window that is not finite at the end is done again, the slow way
- * - minimum and maximum: the winner of the last window stays until it leaves, only new samples are compared
+ *   whole numbers add up exactly: their sum is carried from window to window
+ * - minimum and maximum: a queue of the samples that may still win, best first
  * - quantiles: the window is kept sorted while samples come and go. */
 #include "promql/functions_int.h"
 
@@ -208,8 +209,41 @@ static void sweep_sums(const double *v, const uint32_t *lo, const uint32_t *hi, 
 	}
 }
 
-SLX_PQ_SWEEP(sum_over_time) { sweep_sums(v, lo, hi, steps, false, f, cell); }
-SLX_PQ_SWEEP(avg_over_time) { sweep_sums(v, lo, hi, steps, true, f, cell); }
+/* Whether all values are whole and no sum of some of them is rounded. */
+static bool adds_exactly(const double *v, uint32_t n)
+{
+	double sum = 0;
+	bool is = true;
+	for (uint32_t i = 0; i < n; i++) {
+		sum += fabs(v[i]);
+		is = is && v[i] == trunc(v[i]);
+	}
+	return is && sum < 0x1p53;
+}
+
+static void sweep_whole(const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
+{
+	uint32_t from = 0, to = 0;
+	double s = 0;
+	for (size_t k = 0; k < steps; k++) {
+		for (; to < hi[k]; to++)
+			s += v[to];
+		for (; from < lo[k]; from++)
+			s -= v[from];
+		cell[k] = hi[k] > lo[k] ? SLX_PQ_FLOAT : SLX_PQ_EMPTY;
+		if (cell[k])
+			f[k] = mean ? s / (double)(hi[k] - lo[k]) : s;
+	}
+}
+
+static void sweep_both(const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
+{
+	bool whole = steps && adds_exactly(v, hi[steps - 1]);
+	(whole ? sweep_whole : sweep_sums)(v, lo, hi, steps, mean, f, cell);
+}
+
+SLX_PQ_SWEEP(sum_over_time) { sweep_both(v, lo, hi, steps, false, f, cell); }
+SLX_PQ_SWEEP(avg_over_time) { sweep_both(v, lo, hi, steps, true, f, cell); }
 
 /* ---- count, present, first, last ---- */
 
@@ -297,23 +331,35 @@ static bool extreme(struct slx_pq_call *c, const struct slx_pq_window *w, bool m
 SLX_PQ_WINDOW(min_over_time) { return extreme(c, w, false, ret); }
 SLX_PQ_WINDOW(max_over_time) { return extreme(c, w, true, ret); }
 
-static inline void sweep_extreme(const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool max, double *f, uint8_t *cell)
+/* queue[head..tail-1] are places in order, each beaten by none after it: the first is the best of the window. */
+static inline void sweep_extreme(
+	struct slx_pq_call *c, const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool max, double *f, uint8_t *cell)
 {
-	uint32_t winner = 0, seen = 0; /* the best of the last window, and where it ended */
-	for (size_t k = 0; k < steps; k++) {
-		cell[k] = hi[k] > lo[k];
-		if (!cell[k])
-			continue;
-		if (seen == 0 || winner < lo[k])
-			winner = seen = lo[k];
-		winner = best(v, winner, seen, hi[k], max);
-		seen = hi[k];
-		f[k] = v[winner];
+	size_t size = (steps ? hi[steps - 1] + 1 : 1) * sizeof(uint32_t);
+	uint32_t *queue = slx_alloc(c->arena->mem, SLX_MEM_QUERY, size), head = 0, tail = 0, seen = 0;
+	if (!queue) {
+		c->status = slx_err_oom(&c->error);
+		return;
 	}
+	for (size_t k = 0; k < steps; k++) {
+		if (seen < lo[k])
+			seen = lo[k];
+		for (; seen < hi[k]; seen++) {
+			while (tail > head && beats(v[seen], v[queue[tail - 1]], max))
+				tail--;
+			queue[tail++] = seen;
+		}
+		while (head < tail && queue[head] < lo[k])
+			head++;
+		cell[k] = head < tail ? SLX_PQ_FLOAT : SLX_PQ_EMPTY;
+		if (cell[k])
+			f[k] = v[queue[head]];
+	}
+	slx_free(c->arena->mem, SLX_MEM_QUERY, queue, size);
 }
 
-SLX_PQ_SWEEP(min_over_time) { sweep_extreme(v, lo, hi, steps, false, f, cell); }
-SLX_PQ_SWEEP(max_over_time) { sweep_extreme(v, lo, hi, steps, true, f, cell); }
+SLX_PQ_SWEEP(min_over_time) { sweep_extreme(c, v, lo, hi, steps, false, f, cell); }
+SLX_PQ_SWEEP(max_over_time) { sweep_extreme(c, v, lo, hi, steps, true, f, cell); }
 
 /* The time of the last one of the best. */
 static bool extreme_time(struct slx_pq_call *c, const struct slx_pq_window *w, bool max, struct slx_pq_value *ret)
