@@ -60,12 +60,12 @@ export class Tile {
     this.state = stale ? { level: 'stale', word: '⚠ NO DATA' } : judge(this.watch, value);
     this.element.dataset.level = this.state.level;
     const [number, unit] = this.split(value);
-    const text = stale ? (value === undefined ? '– – –' : clock(age)) : number;
+    const text = stale ? '– – –' : number; // an old number, or any other one, could be taken for the value
     this.value.style.setProperty('--chars', String(Math.max(2.6, widthOf(text))));
     setText(this.value, text);
     setText(this.unitText, stale ? '' : unit);
     setText(this.word, this.state.word);
-    setText(this.last, stale && value !== undefined ? `no data since then; it was ${number} ${unit}` : '');
+    setText(this.last, stale && value !== undefined ? `for ${clock(age)}; it was ${number} ${unit}` : '');
     setText(this.age, stale ? '' : age < 1500 ? 'now' : `${Math.round(age / 1000)} s ago`);
     this.draw(now);
   }
