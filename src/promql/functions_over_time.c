@@ -149,27 +149,41 @@ SLX_PQ_WINDOW(avg_over_time)
 /* ---- sums of four windows at once ---- */
 
 enum { LANES = 4 };
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+
+/* Sanitizers do not go with the resolver that picks the clone. */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
 
 /* One more sample: the sum, and the exact error of its rounding. */
-static inline void two_sum(double *s, double *c, double v)
-{
-	double t = *s + v, z = t - *s;
-	*c += (*s - (t - z)) + (v - z);
-	*s = t;
-}
+#define TWO_SUM(s, c, v)                               \
+	do {                                               \
+		typeof(s) t_ = (s) + (v), z_ = t_ - (s);       \
+		(c) += ((s) - (t_ - z_)) + ((v) - z_);         \
+		(s) = t_;                                      \
+	} while (0)
 
-/* Windows k .. k + LANES - 1, each with at least one sample: s (from[l] at first) and c. */
-static void sum_lanes(const double *v, const uint32_t *lo, const uint32_t *hi, double *s, double *c)
+/* Windows from[l] .. to[l] - 1: what they add to s and c. */
+WIDE static void sum_lanes(const double *v, const uint32_t *from, const uint32_t *to, double *ret_s, double *ret_c)
 {
+	const double *a = v + from[0], *b = v + from[1], *c = v + from[2], *d = v + from[3];
+	lanes s = { ret_s[0], ret_s[1], ret_s[2], ret_s[3] }, e = { 0 };
 	uint32_t common = UINT32_MAX;
 	for (int l = 0; l < LANES; l++)
-		common = hi[l] - lo[l] < common ? hi[l] - lo[l] : common;
-	for (uint32_t i = 0; i < common; i++)
-		for (int l = 0; l < LANES; l++)
-			two_sum(&s[l], &c[l], v[lo[l] + i]);
-	for (int l = 0; l < LANES; l++)
-		for (uint32_t i = lo[l] + common; i < hi[l]; i++)
-			two_sum(&s[l], &c[l], v[i]);
+		common = to[l] - from[l] < common ? to[l] - from[l] : common;
+	for (uint32_t i = 0; i < common; i++) {
+		lanes x = { a[i], b[i], c[i], d[i] };
+		TWO_SUM(s, e, x);
+	}
+	for (int l = 0; l < LANES; l++) {
+		ret_s[l] = s[l];
+		ret_c[l] = e[l];
+		for (uint32_t i = from[l] + common; i < to[l]; i++)
+			TWO_SUM(ret_s[l], ret_c[l], v[i]);
+	}
 }
 
 static bool four_filled(const uint32_t *lo, const uint32_t *hi)
