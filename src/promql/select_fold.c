@@ -102,15 +102,35 @@ static silex_status fold_whole(struct folding *f, struct slx_scan *scan, const s
 	return f->unfit ? SILEX_OK : slx_scan_fold(scan, run, f->origin, f->step, add_bucket, f, err);
 }
 
-static void fold_samples(struct folding *f, const struct slx_run *run, silex_error *err)
+/* Whole milliseconds, ascending, all of them? Most runs step evenly. */
+static bool are_whole_ms(const int64_t *ts, size_t n)
 {
-	for (size_t i = 0; i < run->n && !f->unfit; i++) {
-		double v = slx_bits_number(run->kind, run->bits[i]);
-		struct slx_agg one = { .count = !isnan(v), .sum = v, .min = v, .max = v };
-		f->unfit = !whole_ms(run->ts[i]) || run->ts[i] <= f->last;
-		f->last = run->ts[i];
-		add_bucket(f, ((uint64_t)run->ts[i] - (uint64_t)f->origin) / f->step, &one, 1, err);
+	uint64_t step = n > 1 ? (uint64_t)ts[1] - (uint64_t)ts[0] : 0, line = (uint64_t)ts[0], odd = 0;
+	for (size_t i = 0; i < n; i++) {
+		odd |= (uint64_t)ts[i] ^ line;
+		line += step;
 	}
+	if (odd == 0)
+		return whole_ms(ts[0]) && step % SLX_MS == 0;
+	for (size_t i = 0; i < n; i++)
+		if (!whole_ms(ts[i]))
+			return false;
+	return true;
+}
+
+/* Decoded samples, bucket by bucket. */
+static silex_status fold_samples(struct folding *f, const struct slx_run *run, silex_error *err)
+{
+	f->unfit = run->ts[0] <= f->last || !are_whole_ms(run->ts, run->n);
+	f->last = run->ts[run->n - 1];
+	for (size_t i = 0, end; i < run->n && !f->unfit; i = end) {
+		uint64_t k = ((uint64_t)run->ts[i] - (uint64_t)f->origin) / f->step;
+		int64_t last = (int64_t)((uint64_t)f->origin + (k + 1) * f->step - 1);
+		end = slx_pq_until(run->ts, i, run->n, last);
+		struct slx_agg agg = slx_chunk_aggregate_run(run->kind, run->bits + i, end - i);
+		SLX_TRY(add_bucket(f, k, &agg, end - i, err));
+	}
+	return SILEX_OK;
 }
 
 static silex_status fold_series(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct folding *f, silex_error *err)
@@ -129,7 +149,7 @@ static silex_status fold_series(const struct slx_pq_leaf *l, struct slx_pq_work 
 		else if (run.whole)
 			SLX_TRY(fold_whole(f, w->scan, &run, err));
 		else
-			fold_samples(f, &run, err);
+			SLX_TRY(fold_samples(f, &run, err));
 	}
 	return SILEX_OK;
 }

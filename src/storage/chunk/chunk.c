@@ -20,6 +20,7 @@
 #include "storage/chunk/bytes_int.h"
 #include "model/histogram.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum {
@@ -173,8 +174,40 @@ void slx_chunk_stats(enum slx_kind kind, const int64_t *ts, const uint64_t *bits
 	ret->tmax = ts[n - 1];
 }
 
-static struct slx_agg aggregate_run(enum slx_kind kind, const uint64_t *bits, size_t n)
+/* Four lanes, compensated by Knuth's two-sum, which has no branches. A NaN spoils sum, least and greatest: false. */
+static bool aggregate_floats(const double *v, size_t n, struct slx_agg *ret)
 {
+	double sum[4] = { 0 }, comp[4] = { 0 }, min[4] = { v[0], v[0], v[0], v[0] }, max[4] = { v[0], v[0], v[0], v[0] };
+	size_t whole = n / 4 * 4;
+	for (size_t i = 0; i < whole; i += 4)
+		for (size_t l = 0; l < 4; l++) {
+			double x = v[i + l], t = sum[l] + x, z = t - sum[l];
+			comp[l] += (sum[l] - (t - z)) + (x - z);
+			sum[l] = t;
+			min[l] = x < min[l] ? x : min[l];
+			max[l] = x > max[l] ? x : max[l];
+		}
+	struct slx_agg a = { .count = n, .min = min[0], .max = max[0] };
+	for (size_t i = 0; i < 4 + n - whole; i++) {
+		bool lane = i < 4;
+		double x = lane ? sum[i] : v[whole + i - 4], t = a.sum + x, z = t - a.sum;
+		double least = lane ? min[i] : x, most = lane ? max[i] : x;
+		a.comp += (a.sum - (t - z)) + (x - z) + (lane ? comp[i] : 0);
+		a.sum = t;
+		a.min = least < a.min ? least : a.min;
+		a.max = most > a.max ? most : a.max;
+	}
+	a.min += 0.0; /* -0.0 becomes +0.0 */
+	a.max += 0.0;
+	*ret = a;
+	return isfinite(a.sum) && isfinite(a.comp);
+}
+
+struct slx_agg slx_chunk_aggregate_run(enum slx_kind kind, const uint64_t *bits, size_t n)
+{
+	struct slx_agg a;
+	if (kind == SLX_KIND_FLOAT64 && aggregate_floats((const double *)bits, n, &a))
+		return a;
 	struct slx_stats s = value_stats(kind, bits, n).stats;
 	return (struct slx_agg){ s.count, s.sum, s.comp, s.min, s.max };
 }
@@ -644,7 +677,7 @@ static silex_status aggregate_part(struct slx_chunk_work *w, const struct slx_co
 		break;
 	default:
 		SLX_TRY(decode_part(w, c, o, k, w->bits, err));
-		*ret = aggregate_run(o->kind, w->bits, w->lens[k]);
+		*ret = slx_chunk_aggregate_run(o->kind, w->bits, w->lens[k]);
 		return SILEX_OK;
 	}
 	if (st != SILEX_OK)
@@ -732,7 +765,7 @@ static silex_status fold_span(struct folding *f, size_t lo, size_t hi, struct sl
 			if (!f->decoded)
 				SLX_TRY(decode_part(w, f->c, f->o, f->k, w->bits, err));
 			f->decoded = true;
-			part = aggregate_run(f->o->kind, w->bits + (lo - f->at), until - lo);
+			part = slx_chunk_aggregate_run(f->o->kind, w->bits + (lo - f->at), until - lo);
 		}
 		slx_agg_merge(to, &part);
 		lo = until;

@@ -76,6 +76,9 @@ silex_status slx_chunk_aggregate(struct slx_chunk_work *w, const struct slx_code
 	const struct slx_chunk_meta *meta, const uint8_t *bytes, struct slx_time_range range, int64_t origin,
 	uint64_t step, slx_chunk_window_fn each, void *arg, silex_error *err);
 
+/* The same of samples at hand, n >= 1. */
+struct slx_agg slx_chunk_aggregate_run(enum slx_kind kind, const uint64_t *bits, size_t n);
+
 /* Do the times of the chunk step evenly (tmin + i * step)? *ret_step is 0 when they do not. Looks at their first bytes only. */
 silex_status slx_chunk_line(const struct slx_chunk_meta *meta, const uint8_t *bytes, uint64_t *ret_step, silex_error *err);
 
