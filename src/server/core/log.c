@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_SIZE = 8192 };
+enum { LINE_MAX_SIZE = 8192, VALUE_MAX = 2000 };
 
 /* A line being built: what does not fit is cut, one byte is kept for the newline. */
 struct line {
@@ -51,11 +51,17 @@ static bool plain(struct slx_str s)
 	return s.n > 0;
 }
 
+/* Long values are cut: the fields after them say as much. */
 static void put_string(struct line *l, struct slx_str s, bool quoted)
 {
+	bool cut = s.n > VALUE_MAX;
+	while (s.n > VALUE_MAX || (cut && s.n && ((unsigned char)s.p[s.n] & 0xc0) == 0x80))
+		s.n = s.n > VALUE_MAX ? VALUE_MAX : s.n - 1; /* not inside of a character */
 	if (quoted)
 		put(l, "\"", 1);
 	put_escaped(l, s);
+	if (cut)
+		put(l, "...", 3);
 	if (quoted)
 		put(l, "\"", 1);
 }

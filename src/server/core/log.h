@@ -34,7 +34,7 @@ struct slx_log_field {
 #define SLX_REAL(k, v) ((struct slx_log_field){ .key = (k), .type = SLX_LOG_REAL, .f = (v) })
 
 void slx_log_init(struct slx_log *l, int fd);
-/* fields: n of them, the first is skipped (it lets the macro take none). Lines over 8 kB are cut. */
+/* fields: n of them, the first is skipped (it lets the macro take none). Values over 2 kB and lines over 8 kB are cut. */
 void slx_log_put(struct slx_log *l, enum slx_log_level level, const char *message, const struct slx_log_field *fields, size_t n);
 
 #define slx_log(log, lvl, message, ...)                                                              \

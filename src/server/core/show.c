@@ -17,7 +17,7 @@ static void put_scalar(struct slx_buf *b, const char *s)
 {
 	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-";
 	char esc[8];
-	if (*s && *s != '-' && strspn(s, safe) == strlen(s)) {
+	if (*s && *s != '-' && strspn(s, safe) == strlen(s) && strcmp(s, "null") != 0) {
 		put_z(b, s);
 		return;
 	}
@@ -47,7 +47,9 @@ static void put_tree(struct slx_buf *b, const struct slx_yaml *y, unsigned depth
 /* What stands behind "key:" or "-". */
 static void put_value(struct slx_buf *b, const struct slx_yaml *x, unsigned depth)
 {
-	if (x->type == SLX_YAML_SCALAR) {
+	if (slx_yaml_null(x))
+		put_z(b, " null\n");
+	else if (x->type == SLX_YAML_SCALAR) {
 		put_z(b, " ");
 		put_scalar(b, is_secret(x->key) ? "<secret>" : x->text.p);
 		put_z(b, "\n");
@@ -162,7 +164,10 @@ static bool same_tree(const struct slx_yaml *a, const struct slx_yaml *b)
 	for (; a && b; a = a->next, b = b->next) {
 		if (a->type != b->type || a->n != b->n || !a->key != !b->key || (a->key && strcmp(a->key, b->key) != 0))
 			return false;
-		if (a->type == SLX_YAML_SCALAR ? !slx_str_eq(a->text, b->text) : !same_tree(a->child, b->child))
+		bool null = slx_yaml_null(a);
+		if (null != slx_yaml_null(b))
+			return false;
+		if (!null && (a->type == SLX_YAML_SCALAR ? !slx_str_eq(a->text, b->text) : !same_tree(a->child, b->child)))
 			return false;
 	}
 	return !a == !b;
