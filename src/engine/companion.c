@@ -444,7 +444,8 @@ static silex_status new_metadata(struct batch *b, struct slx_engine *e, struct s
 		if (value->failed)
 			return slx_err_oom(err);
 		uint64_t metric = metric_hash(t->name, row.metric), content = slx_hash64(value->p, value->n);
-		if (row.metric.n == 0 || is_known(e, metric, content))
+		bool again = b->n && hashes[b->n - 1][0] == metric && hashes[b->n - 1][1] == content; /* series of one metric follow one another */
+		if (row.metric.n == 0 || again || is_known(e, metric, content))
 			continue;
 		struct slx_labels labels = metric_labels(&b->arena, row.metric);
 		if (!labels.p)
