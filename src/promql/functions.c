@@ -1,8 +1,8 @@
 /* The functions of PromQL: their types as Prometheus 3 has them, and what computes them.
  *
- * The implementations lie by family: functions_rate.c (rate, increase, delta and kin), functions_over_time.c,
- * functions_math.c (number by number, time and calendar), functions_labels.c, functions_sort.c,
- * functions_histogram.c (quantiles and fractions). */
+ * The implementations lie by family: functions_rate.c (rate, increase, delta and kin; functions_extended.c for anchored and
+ * smoothed ranges), functions_over_time.c, functions_math.c (number by number), functions_time.c, functions_labels.c,
+ * functions_info.c, functions_sort.c, functions_histogram.c (quantiles and fractions). */
 #include "promql/functions_int.h"
 
 #include <stdlib.h>
@@ -91,6 +91,7 @@ static const struct slx_pq_function functions[] = {
 	{ "sort_desc", V, { V }, .n_args = 1, .matrix = slx_pq_fn_sort_desc },
 	{ "sqrt", V, { V }, .n_args = 1, .matrix = slx_pq_fn_math, .math = sqrt },
 	{ "start", S, { 0 }, .n_args = 0, .experimental = true, .matrix = slx_pq_fn_start },
+	{ "start_timestamp", V, { V }, .n_args = 1, .experimental = true }, /* not supported: floats are kept without theirs */
 	{ "stddev_over_time", V, { M }, .n_args = 1, .window = slx_pq_fn_stddev_over_time },
 	{ "stdvar_over_time", V, { M }, .n_args = 1, .window = slx_pq_fn_stdvar_over_time },
 	{ "step", S, { 0 }, .n_args = 0, .experimental = true, .matrix = slx_pq_fn_step },
