@@ -127,6 +127,8 @@ static silex_status put_series(struct slx_answer *a, struct listing *l, struct s
 	uint64_t n = 0;
 	for (size_t i = 0; i < l->u.n && slx_answer_spill(a); i++) {
 		bool is;
+		if (i % 1024 == 0 && atomic_load_explicit(slx_http_canceled(a->x), memory_order_relaxed))
+			return slx_err(err, SILEX_CANCELED, "the client is gone");
 		SLX_TRY(alive(&l->u, i, range, &l->parts, l->scan, &is, err));
 		if (!is)
 			continue;
