@@ -180,7 +180,7 @@ class Http(unittest.TestCase):
         except ConnectionResetError:
             pass
         c.close()
-        self.assertEqual(metric(self.server, "silex_http_upload_bytes"), 0)
+        self.assertTrue(wait_for(lambda: metric(self.server, "silex_http_upload_bytes") == 0))
 
     def test_expect_continue(self):
         c = Raw(self.server).send("POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n"
@@ -257,13 +257,14 @@ class Http(unittest.TestCase):
                     Raw(self.server).send(text).close(reset)
         self.assertEqual(self.server.get("/-/ready").status, 200)
         self.assertTrue(wait_for(lambda: metric(self.server, "silex_http_connections") <= 1))
-        self.assertEqual(metric(self.server, "silex_http_upload_bytes"), 0)
+        self.assertTrue(wait_for(lambda: metric(self.server, "silex_http_upload_bytes") == 0))
 
     def test_many_idle_connections(self):
         """10,000 where the limit of files allows it, each used once: other clients are served, memory stays small."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         n = 10000 if hard >= 11000 and not os.environ.get("SLX_QUICK") else min(500, hard // 2)
+        self.assertTrue(wait_for(lambda: metric(self.server, "silex_http_connections") <= 1))
         idle = []
         for _ in range(n):
             idle.append(Raw(self.server))

@@ -84,7 +84,7 @@ struct slx_http_conn {
 	struct slx_http_conn *next, *prev; /* slx_http.conns, under conns_lock */
 	int fd;
 	_Atomic int64_t deadline; /* monotonic ns; 0: none. Past it the watcher shuts the socket down */
-	_Atomic bool receiving;   /* a request began and is not complete */
+	_Atomic bool busy;        /* a request is complete and its answer is not */
 	bool hung;                /* the watcher's: its client was seen to be gone */
 };
 

@@ -23,10 +23,8 @@ void *slx_http_on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	x->conn = i ? i->socket_context : NULL;
 	x->conn_fd = x->conn ? x->conn->fd : -1;
-	if (x->conn) {
-		atomic_store_explicit(&x->conn->receiving, true, memory_order_relaxed);
+	if (x->conn)
 		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)s->h->o.header_timeout_s * 1000000000, memory_order_relaxed);
-	}
 	return x;
 }
 
@@ -270,7 +268,7 @@ static enum MHD_Result dispatch(struct slx_http_exchange *x)
 {
 	if (x->conn) {
 		atomic_store_explicit(&x->conn->deadline, 0, memory_order_relaxed);
-		atomic_store_explicit(&x->conn->receiving, false, memory_order_relaxed);
+		atomic_store_explicit(&x->conn->busy, true, memory_order_relaxed);
 	}
 	if (x->method_bit == SLX_METHOD_OPTIONS)
 		return answer_options(x);
@@ -355,7 +353,7 @@ void slx_http_on_completed(void *cls, struct MHD_Connection *c, void **con_cls, 
 	if (!x)
 		return;
 	if (x->conn) {
-		atomic_store_explicit(&x->conn->receiving, false, memory_order_relaxed);
+		atomic_store_explicit(&x->conn->busy, false, memory_order_relaxed);
 		atomic_store_explicit(&x->conn->deadline, slx_http_now() + (int64_t)s->h->o.idle_timeout_s * 1000000000, memory_order_relaxed);
 	}
 	atomic_store_explicit(&x->canceled, true, memory_order_relaxed);

@@ -48,28 +48,47 @@ static void look(struct slx_http_lane *l, int64_t now)
 	} while (n == BATCH);
 }
 
-/* A client that sends part of a request and goes at once: MHD, edge-triggered, reads the bytes and misses the end. Gone in two looks
- * means that it was not about to be read. Under conns_lock, so that sockets stay what they are. */
-static bool is_hung(struct slx_http_conn *c)
+static void cut(struct slx_http *h, struct slx_http_conn *c, bool late)
 {
-	struct pollfd fd = { .fd = c->fd, .events = POLLRDHUP };
-	bool before = c->hung;
-	c->hung = atomic_load_explicit(&c->receiving, memory_order_relaxed) && poll(&fd, 1, 0) > 0;
-	return c->hung && before;
+	atomic_store_explicit(&c->deadline, 0, memory_order_relaxed);
+	shutdown(c->fd, SHUT_RDWR); /* MHD closes it */
+	slx_metric_add(h->cut, late);
 }
 
+/* A client that sends part of a request and goes at once: MHD, edge-triggered, reads the bytes and misses the end. Gone in two looks
+ * means that nobody is about to read it. */
+static void cut_hung(struct slx_http *h, struct slx_http_conn **cs, struct pollfd *fds, unsigned n)
+{
+	poll(fds, n, 0);
+	for (unsigned i = 0; i < n; i++) {
+		bool gone = fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR);
+		if (gone && cs[i]->hung)
+			cut(h, cs[i], false);
+		cs[i]->hung = gone;
+	}
+}
+
+/* Under the lock of connections sockets stay what they are. */
 static void cut_overdue(struct slx_http *h, int64_t now)
 {
+	struct slx_http_conn *cs[BATCH];
+	struct pollfd fds[BATCH];
+	unsigned n = 0;
 	pthread_mutex_lock(&h->conns_lock);
 	for (struct slx_http_conn *c = h->conns; c; c = c->next) {
 		int64_t deadline = atomic_load_explicit(&c->deadline, memory_order_relaxed);
-		bool late = deadline && now > deadline;
-		if (!late && !is_hung(c))
-			continue;
-		atomic_store_explicit(&c->deadline, 0, memory_order_relaxed);
-		shutdown(c->fd, SHUT_RDWR); /* MHD closes it */
-		slx_metric_add(h->cut, late);
+		if (deadline && now > deadline)
+			cut(h, c, true);
+		if (atomic_load_explicit(&c->busy, memory_order_relaxed))
+			continue; /* MHD or the look at lanes sees to it */
+		cs[n] = c;
+		fds[n++] = (struct pollfd){ .fd = c->fd, .events = POLLRDHUP };
+		if (n == BATCH) {
+			cut_hung(h, cs, fds, n);
+			n = 0;
+		}
 	}
+	cut_hung(h, cs, fds, n);
 	pthread_mutex_unlock(&h->conns_lock);
 }
 
