@@ -315,6 +315,7 @@ static silex_status fold_matrix(const struct slx_pq_folding *f, const struct slx
 		SLX_TRY(slx_pq_column_init(f, &f->x->arena, &columns[i], err));
 	for (size_t i = 0; i < m->n; i++) {
 		struct slx_pq_column *c = &columns[s.of[i]];
+		SLX_TRY(slx_pq_alive(f->x, err));
 		slx_pq_fold_floats(f, c, &m->rows[i]);
 		if (m->rows[i].h)
 			SLX_TRY(fold_histograms(f, c, &m->rows[i], err));

@@ -208,6 +208,7 @@ static silex_status vector_scalar(struct scalar_op *s, struct slx_pq_matrix *m, 
 {
 	for (size_t i = 0; i < m->n; i++) {
 		struct slx_pq_row *r = &m->rows[i];
+		SLX_TRY(slx_pq_alive(s->b.x, err));
 		if (r->h)
 			SLX_TRY(scalar_values(s, r, steps, err));
 		else

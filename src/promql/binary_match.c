@@ -94,23 +94,46 @@ static silex_status duplicate(struct match *m, uint32_t sig, const struct slx_pq
 	return st;
 }
 
-static bool any_at(const struct slx_pq_matrix *m, size_t k)
+/* Steps where any row of m (of signature sig, with sig_of) has a sample. */
+static silex_status presence(struct match *m, const struct slx_pq_matrix *of, uint32_t sig, const uint32_t *sig_of, uint8_t **ret, silex_error *err)
 {
-	for (size_t i = 0; i < m->n; i++)
-		if (m->rows[i].cell[k])
-			return true;
-	return false;
+	uint8_t *any = slx_pq_alloc(m->x, &m->x->arena, m->steps);
+	if (!any)
+		return slx_pq_oom(m->x, err);
+	memset(any, 0, m->steps);
+	for (size_t i = 0; i < of->n; i++)
+		for (size_t k = 0; k < m->steps && (!sig_of || sig_of[i] == sig); k++)
+			any[k] |= of->rows[i].cell[k];
+	*ret = any;
+	return SILEX_OK;
 }
 
 /* Two rows of the one side with the same labels and samples at the same step, at a step where there is anything to match. */
 static silex_status check_one_side(struct match *m, silex_error *err)
 {
-	for (size_t s = 0; s < m->sigs.n; s++)
-		for (uint32_t i = m->first[s]; i != NONE; i = m->next[i])
-			for (uint32_t j = m->next[i]; j != NONE; j = m->next[j])
-				for (size_t k = 0; k < m->steps; k++)
-					if (m->one->rows[i].cell[k] && m->one->rows[j].cell[k] && any_at(m->many, k))
-						return duplicate(m, (uint32_t)s, &m->one->rows[i], &m->one->rows[j], err);
+	uint8_t *any = NULL;
+	uint32_t *owner = NULL; /* by step: the first row of the signature that has a sample, plus 1 */
+	for (uint32_t s = 0; s < m->sigs.n; s++) {
+		if (m->first[s] == NONE || m->next[m->first[s]] == NONE)
+			continue;
+		if (!any) {
+			SLX_TRY(presence(m, m->many, 0, NULL, &any, err));
+			owner = slx_pq_alloc(m->x, &m->x->arena, m->steps * sizeof *owner);
+			if (!owner)
+				return slx_pq_oom(m->x, err);
+		}
+		memset(owner, 0, m->steps * sizeof *owner);
+		for (uint32_t i = m->first[s]; i != NONE; i = m->next[i]) {
+			SLX_TRY(slx_pq_alive(m->x, err));
+			for (size_t k = 0; k < m->steps; k++) {
+				if (!m->one->rows[i].cell[k] || !any[k])
+					continue;
+				if (owner[k])
+					return duplicate(m, s, &m->one->rows[owner[k] - 1], &m->one->rows[i], err);
+				owner[k] = i + 1;
+			}
+		}
+	}
 	return SILEX_OK;
 }
 
@@ -244,6 +267,7 @@ static silex_status pair_rows(struct match *m, uint32_t sig, const struct slx_pq
 	struct slx_labels l;
 	struct side a = { many, 0 }, b = { one, 0 };
 	size_t out;
+	SLX_TRY(slx_pq_alive(m->x, err));
 	SLX_TRY(result_labels(m, many->labels, one->labels, &l, err));
 	SLX_TRY(out_row(m, sig, l, many->drop_name || m->b->to_bool, &out, err));
 	for (size_t k = 0; k < m->steps; k++)
@@ -285,16 +309,6 @@ static silex_status fill_one(struct match *m, size_t i, double fill, silex_error
 	return SILEX_OK;
 }
 
-static bool many_has(const struct match *m, uint32_t sig, size_t k)
-{
-	if (m->many_n[sig] == 0)
-		return false;
-	for (size_t i = 0; i < m->many->n; i++)
-		if (m->sig_of[i] == sig && m->many->rows[i].cell[k])
-			return true;
-	return false;
-}
-
 /* The other way round: a row of one that meets nothing. Its matching labels name the stand-in. */
 static silex_status fill_many(struct match *m, uint32_t sig, const struct slx_pq_row *one, double fill, silex_error *err)
 {
@@ -302,8 +316,11 @@ static silex_status fill_many(struct match *m, uint32_t sig, const struct slx_pq
 	struct slx_labels l;
 	size_t out = 0;
 	bool made = false;
+	uint8_t *many;
+	SLX_TRY(presence(m, m->many, sig, m->sig_of, &many, err));
+	SLX_TRY(slx_pq_alive(m->x, err));
 	for (size_t k = 0; k < m->steps; k++) {
-		if (!one->cell[k] || many_has(m, sig, k))
+		if (!one->cell[k] || many[k])
 			continue;
 		if (!made) {
 			SLX_TRY(result_labels(m, m->sigs.keys[sig], one->labels, &l, err));

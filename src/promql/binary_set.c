@@ -48,6 +48,7 @@ static silex_status mask(const struct presence *p, struct slx_pq_matrix *m, size
 		struct slx_labels key;
 		size_t at;
 		uint8_t *cell = m->rows[i].cell;
+		SLX_TRY(slx_pq_alive(p->x, err));
 		SLX_TRY(slx_pq_labels_cut(p->x, m->rows[i].labels, &p->cut, &key, err));
 		const uint8_t *other = slx_pq_table_find(&p->table, key, &at) ? p->steps[at] : NULL;
 		for (size_t k = 0; k < steps; k++)

@@ -159,6 +159,8 @@ static silex_status scan(const struct slx_pq_leaf *l, struct slx_pq_work *w, str
 			SLX_TRY(add_histograms(l->x, w, &run, stale, err));
 		else if (!slx_kind_is_bytes(run.kind))
 			SLX_TRY(add_floats(l->x, &w->samples, &run, stale, err));
+		if (w->samples.n + w->samples.hn > l->x->o.samples_max)
+			return slx_pq_hold(l->x, (int64_t)(w->samples.n + w->samples.hn), err);
 	}
 }
 
