@@ -72,6 +72,7 @@ struct app;
 
 enum {
 	APP_USES_DATA = 1,    /* --data, --tenant, --option, --config */
+	APP_USES_URL = 128,   /* --url */
 	APP_USES_OUTPUT = 2,  /* --output */
 	APP_USES_FORMAT = 64, /* --format */
 	APP_HIDDEN = 4,       /* not in lists */
@@ -104,6 +105,7 @@ enum app_format { APP_DEFAULT, APP_TABLE, APP_CSV, APP_JSON, APP_JSONL, APP_CHAR
 /* Options that many commands take, and what they say once read. */
 struct app_common {
 	const char *data;
+	const char *url; /* a server instead of a directory */
 	const char *tenant;
 	const char *config;
 	struct app_texts options; /* name=value */
@@ -111,7 +113,7 @@ struct app_common {
 	const char *output;
 	bool help;
 };
-extern const struct app_opt app_data_options[], app_format_options[], app_output_options[], app_help_options[];
+extern const struct app_opt app_data_options[], app_url_options[], app_format_options[], app_output_options[], app_help_options[];
 
 struct app {
 	struct app_common common;
@@ -145,7 +147,7 @@ void app_option_text(const struct app_opt *o, char *ret, size_t size);
 /* Prints "did you mean" for the nearest of `names` (NULL-terminated), when one is near. */
 const char *app_nearest(const char *word, const char *const *names);
 
-enum { APP_TABLES_MAX = 6 };
+enum { APP_TABLES_MAX = 7 };
 /* Each option table that command c uses, own ones first; NULL-terminated. */
 void app_option_tables(const struct app_command *c, const struct app_opt *ret[APP_TABLES_MAX]);
 

@@ -1,4 +1,5 @@
 #include "app/commands.h"
+#include "app/store.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -18,20 +19,19 @@ static bool confirmed(const struct app *a, const char *what)
 	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-static silex_status delete_all(struct app *a, silex_db *db, const struct delete_options *o, int argc, char **argv,
+static silex_status delete_all(struct app_store *db, const struct delete_options *o, int argc, char **argv,
 	uint64_t *ret_points, silex_error *err)
 {
-	const char *tenant = a->common.tenant;
 	int64_t start = o->start.set ? o->start.ns : SILEX_TIME_MIN, end = o->end.set ? o->end.ns : SILEX_TIME_MAX;
 	silex_status st = SILEX_OK;
 	*ret_points = 0;
 	if (o->tenant)
-		return silex_drop_tenant(db, tenant, err);
+		return app_drop_tenant(db, err);
 	if (o->before.set)
-		return silex_cleanup(db, tenant, o->before.ns, ret_points, err);
+		return app_cleanup(db, o->before.ns, ret_points, err);
 	for (int i = 0; i < argc && st == SILEX_OK; i++) {
 		uint64_t n = 0;
-		st = silex_delete(db, tenant, argv[i], start, end, &n, err);
+		st = app_remove(db, argv[i], start, end, &n, err);
 		*ret_points += n;
 	}
 	return st;
@@ -54,7 +54,7 @@ static int delete_run(struct app *a, void *options, int argc, char **argv)
 {
 	const struct delete_options *o = options;
 	silex_error err;
-	silex_db *db;
+	struct app_store db;
 	uint64_t points;
 	char text[APP_TEXT_SIZE], what[200];
 	int st = check(a, o, argc);
@@ -69,16 +69,16 @@ static int delete_run(struct app *a, void *options, int argc, char **argv)
 		app_say("nothing was deleted");
 		return APP_FAILED;
 	}
-	st = app_open(a, APP_WRITE_EXISTING, &db);
+	st = app_store_open(a, APP_WRITE_EXISTING, &db);
 	if (st != APP_OK)
 		return st;
-	if (delete_all(a, db, o, argc, argv, &points, &err) != SILEX_OK)
+	if (delete_all(&db, o, argc, argv, &points, &err) != SILEX_OK)
 		st = app_fail(NULL, &err);
 	else if (o->tenant)
 		fprintf(a->out, "dropped tenant %s\n", a->common.tenant);
 	else
 		fprintf(a->out, "deleted %s points\n", app_count_text(points, text));
-	return app_close(a, db, APP_WRITE_EXISTING, st);
+	return app_store_close(&db, APP_WRITE_EXISTING, st);
 }
 
 static const struct app_opt delete_opts[] = {
@@ -104,6 +104,6 @@ const struct app_command app_delete = {
 	.options_size = sizeof(struct delete_options),
 	.args_min = 0,
 	.args_max = -1,
-	.uses = APP_USES_DATA | APP_ARGS_SELECTOR,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_ARGS_SELECTOR,
 	.run = delete_run,
 };

@@ -1,5 +1,9 @@
 /* silex export: what `silex import` reads back exactly. */
 #include "app/commands.h"
+#include "app/store.h"
+#ifdef SILEX_WITH_SERVER
+#include "app/remote.h"
+#endif
 
 #include "formats/formats.h"
 
@@ -39,12 +43,12 @@ static bool add_column(void *arg, const char *name)
 }
 
 /* A CSV file has one column per label name of all series. */
-static silex_status begin_csv(struct export *x, silex_db *db, const silex_query *q, silex_error *err)
+static silex_status begin_csv(struct export *x, struct app_store *db, const silex_query *q, silex_error *err)
 {
 	silex_status st = SILEX_OK;
 	add_column(x, "__name__");
 	for (size_t i = 0; i < q->n_selectors && st == SILEX_OK; i++)
-		st = silex_label_names(db, q->tenant, q->selectors[i], add_column, x, err);
+		st = app_label_names(db, q->selectors[i], add_column, x, err);
 	x->csv.columns = (const char *const *)x->columns;
 	x->csv.columns_n = (uint32_t)x->columns_n;
 	slx_encode_csv_header(&x->out, &x->csv);
@@ -106,15 +110,56 @@ static void put_batch(struct export *x, const silex_batch *b)
 	}
 }
 
-static int export_db(struct export *x, silex_db *db, const silex_query *q)
+#ifdef SILEX_WITH_SERVER
+static bool on_remote_row(void *arg, const struct slx_row *row)
+{
+	struct export *x = arg;
+	put_row(x, row);
+	drain(x, FLUSH_SIZE);
+	return true;
+}
+
+/* Texts as values: a state. */
+static bool on_remote_error(void *arg, uint64_t line, uint64_t column, const char *message)
+{
+	((struct export *)arg)->left_out++;
+	return true;
+}
+
+static bool on_remote_data(void *arg, const char *p, size_t n) { return slx_decoder_feed(arg, p, n, NULL) == SILEX_OK; }
+
+/* The server's JSON lines are read as import would read them, row by row. */
+static silex_status export_remote(struct export *x, struct app_store *s, const silex_query *q, silex_error *err)
+{
+	const struct slx_sink sink = { .arg = x, .row = on_remote_row, .error = on_remote_error };
+	const struct slx_decode_limits limits = { .labels_every_row = true };
+	struct slx_decoder *d;
+	silex_status st = slx_decoder_jsonl(&x->a->mem, &limits, &sink, &d, err);
+	if (st != SILEX_OK)
+		return st;
+	char *body = app_remote_query_json(q, NULL, "jsonl");
+	st = app_remote_stream(s->remote, "/api/silex/v1/query", body, strlen(body), on_remote_data, d, err);
+	free(body);
+	if (st == SILEX_OK)
+		st = slx_decoder_finish(d, err);
+	slx_decoder_free(d);
+	return st;
+}
+#else
+static silex_status export_remote(struct export *x, struct app_store *s, const silex_query *q, silex_error *err) { return SILEX_UNSUPPORTED; }
+#endif
+
+static int export_db(struct export *x, struct app_store *db, const silex_query *q)
 {
 	silex_cursor *c = NULL;
 	silex_batch b;
 	silex_error err;
 	silex_status st = x->format == EXPORT_CSV ? begin_csv(x, db, q, &err) : SILEX_OK;
-	if (st == SILEX_OK)
-		st = silex_query_run(db, q, &c, &err);
-	while (st == SILEX_OK && (st = silex_cursor_next(c, &b, &err)) == SILEX_OK && b.n)
+	if (st == SILEX_OK && db->remote)
+		st = export_remote(x, db, q, &err);
+	else if (st == SILEX_OK)
+		st = silex_query_run(db->db, q, &c, &err);
+	while (c && st == SILEX_OK && (st = silex_cursor_next(c, &b, &err)) == SILEX_OK && b.n)
 		put_batch(x, &b);
 	if (st == SILEX_OK && x->format == EXPORT_OPENMETRICS)
 		slx_buf_put(&x->out, "# EOF\n", 6);
@@ -141,18 +186,18 @@ static int export_run(struct app *a, void *options, int argc, char **argv)
 	static const char *const everything[] = { "{}" };
 	struct export x = { .a = a, .format = o->format ? (enum export_format)(o->format - 1) : EXPORT_JSONL };
 	silex_query q;
-	silex_db *db;
+	struct app_store db;
 	silex_query_init(&q);
 	q.tenant = a->common.tenant;
 	q.selectors = argc ? (const char *const *)argv : everything;
 	q.n_selectors = argc ? (size_t)argc : 1;
 	q.start = o->start.set ? o->start.ns : SILEX_TIME_MIN;
 	q.end = o->end.set ? o->end.ns : SILEX_TIME_MAX;
-	int st = app_open(a, APP_READ, &db);
+	int st = app_store_open(a, APP_READ, &db);
 	if (st != APP_OK)
 		return st;
 	slx_buf_init(&x.out, &a->mem, SLX_MEM_OTHER, 64 << 20);
-	st = app_close(a, db, APP_READ, export_db(&x, db, &q));
+	st = app_store_close(&db, APP_READ, export_db(&x, &db, &q));
 	warn(&x);
 	for (size_t i = 0; i < x.columns_n; i++)
 		free(x.columns[i]);
@@ -184,6 +229,6 @@ const struct app_command app_export = {
 	.options_size = sizeof(struct export_options),
 	.args_min = 0,
 	.args_max = -1,
-	.uses = APP_USES_DATA | APP_USES_OUTPUT | APP_ARGS_SELECTOR,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_OUTPUT | APP_ARGS_SELECTOR,
 	.run = export_run,
 };

@@ -6,6 +6,10 @@
  * batches go out first, for the same reason. */
 #include "app/commands.h"
 #include "app/source.h"
+#include "app/store.h"
+#ifdef SILEX_WITH_SERVER
+#include "app/remote.h"
+#endif
 
 #include "model/labels.h"
 
@@ -45,7 +49,9 @@ struct import_options {
 
 struct import {
 	struct app *a;
-	silex_db *db;
+	struct app_store store;
+	silex_db *db;              /* NULL: a server, and */
+	struct app_upload *upload; /* the way there */
 	const struct import_options *o;
 	const char *tenant;
 	const char *path;
@@ -287,11 +293,59 @@ static bool insert_row(struct import *m, const struct slx_row *row, int64_t time
 	return true;
 }
 
+#ifdef SILEX_WITH_SERVER
+/* A server takes rows by the key of their series; 1 is for rows without one. */
+static bool upload_row(struct import *m, const struct slx_row *row, int64_t time)
+{
+	if (!row->series_key || row->series_key >= m->series_n) {
+		size_t n = row_labels(m, row);
+		note_series(m, n);
+		if (app_upload_series(m->upload, row->series_key + 1, m->row_labels, n, &m->error) != SILEX_OK)
+			return broken(m);
+	}
+	while (m->series_n <= row->series_key) {
+		m->series = app_grow(m->series, m->series_n, &m->series_cap, sizeof *m->series);
+		m->series[m->series_n++] = (struct series){ 0 };
+	}
+	m->accepted++; /* so far: the server has the last word */
+	return app_upload_row(m->upload, row->series_key + 1, row, time, &m->error) == SILEX_OK || broken(m);
+}
+
+static bool flush_upload(struct import *m) { return !m->upload || app_upload_end(m->upload, &m->error) == SILEX_OK || broken(m); }
+
+static void begin_upload(struct import *m)
+{
+	if (m->store.remote)
+		m->upload = app_upload_new(m->store.remote);
+}
+
+/* What was stored, and what the server says of the rest. */
+static void end_upload(struct import *m)
+{
+	uint64_t refused;
+	const char *reason;
+	if (!m->upload)
+		return;
+	app_upload_counts(m->upload, &m->accepted, &refused, &reason);
+	m->refused += refused;
+	if (reason)
+		app_say("%s", reason);
+	app_upload_free(m->upload);
+}
+#else
+static bool upload_row(struct import *m, const struct slx_row *row, int64_t time) { return false; }
+static bool flush_upload(struct import *m) { return true; }
+static void begin_upload(struct import *m) {}
+static void end_upload(struct import *m) {}
+#endif
+
 static bool on_row(void *arg, const struct slx_row *row)
 {
 	struct import *m = arg;
 	int64_t time = row->has_time ? row->t : m->a->now;
 	m->untimed += !row->has_time;
+	if (m->upload)
+		return upload_row(m, row, time);
 	if (!row->series_key)
 		return insert_row(m, row, time);
 	bool known = row->series_key < m->series_n;
@@ -338,7 +392,7 @@ static int import_file(struct import *m, const char *path)
 		return app_fail(path, &err);
 	silex_status st = app_source_run(m->source, on_step, m, &err);
 	m->skipped += app_source_stats(m->source)->skipped;
-	bool flushed = m->status == SILEX_OK && flush_points(m) && flush_values(m);
+	bool flushed = m->status == SILEX_OK && flush_points(m) && flush_values(m) && flush_upload(m);
 	app_progress_end(&m->progress);
 	for (size_t i = 1; i < m->series_n; i++) {
 		silex_series_close(m->series[i].handle);
@@ -425,16 +479,19 @@ static void import_free(struct import *m)
 
 static int import_all(struct import *m, const struct app_texts *files)
 {
-	int st = app_open(m->a, APP_WRITE, &m->db);
+	int st = app_store_open(m->a, APP_WRITE, &m->store);
 	if (st != APP_OK)
 		return st;
+	m->db = m->store.db;
+	begin_upload(m);
 	double began = app_seconds();
 	for (size_t i = 0; i < files->n && st == APP_OK; i++) {
 		st = import_file(m, files->v[i]);
 		if (st != APP_OK && m->status == SILEX_OK && !m->o->strict && i + 1 < files->n)
 			st = APP_OK, m->refused++; /* said already; the other files still come in */
 	}
-	st = app_close(m->a, m->db, APP_WRITE, st); /* flushed: what the summary counts is on disk */
+	end_upload(m);
+	st = app_store_close(&m->store, APP_WRITE, st); /* flushed: what the summary counts is on disk */
 	if (!m->o->quiet && (st == APP_OK || m->accepted))
 		summary(m, app_seconds() - began);
 	return st == APP_OK && m->refused ? APP_REFUSED : st;
@@ -486,6 +543,6 @@ const struct app_command app_import = {
 	.options_size = sizeof(struct import_options),
 	.args_min = 1,
 	.args_max = -1,
-	.uses = APP_USES_DATA | APP_ARGS_FILES,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_ARGS_FILES,
 	.run = import_run,
 };

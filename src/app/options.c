@@ -14,6 +14,11 @@ const struct app_opt app_data_options[] = {
 	APP_OPT_END,
 };
 
+const struct app_opt app_url_options[] = {
+	APP_OPT(app_common, url, "url", 'u', APP_TEXT, "URL", NULL, "a server instead of a directory: http://localhost:9470"),
+	APP_OPT_END,
+};
+
 const struct app_opt app_format_options[] = {
 	APP_OPT(app_common, format, "format", 'f', APP_CHOICE, "FORMAT", "table|csv|json|jsonl|chart",
 		"how results are printed"),
@@ -41,6 +46,8 @@ void app_option_tables(const struct app_command *c, const struct app_opt *ret[AP
 		ret[n++] = app_output_options;
 	if (c->uses & APP_USES_DATA)
 		ret[n++] = app_data_options;
+	if (c->uses & APP_USES_URL)
+		ret[n++] = app_url_options;
 	ret[n++] = app_help_options;
 	ret[n] = NULL;
 }

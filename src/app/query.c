@@ -13,13 +13,12 @@ struct query_options {
 	int fill;
 	uint64_t limit, height, memory;
 	int64_t timeout;
+	const char *promql;
 };
 
 /* --- a range for windows ---------------------------------------------------------------------------------------- */
 
 struct extent {
-	const char *tenant;
-	silex_db *db;
 	struct app_labels *series;
 	size_t n, cap;
 };
@@ -34,18 +33,18 @@ static bool note_labels(void *arg, const silex_label *labels, size_t n)
 
 /* Windows need a first and a last instant: those of the data where the user gave none. false: no data. */
 static silex_status find_extent(
-	silex_db *db, const silex_query *q, int64_t *ret_first, int64_t *ret_last, silex_error *err)
+	struct app_store *db, const silex_query *q, int64_t *ret_first, int64_t *ret_last, silex_error *err)
 {
-	struct extent e = { .db = db };
+	struct extent e = { 0 };
 	silex_status st = SILEX_OK;
 	*ret_first = SILEX_TIME_MAX;
 	*ret_last = SILEX_TIME_MIN;
 	for (size_t i = 0; i < q->n_selectors && st == SILEX_OK; i++)
-		st = silex_list_series(db, q->tenant, q->selectors[i], q->start, q->end, note_labels, &e, err);
+		st = app_list_series(db, q->selectors[i], q->start, q->end, note_labels, &e, err);
 	for (size_t i = 0; i < e.n; i++) {
 		silex_series_info info;
 		if (st == SILEX_OK)
-			st = silex_series_info_get(db, q->tenant, e.series[i].v, e.series[i].n, &info, err);
+			st = app_series_info(db, e.series[i].v, e.series[i].n, &info, err);
 		if (st == SILEX_OK && info.count) {
 			*ret_first = info.first_time < *ret_first ? info.first_time : *ret_first;
 			*ret_last = info.last_time > *ret_last ? info.last_time : *ret_last;
@@ -64,13 +63,13 @@ static int64_t floor_to(int64_t t, int64_t step)
 	return __builtin_sub_overflow(t, rest, &r) ? t : r;
 }
 
-static silex_status set_range(silex_db *db, const struct query_options *o, silex_query *q, silex_error *err)
+static silex_status set_range(struct app_store *db, const struct query_options *o, silex_query *q, silex_error *err)
 {
 	int64_t first, last;
 	q->start = o->start.set ? o->start.ns : SILEX_TIME_MIN;
 	q->end = o->end.set ? o->end.ns : SILEX_TIME_MAX;
-	if (!q->step || (o->start.set && o->end.set))
-		return SILEX_OK;
+	if (!q->step || (o->start.set && o->end.set) || db->remote)
+		return SILEX_OK; /* a server finds them itself */
 	silex_status st = find_extent(db, q, &first, &last, err);
 	if (st != SILEX_OK || first > last)
 		return st;
@@ -109,27 +108,25 @@ static silex_status fill_query(
 }
 
 static silex_status start_query(
-	silex_db *db, const struct query_options *o, silex_query *q, silex_cursor **ret, silex_error *err)
+	struct app_store *db, const struct query_options *o, silex_query *q, struct app_rows *ret, silex_error *err)
 {
-	if (o->latest)
-		return silex_latest(db, q->tenant, q->n_selectors ? q->selectors[0] : NULL, ret, err);
-	silex_status st = set_range(db, o, q, err);
-	return st == SILEX_OK ? silex_query_run(db, q, ret, err) : st;
+	silex_status st = o->latest ? SILEX_OK : set_range(db, o, q, err);
+	return st == SILEX_OK ? app_rows_open(db, q, o->agg, o->latest, ret, err) : st;
 }
 
-static void print_statistics(const silex_cursor *c)
+static void print_statistics(const struct app_rows *rows)
 {
 	silex_query_stats s;
 	char points[APP_TEXT_SIZE], bytes[APP_TEXT_SIZE], time[APP_TEXT_SIZE];
-	silex_cursor_stats(c, &s);
+	app_rows_stats(rows, &s);
 	fprintf(stderr, "%llu series, %s points in %llu chunks (%llu answered by their headers), %s read, %s\n",
 		(unsigned long long)s.series, app_count_text(s.points, points), (unsigned long long)s.chunks,
 		(unsigned long long)s.chunks_by_header, app_bytes_text(s.bytes_read, bytes), app_span_text(s.elapsed_ns, time));
 }
 
-static int run_query(struct app *a, silex_db *db, const struct query_options *o, silex_query *q)
+static int run_query(struct app *a, struct app_store *db, const struct query_options *o, silex_query *q)
 {
-	silex_cursor *c;
+	struct app_rows rows;
 	silex_error err;
 	struct app_result_style style = {
 		.format = (enum app_format)a->common.format,
@@ -141,13 +138,57 @@ static int run_query(struct app *a, silex_db *db, const struct query_options *o,
 		.windows = q->step != 0,
 		.height = (int)(o->height > 100 ? 100 : o->height),
 	};
-	if (start_query(db, o, q, &c, &err) != SILEX_OK)
+	if (start_query(db, o, q, &rows, &err) != SILEX_OK)
 		return app_fail(NULL, &err);
-	int st = app_result_print(a, c, &style);
+	int st = app_result_print(a, &rows, &style);
 	if (o->statistics)
-		print_statistics(c);
-	silex_cursor_close(c);
+		print_statistics(&rows);
+	app_rows_close(&rows);
 	return st;
+}
+
+/* --promql: the server's language, its answer printed as the others are. */
+static int run_promql(struct app *a, const struct query_options *o)
+{
+	struct app_store s;
+	struct app_rows rows = { 0 };
+	silex_error err;
+	struct app_result_style style = {
+		.format = (enum app_format)a->common.format,
+		.exact = o->exact,
+		.wide = o->wide ? 1 : o->tall ? 2 : 0,
+		.timeless = !o->step,
+		.windows = o->step != 0,
+		.title = o->promql,
+		.height = (int)(o->height > 100 ? 100 : o->height),
+	};
+	int st = app_store_open(a, APP_READ, &s);
+	if (st != APP_OK)
+		return st;
+	int64_t end = o->end.set ? o->end.ns : a->now, start = o->start.set ? o->start.ns : end - INT64_C(3600000000000);
+	if (app_rows_promql(&s, o->promql, start, end, o->step, o->timeout, &rows, &err) == SILEX_OK)
+		st = app_result_print(a, &rows, &style);
+	else
+		st = app_fail(NULL, &err);
+	app_rows_close(&rows);
+	return app_store_close(&s, APP_READ, st);
+}
+
+static int check(const struct app *a, const struct query_options *o, int argc)
+{
+	if (o->promql && !a->common.url)
+		return app_usage("--promql needs a server: --url http://host:port");
+	if (o->promql && (argc || o->agg || o->group_by.n || o->group || o->fill || o->latest || o->limit || o->desc))
+		return app_usage("--promql says it all: beside it are --start, --end, --step, --timeout and how to print");
+	if (o->promql && o->start.set && !o->step)
+		return app_usage("--promql: a range has a --step; without one it is asked at --end [now]");
+	if (!o->promql && !argc)
+		return app_usage("query needs SELECTOR...; `silex query --help` tells more");
+	if (o->latest && argc > 1)
+		return app_usage("--latest takes one selector");
+	if (o->step && !o->agg && !o->promql)
+		return app_usage("--step needs --agg: how are the samples of a window made into one? (mean, max, last...)");
+	return APP_OK;
 }
 
 static int query_run(struct app *a, void *options, int argc, char **argv)
@@ -155,20 +196,21 @@ static int query_run(struct app *a, void *options, int argc, char **argv)
 	const struct query_options *o = options;
 	silex_query q;
 	silex_error err;
-	silex_db *db;
+	struct app_store db;
 	char *state = NULL;
-	if (o->latest && argc > 1)
-		return app_usage("--latest takes one selector");
-	if (o->step && !o->agg)
-		return app_usage("--step needs --agg: how are the samples of a window made into one? (mean, max, last...)");
+	int st = check(a, o, argc);
+	if (st != APP_OK)
+		return st;
+	if (o->promql)
+		return run_promql(a, o);
 	if (fill_query(a, o, &q, &state, &err) != SILEX_OK)
 		return app_usage("--agg: %s", err.message);
 	q.selectors = (const char *const *)argv;
 	q.n_selectors = (size_t)argc;
-	int st = app_open(a, APP_READ, &db);
+	st = app_store_open(a, APP_READ, &db);
 	if (st == APP_OK) {
-		st = run_query(a, db, o, &q);
-		st = app_close(a, db, APP_READ, st);
+		st = run_query(a, &db, o, &q);
+		st = app_store_close(&db, APP_READ, st);
 	}
 	free(state);
 	return st;
@@ -190,6 +232,8 @@ static const struct app_opt query_opts[] = {
 		"aggregate across series, keeping these labels"),
 	APP_OPT(query_options, group, "group", 'G', APP_FLAG, NULL, NULL, "aggregate across all series into one"),
 	APP_OPT(query_options, fill, "fill", 0, APP_CHOICE, "HOW", "skip|null|previous", "windows without samples"),
+	APP_OPT(query_options, promql, "promql", 'q', APP_TEXT, "EXPR", NULL,
+		"with --url: a PromQL expression instead of selectors; --step makes it a range"),
 	APP_OPT(query_options, limit, "limit", 'n', APP_COUNT, "ROWS", NULL, "at most so many rows"),
 	APP_OPT(query_options, desc, "desc", 'r', APP_FLAG, NULL, NULL, "latest first"),
 	APP_OPT(query_options, latest, "latest", 'l', APP_FLAG, NULL, NULL, "only the newest sample of each series"),
@@ -206,7 +250,7 @@ static const struct app_opt query_opts[] = {
 
 const struct app_command app_query = {
 	.name = "query",
-	.args = "SELECTOR...",
+	.args = "[SELECTOR...]",
 	.summary = "print samples or aggregates as a table, CSV, JSON or chart",
 	.text =
 		"A selector is name{label=\"value\"}, with = != =~ !~ (regular expressions match the whole value); {} is\n"
@@ -216,11 +260,12 @@ const struct app_command app_query = {
 	.examples = "silex query 'HR'\tall samples\n"
 				"silex query 'hr{ward=\"3\"}' --start -1d --agg mean --step 1h\thourly means of the last day\n"
 				"silex query 'hr' 'spo2' -a p99 -g patient\tthe 99th percentile of each patient, over both names\n"
-				"silex query 'hr{patient=\"1\"}' -s 2024-05-01 -a mean -w 5m -f chart\ta chart\n",
+				"silex query 'hr{patient=\"1\"}' -s 2024-05-01 -a mean -w 5m -f chart\ta chart\n"
+				"silex query --url http://localhost:9470 --promql 'rate(http_requests_total[5m])' -s -1h -w 1m -f chart\n",
 	.options = query_opts,
 	.options_size = sizeof(struct query_options),
-	.args_min = 1,
+	.args_min = 0,
 	.args_max = -1,
-	.uses = APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT | APP_ARGS_SELECTOR,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_FORMAT | APP_USES_OUTPUT | APP_ARGS_SELECTOR,
 	.run = query_run,
 };

@@ -427,7 +427,7 @@ static void take(struct result *r, const silex_batch *b, uint64_t *series)
 	}
 }
 
-int app_result_print(struct app *a, silex_cursor *c, const struct app_result_style *style)
+int app_result_print(struct app *a, struct app_rows *rows, const struct app_result_style *style)
 {
 	struct result r = { .a = a, .style = style };
 	silex_batch b;
@@ -439,7 +439,7 @@ int app_result_print(struct app *a, silex_cursor *c, const struct app_result_sty
 		fputs("time,series,value\n", a->out);
 	if (style->format == APP_JSON)
 		fputs("[", a->out);
-	while (((st = silex_cursor_next(c, &b, &err)) == SILEX_OK && b.n) || (st == SILEX_CORRUPT && faults++ < 100)) {
+	while (((st = app_rows_next(rows, &b, &err)) == SILEX_OK && b.n) || (st == SILEX_CORRUPT && faults++ < 100)) {
 		if (st == SILEX_OK)
 			take(&r, &b, &series);
 		else

@@ -1,8 +1,8 @@
-/* Results of queries: a cursor printed as a table, CSV, JSON, JSON lines or a chart. */
+/* Results of queries: rows printed as a table, CSV, JSON, JSON lines or a chart. */
 #ifndef SLX_APP_RESULT_H
 #define SLX_APP_RESULT_H
 
-#include "app/app.h"
+#include "app/store.h"
 
 struct app_result_style {
 	enum app_format format; /* DEFAULT: TABLE */
@@ -14,8 +14,8 @@ struct app_result_style {
 	int height;             /* of a chart; 0: 16 */
 };
 
-/* Prints all of the cursor (and closes nothing). Damaged pages are said on stderr and passed over: the status is then
+/* Prints all of the rows (and closes nothing). Damaged pages are said on stderr and passed over: the status is then
  * APP_FAILED, as for other errors. */
-int app_result_print(struct app *a, silex_cursor *c, const struct app_result_style *style);
+int app_result_print(struct app *a, struct app_rows *rows, const struct app_result_style *style);
 
 #endif

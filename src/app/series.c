@@ -1,5 +1,6 @@
 /* silex series, silex labels: what there is. */
 #include "app/commands.h"
+#include "app/store.h"
 #include "app/table.h"
 
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static void add_series_cell(struct listing *l, const struct app_labels *s)
 }
 
 /* One row of facts about each series. */
-static silex_status print_info(struct listing *l, silex_db *db, silex_error *err)
+static silex_status print_info(struct listing *l, struct app_store *db, silex_error *err)
 {
 	static const char *const titles[] = { "series", "points", "first", "last", "min", "max", "bytes", "bytes/point",
 		"codec" };
@@ -69,7 +70,7 @@ static silex_status print_info(struct listing *l, silex_db *db, silex_error *err
 			i == 0 || i == 2 || i == 3 || i == 8);
 	for (size_t i = 0; i < l->n; i++) {
 		silex_series_info s;
-		silex_status st = silex_series_info_get(db, l->a->common.tenant, l->series[i].v, l->series[i].n, &s, err);
+		silex_status st = app_series_info(db, l->series[i].v, l->series[i].n, &s, err);
 		if (st != SILEX_OK)
 			return st;
 		bool numbers = s.kind != SILEX_ENUM && s.count;
@@ -102,18 +103,18 @@ static void print_series(struct listing *l)
 }
 
 static silex_status list(
-	struct listing *l, silex_db *db, const struct series_options *o, int argc, char **argv, silex_error *err)
+	struct listing *l, struct app_store *db, const struct series_options *o, int argc, char **argv, silex_error *err)
 {
 	silex_status st = SILEX_OK;
 	int64_t start = o->start.set ? o->start.ns : SILEX_TIME_MIN, end = o->end.set ? o->end.ns : SILEX_TIME_MAX;
 	if (o->names) {
 		app_table_column(&l->table, "name", APP_LEFT, true);
-		if ((st = silex_list_names(db, l->a->common.tenant, add_text, l, err)) == SILEX_OK)
+		if ((st = app_list_names(db, add_text, l, err)) == SILEX_OK)
 			print(l, true);
 		return st;
 	}
 	for (int i = 0; i < (argc ? argc : 1) && st == SILEX_OK; i++)
-		st = silex_list_series(db, l->a->common.tenant, argc ? argv[i] : "{}", start, end, add_series, l, err);
+		st = app_list_series(db, argc ? argv[i] : "{}", start, end, add_series, l, err);
 	if (st == SILEX_OK && o->count)
 		fprintf(l->a->out, "%zu\n", l->n);
 	else if (st == SILEX_OK && o->info)
@@ -127,17 +128,17 @@ static int series_run(struct app *a, void *options, int argc, char **argv)
 {
 	const struct series_options *o = options;
 	struct listing l = { .a = a };
-	silex_db *db;
+	struct app_store db;
 	silex_error err;
 	if (o->names && argc)
 		return app_usage("--names lists all metric names; it takes no selector");
-	int st = app_open(a, APP_READ, &db);
+	int st = app_store_open(a, APP_READ, &db);
 	if (st != APP_OK)
 		return st;
-	if (list(&l, db, o, argc, argv, &err) != SILEX_OK)
+	if (list(&l, &db, o, argc, argv, &err) != SILEX_OK)
 		st = app_fail(NULL, &err);
 	listing_free(&l);
-	return app_close(a, db, APP_READ, st);
+	return app_store_close(&db, APP_READ, st);
 }
 
 static const struct app_opt series_opts[] = {
@@ -161,7 +162,7 @@ const struct app_command app_series = {
 	.options_size = sizeof(struct series_options),
 	.args_min = 0,
 	.args_max = -1,
-	.uses = APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT | APP_ARGS_SELECTOR,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_FORMAT | APP_USES_OUTPUT | APP_ARGS_SELECTOR,
 	.run = series_run,
 };
 
@@ -176,25 +177,25 @@ static int labels_run(struct app *a, void *options, int argc, char **argv)
 {
 	const struct labels_options *o = options;
 	struct listing l = { .a = a };
-	silex_db *db;
+	struct app_store db;
 	silex_error err;
 	silex_status status;
-	int st = app_open(a, APP_READ, &db);
+	int st = app_store_open(a, APP_READ, &db);
 	if (st != APP_OK)
 		return st;
 	app_table_column(&l.table, o->tenants ? "tenant" : argc ? argv[0] : "label", APP_LEFT, true);
 	if (o->tenants)
-		status = silex_list_tenants(db, add_text, &l, &err);
+		status = app_list_tenants(&db, add_text, &l, &err);
 	else if (argc)
-		status = silex_label_values(db, a->common.tenant, argv[0], o->match, add_text, &l, &err);
+		status = app_label_values(&db, argv[0], o->match, add_text, &l, &err);
 	else
-		status = silex_label_names(db, a->common.tenant, o->match, add_text, &l, &err);
+		status = app_label_names(&db, o->match, add_text, &l, &err);
 	if (status == SILEX_OK)
 		print(&l, true);
 	else
 		st = app_fail(NULL, &err);
 	listing_free(&l);
-	return app_close(a, db, APP_READ, st);
+	return app_store_close(&db, APP_READ, st);
 }
 
 static const struct app_opt labels_opts[] = {
@@ -214,6 +215,6 @@ const struct app_command app_labels_command = {
 	.options_size = sizeof(struct labels_options),
 	.args_min = 0,
 	.args_max = 1,
-	.uses = APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_FORMAT | APP_USES_OUTPUT,
 	.run = labels_run,
 };

@@ -1,4 +1,5 @@
 #include "app/commands.h"
+#include "app/store.h"
 #include "app/table.h"
 
 #include <math.h>
@@ -134,16 +135,16 @@ static int stats_run(struct app *a, void *options, int argc, char **argv)
 {
 	silex_metrics m = { .size = sizeof m };
 	silex_error err;
-	silex_db *db;
+	struct app_store db;
 	struct facts f = { 0 };
-	int st = app_open(a, APP_READ, &db);
+	int st = app_store_open(a, APP_READ, &db);
 	if (st != APP_OK)
 		return st;
-	if (silex_get_metrics(db, &m, &err) != SILEX_OK)
-		return app_close(a, db, APP_READ, app_fail(NULL, &err));
+	if (app_get_metrics(&db, &m, &err) != SILEX_OK)
+		return app_store_close(&db, APP_READ, app_fail(NULL, &err));
 	gather(&f, &m);
 	print(a, &f);
-	return app_close(a, db, APP_READ, m.healthy ? APP_OK : APP_FAILED);
+	return app_store_close(&db, APP_READ, m.healthy ? APP_OK : APP_FAILED);
 }
 
 const struct app_command app_stats = {
@@ -152,9 +153,9 @@ const struct app_command app_stats = {
 	.summary = "health, points, bytes, memory, log",
 	.text = "The exit status is 1 when the database is not healthy. --format json gives one object.",
 	.examples = "silex stats -d /var/lib/ward\n"
-				"silex stats -f json\tfor scripts\n",
+				"silex stats --url http://localhost:9470 -f json\tof a server, for scripts\n",
 	.args_min = 0,
 	.args_max = 0,
-	.uses = APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_FORMAT | APP_USES_OUTPUT,
 	.run = stats_run,
 };

@@ -1,0 +1,51 @@
+/* What a command works on: a database that it opened (--data), or a server (--url). The functions are those of include/silex with
+ * the tenant of --tenant, and do the same on both. */
+#ifndef SLX_APP_STORE_H
+#define SLX_APP_STORE_H
+
+#include "app/app.h"
+
+struct app_remote;
+struct app_remote_rows;
+
+struct app_store {
+	struct app *a;
+	silex_db *db;              /* NULL: a server */
+	struct app_remote *remote; /* NULL: a database */
+};
+
+/* APP_OK, or what app_open returned and said. */
+int app_store_open(struct app *a, enum app_open how, struct app_store *ret);
+int app_store_close(struct app_store *s, enum app_open how, int status);
+
+silex_status app_list_series(
+	struct app_store *s, const char *selector, int64_t start, int64_t end, silex_series_fn each, void *arg, silex_error *err);
+silex_status app_list_names(struct app_store *s, silex_text_fn each, void *arg, silex_error *err);
+silex_status app_label_names(struct app_store *s, const char *selector, silex_text_fn each, void *arg, silex_error *err);
+silex_status app_label_values(
+	struct app_store *s, const char *label, const char *selector, silex_text_fn each, void *arg, silex_error *err);
+silex_status app_list_tenants(struct app_store *s, silex_text_fn each, void *arg, silex_error *err);
+silex_status app_series_info(struct app_store *s, const silex_label *labels, size_t n, silex_series_info *ret, silex_error *err);
+/* Strings in *ret live until the store is closed. */
+silex_status app_get_metrics(struct app_store *s, silex_metrics *ret, silex_error *err);
+silex_status app_remove(
+	struct app_store *s, const char *selector, int64_t start, int64_t end, uint64_t *ret_points, silex_error *err);
+silex_status app_cleanup(struct app_store *s, int64_t cutoff, uint64_t *ret_points, silex_error *err);
+silex_status app_drop_tenant(struct app_store *s, silex_error *err);
+
+/* Rows of a query, of either. */
+struct app_rows {
+	silex_cursor *cursor;
+	struct app_remote_rows *remote;
+};
+/* q: without its tenant. latest: the newest sample of each series of the first selector; agg: as the user wrote it. */
+silex_status app_rows_open(
+	struct app_store *s, const silex_query *q, const char *agg, bool latest, struct app_rows *ret, silex_error *err);
+/* Servers only. step 0: an instant query at end. */
+silex_status app_rows_promql(struct app_store *s, const char *expr, int64_t start, int64_t end, int64_t step, int64_t timeout_ns, struct app_rows *ret,
+	silex_error *err);
+silex_status app_rows_next(struct app_rows *r, silex_batch *ret, silex_error *err); /* as silex_cursor_next */
+void app_rows_stats(const struct app_rows *r, silex_query_stats *ret);
+void app_rows_close(struct app_rows *r);
+
+#endif
