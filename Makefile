@@ -8,7 +8,7 @@ T ?=
 B ?=
 QUICK ?=
 
-.PHONY: build page demo test test-clients bench fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
+.PHONY: build page demo test test-clients bench bench-peers fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 18
@@ -36,6 +36,11 @@ test-clients: build ## the page in chromium and other vendors' clients against b
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench
 	@build/bench/bench $(if $(QUICK),--quick) $(B)
+
+bench-peers: build ## Silex beside Debian's victoria-metrics and prometheus; ROWS="rw lp ...", QUICK=1
+	@scripts/setup.sh peers
+	@scripts/cmake.sh release --target feed
+	@python3 bench/peers/peers.py $(if $(QUICK),--quick) $(ROWS)
 
 fuzz: ## every fuzz target in turn for TIME=600 seconds together; T=name for one
 	@scripts/setup.sh fuzz

@@ -16,6 +16,7 @@ fuzz) want="$test clang libclang-rt-14-dev" ;;
 lint) want="cppcheck python3" ;;
 format) want=clang-format ;;
 coverage) want="$test gcovr" ;;
+peers) want="$build python3 victoria-metrics prometheus" ;;
 deb) want="$build dpkg-dev fakeroot" ;;
 arm64) want="debootstrap qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross cmake ninja-build pkg-config" ;;
 *) echo "usage: scripts/setup.sh build|page|test|clients|fuzz|lint|format|coverage|arm64" >&2; exit 2 ;;
