@@ -56,6 +56,8 @@ static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w
 {
 	const struct slx_pq_function *fn = l->call->call.fn;
 	uint64_t read = 0;
+	if (from < to)
+		scalars_at(l, from, scalars);
 	for (size_t k = from; k < to; k++) {
 		size_t i = k - from;
 		struct slx_pq_window window = { .t = s->t + e->lo[i], .v = s->v + e->lo[i], .n = e->hi[i] - e->lo[i], .start = l->starts[k],
@@ -68,7 +70,7 @@ static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w
 		struct slx_pq_value v = { 0 };
 		if (window.n + window.hn == 0)
 			continue;
-		if (i == 0 || !l->constant)
+		if (!l->constant)
 			scalars_at(l, k, scalars);
 		if (fn->window(c, &window, &v))
 			SLX_TRY(set_value(l, w, r, k, v, err));
