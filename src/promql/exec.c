@@ -38,15 +38,17 @@ silex_status slx_pq_hold(struct slx_pq_exec *x, int64_t n, silex_error *err)
 	return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "query processing would load too many samples into memory in query execution");
 }
 
+bool slx_pq_book(struct slx_pq_exec *x, const struct slx_arena *a, size_t before)
+{
+	int64_t more = (int64_t)(a->total - before);
+	return more == 0 || atomic_fetch_add_explicit(&x->memory, more, memory_order_relaxed) + more <= x->memory_limit;
+}
+
 void *slx_pq_alloc(struct slx_pq_exec *x, struct slx_arena *a, size_t n)
 {
 	size_t before = a->total;
 	void *p = slx_arena_alloc(a, n ? n : 1, 8);
-	if (a->total == before)
-		return p;
-	int64_t more = (int64_t)(a->total - before);
-	int64_t used = atomic_fetch_add_explicit(&x->memory, more, memory_order_relaxed) + more;
-	return used <= x->memory_limit ? p : NULL;
+	return slx_pq_book(x, a, before) ? p : NULL;
 }
 
 silex_status slx_pq_oom(struct slx_pq_exec *x, silex_error *err)

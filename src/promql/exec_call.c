@@ -118,7 +118,7 @@ silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, 
 	for (size_t i = 0; i < n; i++)
 		seen += e.hi[i] - e.lo[i] + (s->hn ? e.hhi[i] - e.hlo[i] : 0);
 	atomic_fetch_add_explicit(&l->x->samples_total, seen, memory_order_relaxed);
-	struct slx_pq_call c = { .node = l->call, .times = l->grid->times, .steps = l->grid->n, .arena = &w->arena, .notes = &l->x->notes,
+	struct slx_pq_call c = { .exec = l->x, .node = l->call, .times = l->grid->times, .steps = l->grid->n, .arena = &w->arena, .notes = &l->x->notes,
 		.metric = slx_labels_get(labels, SLX_METRIC_NAME), .scalars = scalars, .options = &l->x->o };
 	if (s->hn || !l->constant || !l->call->call.fn->sweep || l->before)
 		return by_window(l, w, s, &c, scalars, &e, r, from, to, err);
@@ -200,7 +200,7 @@ static silex_status eval_range_call(struct slx_pq_exec *x, const struct slx_pq_g
 static silex_status eval_matrix_call(
 	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
 {
-	struct slx_pq_call c = { .node = n, .times = g->times, .steps = g->n, .arena = &x->arena, .notes = &x->notes, .options = &x->o };
+	struct slx_pq_call c = { .exec = x, .node = n, .times = g->times, .steps = g->n, .arena = &x->arena, .notes = &x->notes, .options = &x->o };
 	SLX_TRY(n->call.fn->matrix(x, &c, args, ret, err));
 	if (c.status != SILEX_OK)
 		return slx_err(err, c.status, "%s", c.error.message);

@@ -103,6 +103,8 @@ silex_status slx_pq_alive(struct slx_pq_exec *x, silex_error *err);
 silex_status slx_pq_hold(struct slx_pq_exec *x, int64_t n, silex_error *err);
 /* Memory of the query within its limit, until it ends. NULL: slx_pq_oom says why. */
 void *slx_pq_alloc(struct slx_pq_exec *x, struct slx_arena *a, size_t n);
+/* Books what the arena has grown by since its total was `before`; false: beyond the limit. */
+bool slx_pq_book(struct slx_pq_exec *x, const struct slx_arena *a, size_t before);
 silex_status slx_pq_oom(struct slx_pq_exec *x, silex_error *err);
 
 silex_status slx_pq_work_take(struct slx_pq_exec *x, struct slx_pq_work **ret, silex_error *err);

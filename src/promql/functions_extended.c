@@ -118,19 +118,22 @@ static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w
 	size_t last = w->hn - 1;
 	bool cut = smoothed && last > 0 && w->ht[0] < w->start;
 	const struct slx_histogram *left = w->h[0], *right = w->h[last];
+	struct slx_arena scratch;
 	struct slx_pq_hist sum;
 	unsigned found = 0;
 	if (!check_kinds(c, w, counter))
 		return false;
+	slx_pq_scratch(c, &scratch);
 	if (cut)
-		left = slx_pq_histogram_between(c->arena, w->h[0], w->h[1], share(w->ht[0], w->ht[1], w->start), counter, &found);
+		left = slx_pq_histogram_between(&scratch, w->h[0], w->h[1], share(w->ht[0], w->ht[1], w->start), counter, &found);
 	if (smoothed && last > 0 && w->ht[last] > w->end)
-		right = slx_pq_histogram_between(c->arena, w->h[last - 1], w->h[last], share(w->ht[last - 1], w->ht[last], w->end), counter, &found);
+		right = slx_pq_histogram_between(&scratch, w->h[last - 1], w->h[last], share(w->ht[last - 1], w->ht[last], w->end), counter, &found);
 	if (!left || !right) {
+		slx_arena_clear(&scratch);
 		c->status = slx_err_oom(&c->error);
 		return false;
 	}
-	slx_pq_hist_init(&sum, c->arena, right);
+	slx_pq_hist_init(&sum, &scratch, right);
 	found |= slx_pq_hist_subtract(&sum, left);
 	for (size_t i = 1 + cut; counter && i <= last; i++)
 		if (slx_pq_hist_is_reset(w->h[i], w->h[i - 1]))

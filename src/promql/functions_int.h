@@ -29,7 +29,9 @@ void slx_pq_go_number(double v, char *to, size_t size);
 /* What slx_pq_hist_* found (flags), once per aggregation. */
 void slx_pq_note_found(struct slx_pq_call *c, unsigned found);
 
-/* The finished histogram as result; false when memory is out (c->status). */
+/* Memory for what one window comes to, until slx_pq_finish or slx_arena_clear. */
+void slx_pq_scratch(const struct slx_pq_call *c, struct slx_arena *ret);
+/* The finished histogram as result; false when memory is out (c->status). Clears the arena that w is in. */
 bool slx_pq_finish(struct slx_pq_call *c, struct slx_pq_hist *w, struct slx_pq_value *ret);
 
 /* One row without labels that is v at every step. */

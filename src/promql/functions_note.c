@@ -65,10 +65,16 @@ void slx_pq_note_found(struct slx_pq_call *c, unsigned found)
 		slx_pq_note(c->notes, true, slx_pq_arg(c, 0)->pos, SLX_PQ_RECONCILED "aggregation");
 }
 
+void slx_pq_scratch(const struct slx_pq_call *c, struct slx_arena *ret) { slx_arena_init(ret, c->arena->mem, SLX_MEM_QUERY, 65536); }
+
 bool slx_pq_finish(struct slx_pq_call *c, struct slx_pq_hist *w, struct slx_pq_value *ret)
 {
-	*ret = (struct slx_pq_value){ .h = slx_pq_hist_finish(w) };
+	size_t before = c->arena->total;
+	*ret = (struct slx_pq_value){ .h = slx_pq_hist_finish_to(w, c->arena) };
+	slx_arena_clear(w->arena);
 	if (!ret->h)
 		c->status = slx_err_oom(&c->error);
-	return ret->h;
+	else if (c->exec && !slx_pq_book(c->exec, c->arena, before))
+		c->status = slx_pq_oom(c->exec, &c->error);
+	return c->status == SILEX_OK;
 }

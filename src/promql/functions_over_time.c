@@ -45,12 +45,15 @@ static double sum(const double *v, size_t n)
 
 static bool histogram_sum(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
 {
+	struct slx_arena scratch;
 	struct slx_pq_hist total;
 	unsigned found = 0;
-	slx_pq_hist_init(&total, c->arena, w->h[0]);
+	slx_pq_scratch(c, &scratch);
+	slx_pq_hist_init(&total, &scratch, w->h[0]);
 	for (size_t i = 1; i < w->hn; i++)
 		found |= slx_pq_hist_add(&total, w->h[i]);
 	if (found & SLX_PQ_HIST_INCOMPATIBLE) {
+		slx_arena_clear(&scratch);
 		slx_pq_note_metric(c, false, SLX_PQ_MIXED_SCHEMAS);
 		return false;
 	}
@@ -93,9 +96,9 @@ static double average(const double *v, size_t n)
 }
 
 /* The sum of the first histograms of the window, as many as do not overflow; how many. */
-static size_t histogram_sum_of(struct slx_pq_call *c, const struct slx_pq_window *w, size_t n, struct slx_pq_hist *total, unsigned *found)
+static size_t histogram_sum_of(const struct slx_pq_window *w, size_t n, struct slx_arena *scratch, struct slx_pq_hist *total, unsigned *found)
 {
-	slx_pq_hist_init(total, c->arena, w->h[0]);
+	slx_pq_hist_init(total, scratch, w->h[0]);
 	for (size_t i = 1; i < n; i++) {
 		*found |= slx_pq_hist_add(total, w->h[i]);
 		if (slx_pq_hist_overflows(total))
@@ -105,12 +108,12 @@ static size_t histogram_sum_of(struct slx_pq_call *c, const struct slx_pq_window
 }
 
 /* Goes on from the mean of the first `from` histograms. */
-static void histogram_mean(struct slx_pq_call *c, const struct slx_pq_window *w, size_t from, struct slx_pq_hist *mean, unsigned *found)
+static void histogram_mean(const struct slx_pq_window *w, size_t from, struct slx_pq_hist *mean, unsigned *found)
 {
 	for (size_t i = from; i < w->hn; i++) {
 		double count = (double)(i + 1);
 		struct slx_pq_hist scaled; /* divided, not multiplied by 1 / count: what cancels must do so exactly */
-		slx_pq_hist_init(&scaled, c->arena, w->h[i]);
+		slx_pq_hist_init(&scaled, mean->arena, w->h[i]);
 		slx_pq_hist_divide(&scaled, count);
 		const struct slx_histogram *part = slx_pq_hist_finish(&scaled);
 		if (!part) {
@@ -124,14 +127,17 @@ static void histogram_mean(struct slx_pq_call *c, const struct slx_pq_window *w,
 
 static bool histogram_average(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
 {
+	struct slx_arena scratch;
 	struct slx_pq_hist total;
 	unsigned found = 0;
-	size_t n = histogram_sum_of(c, w, w->hn, &total, &found);
+	slx_pq_scratch(c, &scratch);
+	size_t n = histogram_sum_of(w, w->hn, &scratch, &total, &found);
 	if (n < w->hn)
-		histogram_sum_of(c, w, n, &total, &found); /* once more, up to before it overflowed */
+		histogram_sum_of(w, n, &scratch, &total, &found); /* once more, up to before it overflowed */
 	slx_pq_hist_divide(&total, (double)n);
-	histogram_mean(c, w, n, &total, &found);
+	histogram_mean(w, n, &total, &found);
 	if (found & SLX_PQ_HIST_INCOMPATIBLE) {
+		slx_arena_clear(&scratch);
 		slx_pq_note_metric(c, false, SLX_PQ_MIXED_SCHEMAS);
 		return false;
 	}

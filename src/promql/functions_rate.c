@@ -53,7 +53,8 @@ static void note_counter(struct slx_pq_call *c, struct slope how)
 }
 
 /* The difference of a window of histograms. *ret NULL: they do not go together (noted). */
-static void histogram_difference(struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, struct slx_pq_hist *sum, bool *ret_ok)
+static void histogram_difference(
+	struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, struct slx_arena *scratch, struct slx_pq_hist *sum, bool *ret_ok)
 {
 	const struct slx_histogram *first = w->h[0], *last = w->h[w->hn - 1];
 	struct slx_histogram empty = { .schema = w->h[1]->schema, .custom = w->h[1]->custom, .custom_n = w->h[1]->custom_n };
@@ -78,7 +79,7 @@ static void histogram_difference(struct slx_pq_call *c, const struct slx_pq_wind
 		slx_pq_note_metric(c, false, SLX_PQ_MIXED_SCHEMAS);
 		return;
 	}
-	slx_pq_hist_init(sum, c->arena, last);
+	slx_pq_hist_init(sum, scratch, last);
 	slx_pq_hist_coarsen(sum, schema);
 	found = slx_pq_hist_subtract(sum, first);
 	for (size_t i = 1; counter && i < w->hn; i++) {
@@ -98,11 +99,13 @@ static void histogram_difference(struct slx_pq_call *c, const struct slx_pq_wind
 
 static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w, struct slope how, struct slx_pq_value *ret)
 {
+	struct slx_arena scratch;
 	struct slx_pq_hist sum;
 	bool ok;
-	histogram_difference(c, w, how.counter, &sum, &ok);
+	slx_pq_scratch(c, &scratch);
+	histogram_difference(c, w, how.counter, &scratch, &sum, &ok);
 	if (!ok)
-		return false;
+		return false; /* nothing is in it yet */
 	slx_pq_hist_multiply(&sum, stretch(how, w, w->ht[0], w->ht[w->hn - 1], w->hn, w->h[0]->count, slx_pq_kahan_value(sum.count)));
 	return slx_pq_finish(c, &sum, ret);
 }
@@ -157,13 +160,13 @@ bool slx_pq_fn_delta(struct slx_pq_call *c, const struct slx_pq_window *w, struc
 	return slope(c, w, (struct slope){ false, false }, ret);
 }
 
-/* Where the counter fell: positions i with v[i] < v[i - 1], and the number of samples behind the last. */
-static uint32_t *find_resets(struct slx_pq_call *c, const double *v, uint32_t n)
+/* Where the counter fell: positions i with v[i] < v[i - 1], and the number of samples behind the last. *ret_n: of all those. */
+static uint32_t *find_resets(struct slx_pq_call *c, const double *v, uint32_t n, size_t *ret_n)
 {
 	uint32_t resets = 0;
 	for (uint32_t i = 1; i < n; i++)
 		resets += v[i] < v[i - 1];
-	uint32_t *at = slx_arena_alloc(c->arena, (resets + 1) * sizeof *at, 4), k = 0;
+	uint32_t *at = slx_alloc(c->arena->mem, SLX_MEM_QUERY, (resets + 1) * sizeof *at), k = 0;
 	if (!at) {
 		c->status = slx_err_oom(&c->error);
 		return NULL;
@@ -173,6 +176,7 @@ static uint32_t *find_resets(struct slx_pq_call *c, const double *v, uint32_t n)
 		k += v[i] < v[i - 1];
 	}
 	at[resets] = n;
+	*ret_n = resets + 1;
 	return at;
 }
 
@@ -180,9 +184,10 @@ static void sweep(struct slx_pq_call *c, const int64_t *t, const double *v, cons
 	const int64_t *ends, size_t steps, struct slope how, double *f, uint8_t *cell)
 {
 	const uint32_t none = UINT32_MAX, *reset = &none;
-	uint32_t n = steps ? hi[steps - 1] : 0;
+	uint32_t *resets = NULL;
+	size_t resets_n = 0;
 	bool any = false;
-	if (how.counter && !(reset = find_resets(c, v, n)))
+	if (how.counter && !(reset = resets = find_resets(c, v, steps ? hi[steps - 1] : 0, &resets_n)))
 		return;
 	for (size_t k = 0; k < steps; k++) {
 		uint32_t first = lo[k], last = hi[k] - 1;
@@ -198,6 +203,7 @@ static void sweep(struct slx_pq_call *c, const int64_t *t, const double *v, cons
 		f[k] = difference * stretch(how, &w, t[first], t[last], last - first + 1, v[first], difference);
 		any = true;
 	}
+	slx_free(c->arena->mem, SLX_MEM_QUERY, resets, resets_n * sizeof *resets);
 	if (any)
 		note_counter(c, how);
 }
@@ -245,6 +251,7 @@ static struct sample from_end(const struct slx_pq_window *w, size_t place)
 
 static bool instant_histogram(struct slx_pq_call *c, struct sample a, struct sample b, bool rate, struct slx_pq_value *ret)
 {
+	struct slx_arena scratch;
 	struct slx_pq_hist sum;
 	unsigned found = 0;
 	bool gauge_a = a.h->reset == SLX_RESET_GAUGE, gauge_b = b.h->reset == SLX_RESET_GAUGE;
@@ -252,10 +259,12 @@ static bool instant_histogram(struct slx_pq_call *c, struct sample a, struct sam
 		slx_pq_note_metric(c, false, "this native histogram metric is not a counter:");
 	if (!rate && !(gauge_a && gauge_b))
 		slx_pq_note_metric(c, false, "this native histogram metric is not a gauge:");
-	slx_pq_hist_init(&sum, c->arena, b.h);
+	slx_pq_scratch(c, &scratch);
+	slx_pq_hist_init(&sum, &scratch, b.h);
 	if (!rate || !slx_pq_hist_is_reset(b.h, a.h))
 		found = slx_pq_hist_subtract(&sum, a.h);
 	if (found & SLX_PQ_HIST_INCOMPATIBLE) {
+		slx_arena_clear(&scratch);
 		slx_pq_note_metric(c, false, SLX_PQ_MIXED_SCHEMAS);
 		return false;
 	}

@@ -538,7 +538,7 @@ bool slx_pq_hist_overflows(const struct slx_pq_hist *w)
 
 /* ---- the finished histogram ---- */
 
-static void side_finish(struct slx_pq_hist *w, const struct slx_pq_hside *s, const struct slx_span **ret_spans, uint32_t *ret_spans_n,
+static void side_finish(struct slx_pq_hist *w, struct slx_arena *a, const struct slx_pq_hside *s, const struct slx_span **ret_spans, uint32_t *ret_spans_n,
 	const double **ret, uint32_t *ret_n)
 {
 	uint32_t n = 0, spans_n = 0;
@@ -552,8 +552,8 @@ static void side_finish(struct slx_pq_hist *w, const struct slx_pq_hside *s, con
 	}
 	if (n == 0)
 		return;
-	struct slx_span *spans = slx_arena_alloc(w->arena, spans_n * sizeof *spans, 8);
-	double *counts = slx_arena_alloc(w->arena, n * sizeof *counts, 8);
+	struct slx_span *spans = slx_arena_alloc(a, spans_n * sizeof *spans, 8);
+	double *counts = slx_arena_alloc(a, n * sizeof *counts, 8);
 	if (!spans || !counts) {
 		w->failed = true;
 		return;
@@ -576,19 +576,34 @@ static void side_finish(struct slx_pq_hist *w, const struct slx_pq_hside *s, con
 	}
 }
 
-const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w)
+/* The bounds are the arena's of w only when they were cut; they go along. */
+static const double *custom_finish(struct slx_pq_hist *w, struct slx_arena *a)
 {
-	struct slx_histogram *h = slx_arena_alloc(w->arena, sizeof *h, 8);
+	if (a == w->arena || w->custom_n == 0)
+		return w->custom;
+	double *copy = slx_arena_alloc(a, w->custom_n * sizeof *copy, 8);
+	if (!copy) {
+		w->failed = true;
+		return NULL;
+	}
+	return memcpy(copy, w->custom, w->custom_n * sizeof *copy);
+}
+
+const struct slx_histogram *slx_pq_hist_finish_to(struct slx_pq_hist *w, struct slx_arena *a)
+{
+	struct slx_histogram *h = slx_arena_alloc(a, sizeof *h, 8);
 	if (!h)
 		return NULL;
 	*h = (struct slx_histogram){
 		.schema = w->schema, .reset = w->reset, .zero_threshold = w->zero_threshold, .zero_count = slx_pq_kahan_value(w->zero_count),
-		.count = slx_pq_kahan_value(w->count), .sum = slx_pq_kahan_value(w->sum), .custom = w->custom, .custom_n = w->custom_n,
+		.count = slx_pq_kahan_value(w->count), .sum = slx_pq_kahan_value(w->sum), .custom = custom_finish(w, a), .custom_n = w->custom_n,
 	};
-	side_finish(w, &w->positive, &h->positive_spans, &h->positive_spans_n, &h->positive, &h->positive_n);
-	side_finish(w, &w->negative, &h->negative_spans, &h->negative_spans_n, &h->negative, &h->negative_n);
+	side_finish(w, a, &w->positive, &h->positive_spans, &h->positive_spans_n, &h->positive, &h->positive_n);
+	side_finish(w, a, &w->negative, &h->negative_spans, &h->negative_spans_n, &h->negative, &h->negative_n);
 	return w->failed ? NULL : h;
 }
+
+const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w) { return slx_pq_hist_finish_to(w, w->arena); }
 
 const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by)
 {

@@ -48,8 +48,9 @@ void slx_pq_hist_divide(struct slx_pq_hist *w, double by);   /* by 0: no buckets
 void slx_pq_hist_coarsen(struct slx_pq_hist *w, int8_t schema); /* nothing when it is as coarse already, or custom */
 /* A sum, a count or a bucket is infinite. */
 bool slx_pq_hist_overflows(const struct slx_pq_hist *w);
-/* Without empty buckets; NULL when memory was out at any time. */
+/* Without empty buckets; NULL when memory was out at any time. to: the result goes to another arena. */
 const struct slx_histogram *slx_pq_hist_finish(struct slx_pq_hist *w);
+const struct slx_histogram *slx_pq_hist_finish_to(struct slx_pq_hist *w, struct slx_arena *a);
 
 /* h times a factor, in the arena; NULL when memory is out. */
 const struct slx_histogram *slx_pq_histogram_scale(struct slx_arena *a, const struct slx_histogram *h, double by);

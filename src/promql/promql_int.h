@@ -62,6 +62,7 @@ struct slx_pq_window {
 
 /* What a call knows while it is evaluated. One thread each. */
 struct slx_pq_call {
+	struct slx_pq_exec *exec;       /* whose memory limit holds */
 	const struct slx_pq_node *node; /* the CALL */
 	const int64_t *times;           /* matrix functions: the steps of this evaluation, ms */
 	size_t steps;
