@@ -38,32 +38,32 @@ static int64_t floor_ms(int64_t ns)
 
 /* ---- samples ---- */
 
-static bool grow(struct slx_pq_exec *x, void *p, size_t cap, size_t to, size_t each)
-{
-	void *q = slx_realloc(x->mem, SLX_MEM_QUERY, *(void **)p, cap * each, to * each);
-	if (q)
-		*(void **)p = q;
-	return q != NULL;
-}
-
-/* Room for `more` floats or histograms. The two columns of a kind grow one after the other: when the second fails the
- * first is booked at its old size, as its slot has it. */
-static silex_status reserve(struct slx_pq_exec *x, void *t, void *v, size_t each, size_t *cap, size_t need, silex_error *err)
+/* Room for `need` floats or histograms in both columns of a kind (*t and *v, of `each` bytes): either both grow or none. */
+static silex_status reserve(struct slx_pq_exec *x, int64_t **t, void *v, size_t each, size_t *cap, size_t need, silex_error *err)
 {
 	if (need <= *cap)
 		return SILEX_OK;
 	size_t to = *cap ? *cap : SAMPLES_MIN;
 	while (to < need)
 		to *= 2;
-	int64_t more = (int64_t)((to - *cap) * (sizeof(int64_t) + each));
+	int64_t more = (int64_t)((to - *cap) * (sizeof **t + each));
 	if (atomic_fetch_add_explicit(&x->memory, more, memory_order_relaxed) + more > x->memory_limit)
 		return slx_pq_oom(x, err);
-	if (!grow(x, t, *cap, to, sizeof(int64_t)))
-		return slx_err_oom(err);
-	if (!grow(x, v, *cap, to, each)) {
-		grow(x, t, to, *cap, sizeof(int64_t));
+	int64_t *new_t = slx_alloc(x->mem, SLX_MEM_QUERY, to * sizeof *new_t);
+	void *new_v = slx_alloc(x->mem, SLX_MEM_QUERY, to * each), *old_v = *(void **)v;
+	if (!new_t || !new_v) {
+		slx_free(x->mem, SLX_MEM_QUERY, new_t, to * sizeof *new_t);
+		slx_free(x->mem, SLX_MEM_QUERY, new_v, to * each);
 		return slx_err_oom(err);
 	}
+	if (*cap) {
+		memcpy(new_t, *t, *cap * sizeof *new_t);
+		memcpy(new_v, old_v, *cap * each);
+		slx_free(x->mem, SLX_MEM_QUERY, *t, *cap * sizeof *new_t);
+		slx_free(x->mem, SLX_MEM_QUERY, old_v, *cap * each);
+	}
+	*t = new_t;
+	*(void **)v = new_v;
 	*cap = to;
 	return SILEX_OK;
 }

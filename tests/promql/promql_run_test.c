@@ -215,6 +215,53 @@ static void answers_say_what_they_cost(void **state)
 	silex_close(db, NULL);
 }
 
+/* ---- memory that runs out ---- */
+
+static _Atomic long left = -1; /* allocations that still succeed; below 0: all of them */
+
+static bool fails(void) { return atomic_load(&left) >= 0 && atomic_fetch_sub(&left, 1) <= 0 && (atomic_store(&left, 0), true); }
+static void *lent(void *ctx, size_t n) { return fails() ? NULL : malloc(n); }
+static void *lent_again(void *ctx, void *p, size_t old, size_t n) { return fails() ? NULL : realloc(p, n); }
+static void returned(void *ctx, void *p, size_t n) { free(p); }
+
+/* Each allocation of a query fails once: the query says so, and nothing stays behind. */
+static void every_allocation_may_fail(void **state)
+{
+	static const char *const queries[] = { "m", "sum by (i) (rate(m[1m]))", "m + on(i) group_left n", "m or n", "topk(2, m)", "quantile(0.5, m)",
+		"count_values(\"v\", m)", "avg_over_time(max_over_time(m[1m])[5m:30s])", "sum_over_time(m[5m])", "m @ 100 > 3" };
+	silex_options o;
+	silex_error err;
+	silex_db *db;
+	silex_options_init(&o);
+	o.no_background = true;
+	o.env.allocator = (silex_allocator){ NULL, lent, lent_again, returned };
+	assert_int_equal(silex_open(NULL, &o, &db, &err), SILEX_OK);
+	put_many(db, "m", 3, 200);
+	put_many(db, "n", 3, 200);
+	struct slx_promql_options q = options(600000, 1200000, 300000);
+	value_at(db, "sum(m) + sum(n)", 600000); /* what the engine makes on first use */
+	int64_t before = slx_mem_total(slx_engine_mem(slx_api_engine(db)));
+	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+		silex_status st = SILEX_RESOURCE_EXHAUSTED;
+		for (long n = 0; st != SILEX_OK; n++) {
+			struct slx_promql_expr *x;
+			struct slx_promql_result *r = NULL;
+			assert_true(n < 10000);
+			assert_int_equal(slx_promql_parse(slx_engine_mem(slx_api_engine(db)), slx_str(queries[i]), false, &x, &err), SILEX_OK);
+			atomic_store(&left, n);
+			st = slx_promql_run(slx_api_engine(db), x, &q, &r, &err);
+			atomic_store(&left, -1);
+			if (st != SILEX_OK && st != SILEX_RESOURCE_EXHAUSTED)
+				fail_msg("%s, allocation %ld: %s", queries[i], n, err.message);
+			slx_promql_result_free(r);
+			slx_promql_free(x);
+			if (slx_mem_total(slx_engine_mem(slx_api_engine(db))) != before)
+				fail_msg("%s, allocation %ld: memory stays behind", queries[i], n);
+		}
+	}
+	silex_close(db, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +271,7 @@ int main(void)
 		cmocka_unit_test(series_run_in_parallel),
 		cmocka_unit_test(blocks_answer_alike),
 		cmocka_unit_test(answers_say_what_they_cost),
+		cmocka_unit_test(every_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
