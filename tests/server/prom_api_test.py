@@ -274,8 +274,8 @@ class Names(Case):
         get = self.server.get
         self.check_error(get("/api/v1/series"), 400, "bad_data", "no match[] parameter provided")
         self.check_error(get("/api/v1/series", match="up{"), 400, "bad_data", re.compile(r'^invalid parameter "match\[\]": 1:4: parse error'))
-        self.check_error(get("/api/v1/labels", match="{}"), 400, "bad_data",
-                         re.compile(r'^invalid parameter "match\[\]": .*(at least one non-empty matcher)'))
+        self.check_error(get("/api/v1/labels", match="{}"), 400, "bad_data", "match[] must contain at least one non-empty matcher")
+        self.check_error(get("/api/v1/label/a/values", match="up{"), 400, "bad_data", re.compile("^1:4: parse error"))
         self.check_error(get("/api/v1/labels", start="x"), 400, "bad_data",
                          'invalid parameter "start": Invalid time value for \'start\': cannot parse "x" to a valid timestamp')
         self.check_error(get("/api/v1/label/a/values", limit="x"), 400, "bad_data", re.compile('^invalid parameter "limit"'))
@@ -527,6 +527,7 @@ class Histograms(Case):
         self.assertEqual(get("/api/v1/query_exemplars", query="h_count_total", start=T0, end=T0 + 60).data(), [])
         self.check_error(get("/api/v1/query_exemplars", query="h_count_total", start=2, end=1), 400, "bad_data",
                          "end timestamp must not be before start timestamp")
+        self.assertEqual(get("/api/v1/query_exemplars", query="1").status, 204)
         self.check_error(get("/api/v1/query_exemplars", query="h{", start=2, end=3), 400, "bad_data", re.compile("1:3: parse error"))
 
 

@@ -38,12 +38,13 @@ void slx_prom_delete_series(void *ctx, struct slx_http_exchange *x)
 	}
 	if (!slx_prom_range_params(x, &range))
 		return;
-	if (slx_prom_matches_params(p, x, &m)) {
-		silex_status status = delete_all(p, x, &m, range, &err);
-		if (status == SILEX_OK)
-			no_content(x);
-		else
-			slx_prom_fail(x, slx_prom_error_of(status), err.message);
+	silex_status status = slx_prom_matches_params(p, x, &m, &err);
+	if (status != SILEX_OK) {
+		slx_prom_fail_param(x, "match[]", &err);
+	} else if ((status = delete_all(p, x, &m, range, &err)) != SILEX_OK) {
+		slx_prom_fail(x, slx_prom_error_of(status), err.message);
+	} else {
+		no_content(x);
 	}
 	slx_prom_matches_free(&m);
 }

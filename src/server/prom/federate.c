@@ -156,7 +156,8 @@ void slx_prom_federate(void *ctx, struct slx_http_exchange *x)
 	struct federation f = { .scan = NULL };
 	struct slx_answer a;
 	silex_error err = { 0 };
-	if (!slx_prom_matches_params(p, x, &m)) {
+	if (slx_prom_matches_params(p, x, &m, &err) != SILEX_OK) {
+		slx_http_reply_text(x, err.code == SILEX_INVALID ? 400 : 503, "text/plain; charset=utf-8", err.message);
 		slx_prom_matches_free(&m);
 		return;
 	}

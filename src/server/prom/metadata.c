@@ -143,6 +143,10 @@ static void list_exemplars(struct slx_prom *p, struct slx_http_exchange *x, cons
 	silex_status status = SILEX_OK;
 	silex_error err;
 	slx_promql_selectors(e, add_selector, &l);
+	if (l.n_sel == 0) {
+		slx_http_reply_text(x, 204, "application/json", "");
+		return;
+	}
 	slx_buf_init(&l.last, p->core->mem, SLX_MEM_QUERY, 1 << 20);
 	slx_answer_begin_json(&l.a, p, x);
 	slx_buf_u8(&l.a.b, '[');

@@ -68,13 +68,13 @@ bool slx_prom_range_params(struct slx_http_exchange *x, struct slx_time_range *r
 struct slx_identity slx_prom_who(const struct slx_http_exchange *x);
 int64_t slx_prom_now_ms(const struct slx_prom *p);
 
-/* The parameters match[]; n 0 when there is none. Free in any case. */
+/* The parameters match[]; n 0 when there is none. Free in any case. INVALID has Prometheus' text; how an endpoint puts it differs. */
 struct slx_prom_matches {
 	struct slx_mem *mem;
 	struct slx_selector *sel;
 	size_t n;
 };
-bool slx_prom_matches_params(struct slx_prom *p, struct slx_http_exchange *x, struct slx_prom_matches *ret);
+silex_status slx_prom_matches_params(struct slx_prom *p, struct slx_http_exchange *x, struct slx_prom_matches *ret, silex_error *err);
 void slx_prom_matches_free(struct slx_prom_matches *m);
 
 /* The series that any of the selectors selects, each once, in label order. */

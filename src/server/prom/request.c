@@ -52,27 +52,20 @@ int64_t slx_prom_now_ms(const struct slx_prom *p)
 
 /* ---- match[] ---- */
 
-bool slx_prom_matches_params(struct slx_prom *p, struct slx_http_exchange *x, struct slx_prom_matches *ret)
+silex_status slx_prom_matches_params(struct slx_prom *p, struct slx_http_exchange *x, struct slx_prom_matches *ret, silex_error *err)
 {
-	silex_error err;
 	size_t n = 0;
 	*ret = (struct slx_prom_matches){ .mem = p->core->mem };
 	while (slx_http_param(x, "match[]", n).p)
 		n++;
 	if (n == 0)
-		return true;
+		return SILEX_OK;
 	ret->sel = slx_arena_alloc(slx_http_arena(x), n * sizeof *ret->sel, 8);
-	if (!ret->sel) {
-		slx_prom_fail(x, SLX_PROM_UNAVAILABLE, "out of memory");
-		return false;
-	}
-	for (size_t i = 0; i < n; i++, ret->n++) {
-		if (slx_promql_parse_selector(ret->mem, slx_http_param(x, "match[]", i), &ret->sel[i], &err) != SILEX_OK) {
-			slx_prom_fail_param(x, "match[]", &err);
-			return false;
-		}
-	}
-	return true;
+	if (!ret->sel)
+		return slx_err_oom(err);
+	for (; ret->n < n; ret->n++)
+		SLX_TRY(slx_promql_parse_selector(ret->mem, slx_http_param(x, "match[]", ret->n), &ret->sel[ret->n], err));
+	return SILEX_OK;
 }
 
 void slx_prom_matches_free(struct slx_prom_matches *m)

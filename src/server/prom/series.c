@@ -75,13 +75,13 @@ static void strings(struct slx_prom *p, struct slx_http_exchange *x, const struc
 	uint64_t limit;
 	if (!slx_prom_limit_param(x, "limit", &limit) || !slx_prom_range_params(x, &range))
 		return;
-	if (slx_prom_matches_params(p, x, &m)) {
-		silex_status status = ask(p, x, name, &m, range, &l, &err);
-		if (status == SILEX_OK)
-			answer_strings(p, x, &l, limit);
-		else
-			slx_prom_fail(x, slx_prom_error_of(status), err.message);
-	}
+	silex_status status = slx_prom_matches_params(p, x, &m, &err);
+	if (status == SILEX_OK)
+		status = ask(p, x, name, &m, range, &l, &err);
+	if (status == SILEX_OK)
+		answer_strings(p, x, &l, limit);
+	else
+		slx_prom_fail(x, slx_prom_error_of(status), err.message);
 	for (size_t i = 0; i < l.n; i++)
 		slx_strings_free(&l.p[i]);
 	slx_prom_matches_free(&m);
@@ -186,6 +186,7 @@ void slx_prom_series(void *ctx, struct slx_http_exchange *x)
 	struct slx_prom *p = ctx;
 	struct slx_time_range range;
 	struct slx_prom_matches m;
+	silex_error err;
 	uint64_t limit;
 	if (slx_http_param(x, "match[]", 0).p == NULL) {
 		slx_prom_fail(x, SLX_PROM_BAD_DATA, "no match[] parameter provided");
@@ -193,7 +194,9 @@ void slx_prom_series(void *ctx, struct slx_http_exchange *x)
 	}
 	if (!slx_prom_limit_param(x, "limit", &limit) || !slx_prom_range_params(x, &range))
 		return;
-	if (slx_prom_matches_params(p, x, &m))
+	if (slx_prom_matches_params(p, x, &m, &err) == SILEX_OK)
 		list_series(p, x, &m, range, limit);
+	else
+		slx_prom_fail_param(x, "match[]", &err);
 	slx_prom_matches_free(&m);
 }
