@@ -8,12 +8,12 @@ import { chromium } from 'playwright-core';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** Starts `silex serve` on an empty folder and a free port; SILEX_TEST_URL names a server that runs already. */
-export async function startServer() {
+/** Starts `silex serve` on an empty folder (or one of an earlier server) and a free port (or that one's); SILEX_TEST_URL names
+ *  a server that runs already. */
+export async function startServer({ data = mkdtempSync(join(tmpdir(), 'silex-page-')), port = 0 } = {}) {
   const given = process.env.SILEX_TEST_URL;
   if (given) return { url: given, stop: async () => {} };
-  const data = mkdtempSync(join(tmpdir(), 'silex-page-'));
-  const child = spawn(process.env.SILEX ?? join(root, 'build/silex'), ['serve', '--data', data, '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.env.SILEX ?? join(root, 'build/silex'), ['serve', '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise((done) => child.on('exit', done));
   let said = '';
   const url = await new Promise((done, fail) => {
@@ -29,10 +29,11 @@ export async function startServer() {
   await until(async () => (await fetch(new URL('-/ready', url)).catch(() => null))?.ok);
   return {
     url,
-    async stop() {
+    async stop({ keep = false } = {}) {
       child.kill('SIGTERM');
       await ended;
-      rmSync(data, { recursive: true, force: true });
+      if (!keep) rmSync(data, { recursive: true, force: true });
+      return { data, port: Number(new URL(url).port) };
     },
   };
 }

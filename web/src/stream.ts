@@ -13,14 +13,14 @@ export interface Follower {
 export type Link = 'live' | 'polling' | 'down';
 
 const intervalMs = 2000;
-const retryMs = 15_000;
+const retryMs = 5000;
 const overlapMs = 10_000; // samples may come late: look back a little further than the last poll
 
 interface Message { id?: number; type: string; series?: LiveSeries[]; data?: QueryData; error?: string }
 
 export class Stream {
   private readonly followers = new Map<number, Follower>();
-  private readonly polled = new Map<number, number>(); // id -> time of the last poll
+  private readonly polled = new Map<number, number>(); // id -> when it was last heard of
   private socket: WebSocket | null = null;
   private next = 1;
   private timer = 0;
@@ -72,11 +72,13 @@ export class Stream {
   private subscribe(id: number, f: Follower): void {
     const who = { tenant: settings.tenant || undefined, token: settings.token || undefined };
     this.socket!.send(JSON.stringify(f.raw ? { id, type: 'subscribe', selector: f.query, ...who } : { id, type: 'query', query: f.query, interval: '1s', ...who }));
+    if (f.raw) void this.ask(id, f); // what came before the subscription held
   }
 
   private message(m: Message): void {
     const f = this.followers.get(m.id ?? 0);
     if (!f) return;
+    this.polled.set(m.id!, Date.now());
     if (m.type === 'samples') f.take(m.series ?? []);
     else if (m.type === 'result') f.take(latest(m.data!));
     else if (m.type === 'error') f.fail(m.error ?? 'the stream failed');
@@ -84,20 +86,23 @@ export class Stream {
 
   private async poll(): Promise<void> {
     if (this.stopped || !this.followers.size || document.hidden || (await this.connect())) return;
+    const alive = await Promise.all([...this.followers].map(([id, f]) => this.ask(id, f)));
+    if (!this.stopped && !this.socket) this.linked(alive.every(Boolean) ? 'polling' : 'down');
+  }
+
+  /** One look at what is new since the last one; false when the server does not answer. */
+  private async ask(id: number, f: Follower): Promise<boolean> {
     const now = Date.now();
-    let alive = true;
-    await Promise.all([...this.followers].map(async ([id, f]) => {
-      const since = Math.min(300_000, now - (this.polled.get(id) ?? now) + overlapMs);
-      this.polled.set(id, now);
-      try {
-        const { data } = await api.query(f.raw ? `${f.query}[${since}ms]` : f.query);
-        f.take(latest(data));
-      } catch (e) {
-        if ((e as { status?: number }).status === 0) alive = false;
-        else f.fail((e as Error).message);
-      }
-    }));
-    if (!this.stopped && !this.socket) this.linked(alive ? 'polling' : 'down');
+    const since = Math.min(300_000, now - (this.polled.get(id) ?? now) + overlapMs);
+    this.polled.set(id, now);
+    try {
+      f.take(latest((await api.query(f.raw ? `${f.query}[${since}ms]` : f.query)).data));
+      return true;
+    } catch (e) {
+      if ((e as { status?: number }).status === 0) return false;
+      f.fail((e as Error).message);
+      return true;
+    }
   }
 }
 
