@@ -143,17 +143,33 @@ struct scalar_op {
 };
 
 /* Floats only: what most queries are. A loop for each operator, so that none decides anything at each step. */
-#define FILTER(test)                                                                \
-	for (size_t k = 0; k < steps; k++) {                                            \
-		double v = r->f[k], l = s->left ? s->scalar[k] : v, c = s->left ? v : s->scalar[k]; \
-		cell[k] = l test c ? cell[k] : SLX_PQ_EMPTY;                                \
-	}                                                                               \
+#define FILTER(test)                                            \
+	for (size_t k = 0; k < steps; k++)                          \
+		cell[k] = v[k] test c[k] ? cell[k] : SLX_PQ_EMPTY;      \
 	return
+
+/* The operator that says of (b, a) what op says of (a, b). */
+static enum slx_pq_op mirrored(enum slx_pq_op op)
+{
+	switch (op) {
+	case SLX_PQ_GT:
+		return SLX_PQ_LT;
+	case SLX_PQ_LT:
+		return SLX_PQ_GT;
+	case SLX_PQ_GE:
+		return SLX_PQ_LE;
+	case SLX_PQ_LE:
+		return SLX_PQ_GE;
+	default:
+		return op;
+	}
+}
 
 static void filter_floats(const struct scalar_op *s, struct slx_pq_row *r, size_t steps)
 {
 	uint8_t *restrict cell = r->cell;
-	switch (s->b.op) {
+	const double *restrict v = r->f, *restrict c = s->scalar;
+	switch (s->left ? mirrored(s->b.op) : s->b.op) {
 	case SLX_PQ_EQ:
 		FILTER(==);
 	case SLX_PQ_NE:

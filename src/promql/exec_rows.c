@@ -61,7 +61,11 @@ silex_status slx_pq_row_add(struct slx_pq_exec *x, struct slx_pq_matrix *m, stru
 
 bool slx_pq_row_empty(const struct slx_pq_row *r, size_t steps)
 {
-	for (size_t k = 0; k < steps; k++)
+	size_t k = 0;
+	for (; k + 8 <= steps; k += 8)
+		if (slx_load64(r->cell + k))
+			return false;
+	for (; k < steps; k++)
 		if (r->cell[k])
 			return false;
 	return true;

@@ -77,13 +77,21 @@ static silex_status copy_samples(struct slx_pq_exec *x, struct slx_arena *a, con
 	return SILEX_OK;
 }
 
+/* The first step from k on that is not empty. */
+static inline size_t next_cell(const struct slx_pq_row *r, size_t k, size_t steps)
+{
+	while (k < steps && !r->cell[k])
+		k += k + 8 <= steps && !slx_load64(r->cell + k) ? 8 : 1;
+	return k;
+}
+
 static void count_cells(const struct slx_pq_row *r, size_t steps, size_t *ret_floats, size_t *ret_histograms)
 {
-	*ret_floats = *ret_histograms = 0;
-	for (size_t k = 0; k < steps; k++) {
-		*ret_floats += r->cell[k] == SLX_PQ_FLOAT;
-		*ret_histograms += r->cell[k] == SLX_PQ_HISTOGRAM;
-	}
+	size_t cells[3] = { 0 };
+	for (size_t k = next_cell(r, 0, steps); k < steps; k = next_cell(r, k + 1, steps))
+		cells[r->cell[k]]++;
+	*ret_floats = cells[SLX_PQ_FLOAT];
+	*ret_histograms = cells[SLX_PQ_HISTOGRAM];
 }
 
 static silex_status copy_row(
@@ -95,10 +103,10 @@ static silex_status copy_row(
 	struct slx_promql_histogram_point *h = hn ? slx_pq_alloc(x, a, hn * sizeof *h) : NULL;
 	if (!p || (hn && !h) || !copy_bytes(x, a, r->labels.p, r->labels.n, &to->labels.p))
 		return slx_pq_oom(x, err);
-	for (size_t k = 0; k < g->n; k++) {
+	for (size_t k = next_cell(r, 0, g->n); k < g->n; k = next_cell(r, k + 1, g->n)) {
 		if (r->cell[k] == SLX_PQ_FLOAT)
 			p[i++] = (struct slx_promql_point){ g->times[k], r->f[k] };
-		else if (r->cell[k] == SLX_PQ_HISTOGRAM) {
+		else {
 			h[j].t_ms = g->times[k];
 			if (!copy_histogram(x, a, r->h[k], &h[j++].h))
 				return slx_pq_oom(x, err);

@@ -200,12 +200,41 @@ static silex_status set_histogram(
 	return SILEX_OK;
 }
 
+static bool step_evenly(const int64_t *t, size_t n, int64_t step)
+{
+	uint64_t odd = 0;
+	int64_t line = t[0];
+	for (size_t i = 0; i < n; i++, line += step)
+		odd |= (uint64_t)(t[i] ^ line);
+	return odd == 0;
+}
+
+/* Samples that step evenly, each step of the query a whole number of theirs: which sample a step sees is known, no search.
+ * Returns the first step that is still to be filled. */
+static size_t fill_even(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
+{
+	int64_t spacing = s->n > 1 ? s->t[1] - s->t[0] : 0, step = l->grid->step, first = l->ends[from];
+	if (l->times || to - from < 8 || spacing <= 0 || step % spacing || spacing > first - l->starts[from]
+		|| l->ends[to - 1] - first != (int64_t)(to - from - 1) * step || !step_evenly(s->t, s->n, spacing))
+		return from;
+	size_t k = from, stride = (size_t)(step / spacing);
+	while (k < to && l->ends[k] < s->t[0])
+		k++;
+	if (k == to)
+		return to;
+	for (size_t i = (size_t)((l->ends[k] - s->t[0]) / spacing); k < to && i < s->n; k++, i += stride) {
+		r->f[k] = s->v[i];
+		r->cell[k] = slx_f64_bits(s->v[i]) != SLX_STALE_NAN; /* FLOAT or EMPTY */
+	}
+	return k;
+}
+
 /* The last sample of each window. */
 static void fill_floats(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
 {
 	const int64_t *t = s->t, *starts = l->starts, *ends = l->ends;
 	size_t i = 0, n = s->n; /* samples at or before the step */
-	for (size_t k = from; k < to; k++) {
+	for (size_t k = fill_even(l, s, r, from, to); k < to; k++) {
 		int64_t end = ends[k];
 		if (i < n && t[i] <= end)
 			i = i + 1 < n && t[i + 1] <= end ? slx_pq_until(t, i + 2, n, end) : i + 1;
