@@ -88,7 +88,7 @@ typedef struct silex_options {
 	uint64_t max_wal_size;        /* bytes; 1 GiB: reaching it flushes the head */
 	uint64_t wal_segment_size;    /* bytes; 64 MiB */
 	int64_t block_duration_ms;    /* smallest window of a block; 2 h */
-	int64_t checkpoint_interval_ms; /* the head is flushed this long after its first write; 2 h */
+	int64_t checkpoint_interval_ms; /* the head is flushed this long after its first write; 2 h. After 20 s without writes, too, if the log has 8 MB */
 	uint64_t memory_limit; /* bytes, 256 MiB: heads, indexes, caches, log buffers, queries */
 	uint64_t cache_size;   /* bytes of memory_limit that caches may take; a quarter */
 	const char *codec;       /* "auto" (default), "sx", "gorilla", "raw", or an application's */

@@ -1,7 +1,8 @@
 /* Background work and memory: one thread flushes, one compacts; writers ask for room before each batch.
  *
  * A flush is due when the head is large (its share of the memory limit), old (checkpoint_interval since its first write,
- * by the monotonic clock) or the log is long (max_wal_size). Never by sample time.
+ * by the monotonic clock) or the log is long (max_wal_size); or when nobody has written for a while and the log is not short:
+ * a point takes several times more room there than in a block. Never by sample time.
  *
  * Back-pressure. Of the memory limit L, heads may hold HEAD_SOFT before the largest tenants wait, HEAD_HARD before all
  * do; the rest is for flush, caches and queries. A flush begins at HEAD_FLUSH, so that a frozen and a fresh head fit.
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { TICK_MS = 200, RETRY_MS = 1000 };
+enum { TICK_MS = 200, RETRY_MS = 1000, QUIET_S = 20, QUIET_LOG_MIN = 8 << 20 };
 
 static uint64_t share(const struct slx_engine *e, unsigned per_mille) { return e->opt.memory_limit / 1000 * per_mille; }
 static uint64_t head_flush(const struct slx_engine *e) { return share(e, 220); }
@@ -51,6 +52,16 @@ static void timed_wait(pthread_cond_t *c, pthread_mutex_t *m, int64_t ms)
 
 /* --- the threads ------------------------------------------------------------------------------------------------------------------- */
 
+/* Nothing was written in the last QUIET_S seconds. */
+static bool is_quiet(const struct slx_engine *e, int64_t now)
+{
+	uint64_t since = (uint64_t)(now / SLX_SECOND) - QUIET_S;
+	for (unsigned i = 0; i < SLX_RATE_SECONDS; i++)
+		if (atomic_load_explicit(&e->rate_second[i], memory_order_relaxed) > since)
+			return false;
+	return true;
+}
+
 static bool flush_due(struct slx_engine *e)
 {
 	int64_t now = slx_monotonic_ns(&e->clock);
@@ -70,7 +81,7 @@ static bool flush_due(struct slx_engine *e)
 		return true;
 	struct slx_wal_stats st;
 	slx_wal_stats(e->wal, &st);
-	return e->opt.wal == SILEX_WAL_FILE && st.bytes >= e->opt.max_wal_size;
+	return e->opt.wal == SILEX_WAL_FILE && (st.bytes >= e->opt.max_wal_size || (st.bytes >= QUIET_LOG_MIN && is_quiet(e, now)));
 }
 
 static void *flush_main(void *arg)

@@ -190,6 +190,8 @@ static void free_wal(struct slx_wal_file *w)
 
 /* --- cut --- */
 
+enum { GIVEN_UP_SHARE = 16 }; /* a current segment with this part of its size is given up rather than kept to be filled */
+
 /* lock held. Whether the segment's whole scope is covered by seq and on disk for good. */
 static bool cuttable(const struct slx_wal_file *w, const struct slx_wal_segment *s, uint64_t seq)
 {
@@ -254,6 +256,9 @@ static silex_status file_cut(struct slx_wal *base, uint64_t seq, silex_error *er
 	if (w->read_only)
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the log is open read-only");
 	pthread_mutex_lock(&w->lock);
+	/* The current segment, all of which is covered, would keep its room until it is full. */
+	if (w->condition == SLX_WAL_RUNNING && w->current->size >= w->segment_size / GIVEN_UP_SHARE && w->current->last_seq <= seq)
+		st = slx_wal_segment_add(w, 0, w->last_seq + 1, err);
 	/* Segments still waiting for a sync cannot go; when the sync fails (a full disk, say), the others can. */
 	if (w->sync != SLX_WAL_NEVER)
 		slx_wal_advance(w, w->appended_lsn, true, w->failure.number, NULL);
