@@ -31,7 +31,7 @@ const struct slx_key slx_keys[] = {
 	ENGINE("storage.compression", NULL, "lz4", "of cold chunks where it gains: `none`, `lz4`, `zstd`"),
 	ENGINE("storage.threads", NULL, "processors", "query and background workers"),
 	ENGINE("storage.series_limit", NULL, "0: memory alone", "series that a tenant may have in its head"),
-	ENGINE("storage.write_wait", NULL, "30s", "how long a write waits for memory before it is refused"),
+	ENGINE("storage.write_wait", "5s", NULL, "how long a write waits for memory before it is answered with 503"),
 
 	TEXT("http.route_prefix", http.route_prefix, "", false, "put before every path: `/silex`"),
 	TEXT("http.external_url", http.external_url, "", false, "how clients reach the server, for links"),
