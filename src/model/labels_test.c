@@ -338,6 +338,35 @@ static void test_kinds(void **state)
 	assert_true(slx_bits_number(SLX_KIND_FLOAT64, slx_f64_bits(2.5)) == 2.5);
 }
 
+static void test_values_that_are_bytes(void **state)
+{
+	static uint8_t a[400], b[400];
+	memset(slx_put_varint(a, 300), 'x', 300);
+	memcpy(b, a, sizeof a);
+	uint64_t x = (uint64_t)(uintptr_t)a, y = (uint64_t)(uintptr_t)b;
+	double number = slx_bits_number(SLX_KIND_HISTOGRAM, x);
+	assert_true(number != number);
+	assert_int_equal(slx_value_bytes(x).n, 300);
+	assert_int_equal(slx_value_bytes(x).p[0], 'x');
+	assert_int_equal(slx_value_stored(x), 302);
+	assert_true(slx_values_equal(SLX_KIND_BYTES, x, y));
+	assert_false(slx_values_equal(SLX_KIND_INT64, x, y));
+	b[301] = 'y';
+	assert_false(slx_values_equal(SLX_KIND_BYTES, x, y));
+}
+
+static void test_internal_tenants(void **state)
+{
+	static const char *const good[] = { "a!exemplars", "default!metadata", "a" }, *const bad[] = { "a!", "!exemplars", "a!b!c", "a!B", "a b!c", "..!a", "" };
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_int_equal(slx_tenant_check_stored(slx_str(good[i]), NULL), SILEX_OK);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(slx_tenant_check_stored(slx_str(bad[i]), NULL), SILEX_INVALID);
+	assert_int_equal(slx_tenant_check(SLX_STR("a!exemplars"), NULL), SILEX_INVALID);
+	assert_true(slx_tenant_is_internal(SLX_STR("a!exemplars")));
+	assert_false(slx_tenant_is_internal(SLX_STR("a")));
+}
+
 int main(void)
 {
 	slx_mem_init(&mem, NULL);
@@ -355,6 +384,8 @@ int main(void)
 		T(test_identity),
 		T(test_tenants),
 		T(test_kinds),
+		T(test_values_that_are_bytes),
+		T(test_internal_tenants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 
 enum { SLX_HCOUNT, SLX_HSUM, SLX_HZERO, SLX_HSTART, SLX_HFIXED };
 enum {
-	SLX_HVALUES_MAX = 2 << 20,   /* of all columns; also buckets of all layouts */
+	SLX_HVALUES_MAX = 2 << 20, /* of all columns; also buckets of all layouts */
 	SLX_HSLAB = 64 << 10,
 };
 
