@@ -181,7 +181,7 @@ function yRange(min: number | null, max: number | null): uPlot.Range.MinMax {
 }
 
 /** Of one width where it can be, so that the charts of a page stand in line. */
-const axisWidth = (_u: uPlot, values: string[] | null) => Math.max(72, 16 + 6.6 * Math.max(0, ...(values ?? []).map((v) => v.length)));
+const axisWidth = (u: uPlot, values: string[] | null) => Math.max(u.width < 500 ? 44 : 72, 16 + 6.6 * Math.max(0, ...(values ?? []).map((v) => v.length)));
 
 /** As few digits as tell the marks apart. */
 function axisValues(splits: number[], unit: Unit): string[] {
