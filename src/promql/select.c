@@ -222,9 +222,13 @@ static size_t fill_even(const struct slx_pq_leaf *l, const struct slx_pq_samples
 		k++;
 	if (k == to)
 		return to;
-	for (size_t i = (size_t)((l->ends[k] - s->t[0]) / spacing); k < to && i < s->n; k++, i += stride) {
-		r->f[k] = s->v[i];
-		r->cell[k] = slx_f64_bits(s->v[i]) != SLX_STALE_NAN; /* FLOAT or EMPTY */
+	const double *restrict v = s->v;
+	double *restrict f = r->f;
+	uint8_t *restrict cell = r->cell;
+	size_t i = (size_t)((l->ends[k] - s->t[0]) / spacing), n = s->n;
+	for (; k < to && i < n; k++, i += stride) {
+		f[k] = v[i];
+		cell[k] = slx_f64_bits(v[i]) != SLX_STALE_NAN; /* FLOAT or EMPTY */
 	}
 	return k;
 }
