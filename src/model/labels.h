@@ -82,6 +82,8 @@ int slx_labels_cmp(struct slx_labels a, struct slx_labels b);
 /* Appends `name{a="b",c="d"}`: a metric name or label name outside [a-zA-Z_:][a-zA-Z0-9_:]* (labels without the colon)
  * is quoted, a quoted metric name goes inside the braces; \ " and newline in quotes are escaped. */
 void slx_labels_format(struct slx_labels l, struct slx_buf *out);
+/* The same as a set, as Prometheus' errors have it: `{__name__="name", a="b", c="d"}`. */
+void slx_labels_format_set(struct slx_labels l, struct slx_buf *out);
 
 /* ---- builder: labels in any order -> canonical bytes. Reuse it: after the first few sets it allocates nothing. */
 

@@ -303,6 +303,21 @@ void slx_labels_format(struct slx_labels l, struct slx_buf *out)
 	slx_buf_u8(out, '}');
 }
 
+void slx_labels_format_set(struct slx_labels l, struct slx_buf *out)
+{
+	struct slx_label x;
+	const char *before = "{";
+	for (struct slx_labels_iter it = slx_labels_iter(l); slx_labels_next(&it, &x); before = ", ") {
+		slx_buf_put(out, before, strlen(before));
+		slx_text_name(x.name, out);
+		slx_buf_u8(out, '=');
+		slx_text_quote(x.value, out);
+	}
+	if (slx_labels_count(l) == 0)
+		slx_buf_u8(out, '{');
+	slx_buf_u8(out, '}');
+}
+
 static silex_status add_label(void *ctx, const struct slx_text_item *it, silex_error *err)
 {
 	(void)err;

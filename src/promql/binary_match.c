@@ -81,13 +81,13 @@ static silex_status duplicate(struct match *m, uint32_t sig, const struct slx_pq
 	struct slx_buf text;
 	slx_buf_init(&text, m->x->mem, SLX_MEM_QUERY, 1 << 20);
 	slx_buf_put(&text, "found duplicate series for the match group ", 43);
-	slx_labels_format(m->sigs.keys[sig], &text);
+	slx_labels_format_set(m->sigs.keys[sig], &text);
 	slx_buf_put(&text, " on the ", 8);
 	slx_buf_put(&text, m->swapped ? "left" : "right", m->swapped ? 4 : 5);
 	slx_buf_put(&text, " hand-side of the operation: [", 30);
-	slx_labels_format(b->labels, &text);
+	slx_labels_format_set(b->labels, &text);
 	slx_buf_put(&text, ", ", 2);
-	slx_labels_format(a->labels, &text);
+	slx_labels_format_set(a->labels, &text);
 	slx_buf_put(&text, "];many-to-many matching not allowed: matching labels must be unique on one side", 79);
 	silex_status st = text.failed ? slx_err_oom(err) : slx_err(err, SILEX_CONFLICT, "%.*s", (int)text.n, (const char *)text.p);
 	slx_buf_free(&text);

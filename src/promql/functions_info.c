@@ -178,9 +178,9 @@ static silex_status duplicate(const struct slx_pq_row *a, const struct slx_pq_ro
 {
 	struct slx_buf text;
 	slx_buf_init(&text, m, SLX_MEM_QUERY, 65536);
-	slx_labels_format(a->labels, &text);
+	slx_labels_format_set(a->labels, &text);
 	size_t n = text.n;
-	slx_labels_format(b->labels, &text);
+	slx_labels_format_set(b->labels, &text);
 	silex_status st = text.failed ? slx_err_oom(err)
 		: slx_err(err, SILEX_CONFLICT, "found duplicate series for info metric: existing %.*s @ %.0f, new %.*s @ %.0f", (int)n, (char *)text.p, t * 1000,
 			(int)(text.n - n), (char *)text.p + n, t * 1000);
@@ -279,6 +279,7 @@ static silex_status join_row(struct info *in, const struct slx_pq_row *r, size_t
 {
 	struct slx_pq_row *to = NULL;
 	size_t n;
+	SLX_TRY(slx_pq_alive(in->x, err));
 	SLX_TRY(groups_of(in, r, groups, &n, err));
 	for (size_t k = 0; k < in->c->steps; k++) {
 		struct slx_labels l;

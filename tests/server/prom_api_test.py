@@ -202,7 +202,10 @@ class Query(Case):
 
     def test_execution_errors(self):
         r = self.server.get("/api/v1/query", query="http_requests_total * on(code) http_requests_total", time=T0)
-        self.check_error(r, 422, "execution", re.compile("^found duplicate series for the match group"))
+        self.check_error(r, 422, "execution", re.compile(
+            r'^found duplicate series for the match group \{code="200"\} on the right hand-side of the operation: '
+            r'\[\{__name__="http_requests_total", code="200", host="."\}, \{__name__="http_requests_total", code="200", host="."\}\];'
+            "many-to-many matching not allowed: matching labels must be unique on one side$"))
         r = self.server.get("/api/v1/query", query='label_replace(http_requests_total, "host", "x", "", "")', time=T0)
         self.check_error(r, 422, "execution", re.compile("vector cannot contain metrics with the same labelset"))
 
