@@ -22,6 +22,9 @@ static const struct slx_http_route routes[] = {
 	ROUTE("GET", PREFIX "/metrics", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", "/api/v1/stats", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/health", slx_native_health, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),
+	ROUTE("GET", PREFIX "/openapi.yaml", slx_native_openapi, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),
+	ROUTE("GET,POST", "/api/v1/export", slx_native_export, SLX_HTTP_READ, 0),
+	ROUTE("GET,POST", "/api/v1/export/csv", slx_native_export_csv, SLX_HTTP_READ, 0),
 	ROUTE("GET", "/api/v1/health", slx_native_health, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),
 };
 
