@@ -281,6 +281,7 @@ class Names(Case):
         self.check_error(get("/api/v1/label/a/values", match="up{"), 400, "bad_data", re.compile("^1:4: parse error"))
         self.check_error(get("/api/v1/labels", start="x"), 400, "bad_data",
                          'invalid parameter "start": Invalid time value for \'start\': cannot parse "x" to a valid timestamp')
+        self.check_error(self.server.post_form("/api/v1/labels", match=["up"] * 1001), 400, "bad_data", "more than 1000 match[] parameters")
         self.check_error(get("/api/v1/label/a/values", limit="x"), 400, "bad_data", re.compile('^invalid parameter "limit"'))
 
     def test_tenants_do_not_see_each_other(self):

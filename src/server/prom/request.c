@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { MATCHES_MAX = 1000 };
+
 bool slx_prom_time_param(struct slx_http_exchange *x, const char *name, int64_t without, int64_t *ret_ms)
 {
 	silex_error err;
@@ -56,8 +58,10 @@ silex_status slx_prom_matches_params(struct slx_prom *p, struct slx_http_exchang
 {
 	size_t n = 0;
 	*ret = (struct slx_prom_matches){ .mem = p->core->mem };
-	while (slx_http_param(x, "match[]", n).p)
+	while (n <= MATCHES_MAX && slx_http_param(x, "match[]", n).p)
 		n++;
+	if (n > MATCHES_MAX)
+		return slx_err(err, SILEX_INVALID, "more than %d match[] parameters", MATCHES_MAX);
 	if (n == 0)
 		return SILEX_OK;
 	ret->sel = slx_arena_alloc(slx_http_arena(x), n * sizeof *ret->sel, 8);
