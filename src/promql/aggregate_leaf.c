@@ -63,7 +63,10 @@ static silex_status fold_one(void *arg, struct slx_pq_work *w, size_t part, size
 	if (!c->has)
 		SLX_TRY(slx_pq_column_init(u->f, &w->arena, c, err));
 	slx_pq_fold_floats(u->f, c, &p->row);
-	return SILEX_OK;
+	int64_t cells = 0;
+	for (size_t k = 0; k < u->f->steps; k++)
+		cells += p->row.cell[k] != SLX_PQ_EMPTY;
+	return slx_pq_hold(u->f->x, -cells, err); /* the row is not kept */
 }
 
 static silex_status group_series(struct fused *u, silex_error *err)

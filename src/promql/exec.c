@@ -295,6 +295,7 @@ static silex_status run(struct slx_pq_exec *x, const struct slx_promql_expr *e, 
 	SLX_TRY(slx_snapshot_new(x->engine, x->o.who, &x->snapshot, err));
 	SLX_TRY(slx_pq_prepare(x, e->root, &root, err));
 	x->root = root;
+	x->prepared_ns = slx_monotonic_ns(slx_engine_clock(x->engine));
 	SLX_TRY(slx_pq_grid_init(x, x->o.start_ms, x->o.step_ms, count_steps(&x->o), &g, err));
 	enum slx_promql_type type = slx_pq_unwrap(root)->value_type;
 	if (type == SLX_PROMQL_MATRIX && x->o.step_ms == 0)
@@ -320,8 +321,12 @@ silex_status slx_promql_run(struct slx_engine *e, const struct slx_promql_expr *
 	slx_pq_notes_init(&x.notes, x.mem, expr->text);
 	silex_status st = run(&x, expr, ret, err);
 	int64_t elapsed = slx_monotonic_ns(clock) - begun;
-	if (st == SILEX_OK)
-		(*ret)->stats.eval_ns = elapsed;
+	if (st == SILEX_OK) {
+		struct slx_promql_stats *stats = &(*ret)->stats;
+		stats->eval_ns = elapsed;
+		stats->prepare_ns = x.prepared_ns - begun;
+		stats->exec_ns = elapsed - stats->prepare_ns;
+	}
 	exec_free(&x);
 	slx_engine_count_query(e, elapsed);
 	return st;

@@ -86,6 +86,7 @@ struct slx_pq_exec {
 	struct slx_labels_builder builder; /* the calling thread's */
 	const struct slx_pq_node *root;    /* prepared */
 	int64_t deadline_ns;               /* monotonic; 0: none */
+	int64_t prepared_ns;               /* monotonic: when evaluation began */
 	int64_t memory_limit;
 	_Atomic int64_t memory;                 /* bytes of rows and samples */
 	_Atomic uint64_t samples, samples_peak; /* held; see slx_pq_hold */
