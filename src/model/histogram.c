@@ -22,22 +22,27 @@ enum { INTEGER = 1, PACKED = 2, RESET_SHIFT = 2, RESET_MASK = 3 << RESET_SHIFT, 
 
 /* ---- check ---- */
 
-static silex_status check_spans(const char *side, const struct slx_span *s, uint32_t n, uint32_t buckets, silex_error *err)
+static silex_status check_spans(
+	const char *side, const struct slx_span *s, uint32_t n, uint32_t buckets, silex_error *err)
 {
 	if (n > SLX_HISTOGRAM_BUCKETS_MAX || buckets > SLX_HISTOGRAM_BUCKETS_MAX)
-		return slx_err(err, SILEX_INVALID, "%s side has %u spans and %u buckets; expected at most %d", side, n, buckets, SLX_HISTOGRAM_BUCKETS_MAX);
+		return slx_err(err, SILEX_INVALID, "%s side has %u spans and %u buckets; expected at most %d", side, n, buckets,
+			SLX_HISTOGRAM_BUCKETS_MAX);
 	uint64_t sum = 0;
 	int64_t index = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		if (i > 0 && s[i].offset < 0)
-			return slx_err(err, SILEX_INVALID, "%s side, span %u: offset %d; expected 0 or more after the first", side, i, (int)s[i].offset);
+			return slx_err(err, SILEX_INVALID, "%s side, span %u: offset %d; expected 0 or more after the first", side,
+				i, (int)s[i].offset);
 		sum += s[i].length;
 		index += (int64_t)s[i].offset + s[i].length;
 		if (index > INT32_MAX || index < INT32_MIN)
-			return slx_err(err, SILEX_INVALID, "%s side, span %u: bucket index %lld; expected 32 bits", side, i, (long long)index);
+			return slx_err(
+				err, SILEX_INVALID, "%s side, span %u: bucket index %lld; expected 32 bits", side, i, (long long)index);
 	}
 	if (sum != buckets)
-		return slx_err(err, SILEX_INVALID, "%s side: spans of %llu buckets, but %u counts", side, (unsigned long long)sum, buckets);
+		return slx_err(err, SILEX_INVALID, "%s side: spans of %llu buckets, but %u counts", side,
+			(unsigned long long)sum, buckets);
 	return SILEX_OK;
 }
 
@@ -52,12 +57,15 @@ static silex_status check_counts(const char *side, const double *c, uint32_t n, 
 static silex_status check_custom(const struct slx_histogram *h, silex_error *err)
 {
 	if (h->custom_n > SLX_HISTOGRAM_BUCKETS_MAX)
-		return slx_err(err, SILEX_INVALID, "%u custom bounds; expected at most %d", h->custom_n, SLX_HISTOGRAM_BUCKETS_MAX);
+		return slx_err(
+			err, SILEX_INVALID, "%u custom bounds; expected at most %d", h->custom_n, SLX_HISTOGRAM_BUCKETS_MAX);
 	for (uint32_t i = 0; i < h->custom_n; i++) {
 		if (isnan(h->custom[i]) || h->custom[i] == INFINITY)
-			return slx_err(err, SILEX_INVALID, "custom bound %u: %g; expected a number below +Inf, whose bucket is implied", i, h->custom[i]);
+			return slx_err(err, SILEX_INVALID,
+				"custom bound %u: %g; expected a number below +Inf, whose bucket is implied", i, h->custom[i]);
 		if (i > 0 && h->custom[i] <= h->custom[i - 1])
-			return slx_err(err, SILEX_INVALID, "custom bound %u: %g after %g; expected ascending bounds", i, h->custom[i], h->custom[i - 1]);
+			return slx_err(err, SILEX_INVALID, "custom bound %u: %g after %g; expected ascending bounds", i,
+				h->custom[i], h->custom[i - 1]);
 	}
 	int64_t end = 0;
 	for (uint32_t i = 0; i < h->positive_spans_n; i++)
@@ -73,13 +81,15 @@ silex_status slx_histogram_check(const struct slx_histogram *h, silex_error *err
 {
 	bool custom = h->schema == SLX_HISTOGRAM_CUSTOM;
 	if (!custom && (h->schema < SLX_HISTOGRAM_SCHEMA_MIN || h->schema > SLX_HISTOGRAM_SCHEMA_MAX))
-		return slx_err(err, SILEX_INVALID, "histogram schema %d; expected %d to %d or %d", h->schema, SLX_HISTOGRAM_SCHEMA_MIN, SLX_HISTOGRAM_SCHEMA_MAX, SLX_HISTOGRAM_CUSTOM);
+		return slx_err(err, SILEX_INVALID, "histogram schema %d; expected %d to %d or %d", h->schema,
+			SLX_HISTOGRAM_SCHEMA_MIN, SLX_HISTOGRAM_SCHEMA_MAX, SLX_HISTOGRAM_CUSTOM);
 	if (h->reset > SLX_RESET_GAUGE)
 		return slx_err(err, SILEX_INVALID, "counter reset hint %u; expected 0 to %d", h->reset, SLX_RESET_GAUGE);
 	if (h->count < 0)
 		return slx_err(err, SILEX_INVALID, "histogram count %g; expected 0 or more", h->count);
 	if (h->zero_count < 0 || !(h->zero_threshold >= 0))
-		return slx_err(err, SILEX_INVALID, "zero bucket of width %g with count %g; expected 0 or more", h->zero_threshold, h->zero_count);
+		return slx_err(err, SILEX_INVALID, "zero bucket of width %g with count %g; expected 0 or more",
+			h->zero_threshold, h->zero_count);
 	SLX_TRY(check_spans("positive", h->positive_spans, h->positive_spans_n, h->positive_n, err));
 	SLX_TRY(check_spans("negative", h->negative_spans, h->negative_spans_n, h->negative_n, err));
 	SLX_TRY(check_counts("positive", h->positive, h->positive_n, err));
@@ -87,7 +97,8 @@ silex_status slx_histogram_check(const struct slx_histogram *h, silex_error *err
 	if (custom)
 		return check_custom(h, err);
 	if (h->custom_n)
-		return slx_err(err, SILEX_INVALID, "custom bounds with schema %d; expected schema %d", h->schema, SLX_HISTOGRAM_CUSTOM);
+		return slx_err(
+			err, SILEX_INVALID, "custom bounds with schema %d; expected schema %d", h->schema, SLX_HISTOGRAM_CUSTOM);
 	return SILEX_OK;
 }
 
@@ -119,7 +130,8 @@ static void put_counts(struct slx_buf *out, bool packed, const double *v, uint32
 	}
 }
 
-static void put_side(struct slx_buf *out, bool packed, const struct slx_span *s, uint32_t spans_n, const double *v, uint32_t n)
+static void put_side(
+	struct slx_buf *out, bool packed, const struct slx_span *s, uint32_t spans_n, const double *v, uint32_t n)
 {
 	slx_buf_varint(out, spans_n);
 	for (uint32_t i = 0; i < spans_n; i++) {
@@ -131,9 +143,12 @@ static void put_side(struct slx_buf *out, bool packed, const struct slx_span *s,
 
 void slx_histogram_encode(const struct slx_histogram *h, struct slx_buf *out)
 {
-	bool packed = h->integer && whole(h->count) && whole(h->zero_count) && all_whole(h->positive, h->positive_n) && all_whole(h->negative, h->negative_n);
+	bool packed = h->integer && whole(h->count) && whole(h->zero_count) && all_whole(h->positive, h->positive_n) &&
+		all_whole(h->negative, h->negative_n);
 	bool zero = slx_f64_bits(h->zero_threshold) || slx_f64_bits(h->zero_count);
-	slx_buf_u8(out, (uint8_t)((h->integer ? INTEGER : 0) | (packed ? PACKED : 0) | h->reset << RESET_SHIFT | (zero ? ZERO : 0) | (h->start ? START : 0)));
+	slx_buf_u8(out,
+		(uint8_t)((h->integer ? INTEGER : 0) | (packed ? PACKED : 0) | h->reset << RESET_SHIFT | (zero ? ZERO : 0) |
+			(h->start ? START : 0)));
 	slx_buf_varint(out, slx_zigzag(h->schema));
 	put_counts(out, packed, &h->count, 1);
 	put_f64(out, h->sum);
@@ -204,7 +219,8 @@ static void *get_room(struct source *s, uint32_t n, size_t size)
 	return p;
 }
 
-static void get_side(struct source *s, const struct slx_span **ret_spans, uint32_t *ret_spans_n, const double **ret, uint32_t *ret_n)
+static void get_side(
+	struct source *s, const struct slx_span **ret_spans, uint32_t *ret_spans_n, const double **ret, uint32_t *ret_n)
 {
 	uint32_t spans_n = get_length(s, 2);
 	struct slx_span *spans = get_room(s, spans_n, sizeof *spans);
@@ -212,7 +228,8 @@ static void get_side(struct source *s, const struct slx_span **ret_spans, uint32
 	for (uint32_t i = 0; i < spans_n && !s->r.bad; i++) {
 		int64_t offset = slx_unzigzag(slx_rd_varint(&s->r));
 		uint64_t length = slx_rd_varint(&s->r);
-		if (offset < INT32_MIN || offset > INT32_MAX || length > SLX_HISTOGRAM_BUCKETS_MAX || (n += length) > SLX_HISTOGRAM_BUCKETS_MAX)
+		if (offset < INT32_MIN || offset > INT32_MAX || length > SLX_HISTOGRAM_BUCKETS_MAX ||
+			(n += length) > SLX_HISTOGRAM_BUCKETS_MAX)
 			wrong(s, "a span outside the limits");
 		spans[i] = (struct slx_span){ (int32_t)offset, (uint32_t)length };
 	}
@@ -265,7 +282,8 @@ static void get_histogram(struct source *s, struct slx_histogram *h)
 		get_side(s, &h->negative_spans, &h->negative_spans_n, &h->negative, &h->negative_n);
 }
 
-silex_status slx_histogram_decode(const uint8_t *p, size_t n, struct slx_arena *a, struct slx_histogram *ret, silex_error *err)
+silex_status slx_histogram_decode(
+	const uint8_t *p, size_t n, struct slx_arena *a, struct slx_histogram *ret, silex_error *err)
 {
 	struct source s = { .r = slx_rd_init(p, n), .arena = a };
 	struct slx_histogram h = { 0 };

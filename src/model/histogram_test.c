@@ -15,22 +15,40 @@ static const double bounds_a[] = { 0.1, 1, 10 };
 
 static struct slx_histogram exponential(void)
 {
-	return (struct slx_histogram){ .schema = 3, .integer = true, .count = 12, .sum = 18.4, .zero_threshold = 1e-128, .zero_count = 4,
-		.positive_spans = spans_a, .positive_spans_n = 2, .positive = counts_a, .positive_n = 3 };
+	return (struct slx_histogram){ .schema = 3,
+		.integer = true,
+		.count = 12,
+		.sum = 18.4,
+		.zero_threshold = 1e-128,
+		.zero_count = 4,
+		.positive_spans = spans_a,
+		.positive_spans_n = 2,
+		.positive = counts_a,
+		.positive_n = 3 };
 }
 
 static struct slx_histogram custom(void)
 {
 	static const struct slx_span spans[] = { { 1, 3 } };
-	return (struct slx_histogram){ .schema = SLX_HISTOGRAM_CUSTOM, .count = 8, .sum = 3.5, .positive_spans = spans, .positive_spans_n = 1,
-		.positive = counts_a, .positive_n = 3, .custom = bounds_a, .custom_n = 3, .reset = SLX_RESET_GAUGE, .start = -5 };
+	return (struct slx_histogram){ .schema = SLX_HISTOGRAM_CUSTOM,
+		.count = 8,
+		.sum = 3.5,
+		.positive_spans = spans,
+		.positive_spans_n = 1,
+		.positive = counts_a,
+		.positive_n = 3,
+		.custom = bounds_a,
+		.custom_n = 3,
+		.reset = SLX_RESET_GAUGE,
+		.start = -5 };
 }
 
 static void assert_same(const struct slx_histogram *a, const struct slx_histogram *b)
 {
 	assert_true(a->schema == b->schema && a->integer == b->integer && a->reset == b->reset && a->start == b->start);
 	assert_true(slx_f64_bits(a->count) == slx_f64_bits(b->count) && slx_f64_bits(a->sum) == slx_f64_bits(b->sum));
-	assert_true(slx_f64_bits(a->zero_count) == slx_f64_bits(b->zero_count) && slx_f64_bits(a->zero_threshold) == slx_f64_bits(b->zero_threshold));
+	assert_true(slx_f64_bits(a->zero_count) == slx_f64_bits(b->zero_count) &&
+		slx_f64_bits(a->zero_threshold) == slx_f64_bits(b->zero_threshold));
 	assert_int_equal(a->positive_spans_n, b->positive_spans_n);
 	assert_int_equal(a->positive_n, b->positive_n);
 	assert_int_equal(a->negative_spans_n, b->negative_spans_n);
@@ -38,8 +56,10 @@ static void assert_same(const struct slx_histogram *a, const struct slx_histogra
 	assert_int_equal(a->custom_n, b->custom_n);
 	assert_true(a->positive_n == 0 || memcmp(a->positive, b->positive, a->positive_n * 8) == 0);
 	assert_true(a->negative_n == 0 || memcmp(a->negative, b->negative, a->negative_n * 8) == 0);
-	assert_true(a->positive_spans_n == 0 || memcmp(a->positive_spans, b->positive_spans, a->positive_spans_n * sizeof *spans_a) == 0);
-	assert_true(a->negative_spans_n == 0 || memcmp(a->negative_spans, b->negative_spans, a->negative_spans_n * sizeof *spans_a) == 0);
+	assert_true(a->positive_spans_n == 0 ||
+		memcmp(a->positive_spans, b->positive_spans, a->positive_spans_n * sizeof *spans_a) == 0);
+	assert_true(a->negative_spans_n == 0 ||
+		memcmp(a->negative_spans, b->negative_spans, a->negative_spans_n * sizeof *spans_a) == 0);
 	assert_true(a->custom_n == 0 || memcmp(a->custom, b->custom, a->custom_n * 8) == 0);
 }
 
@@ -96,14 +116,19 @@ static void test_random_round_trips(void **state)
 	static struct slx_span spans[64];
 	static double counts[512];
 	for (int round = 0; round < 200; round++) {
-		struct slx_histogram h = { .schema = (int8_t)(slx_rng_next(&seed) % 13) - 4, .integer = slx_rng_next(&seed) & 1, .positive = counts, .positive_spans = spans };
+		struct slx_histogram h = { .schema = (int8_t)(slx_rng_next(&seed) % 13) - 4,
+			.integer = slx_rng_next(&seed) & 1,
+			.positive = counts,
+			.positive_spans = spans };
 		h.positive_spans_n = slx_rng_next(&seed) % 64;
 		for (uint32_t i = 0; i < h.positive_spans_n; i++) {
-			spans[i] = (struct slx_span){ (int32_t)(slx_rng_next(&seed) % 100) - (i ? 0 : 50), slx_rng_next(&seed) % 8 };
+			spans[i] =
+				(struct slx_span){ (int32_t)(slx_rng_next(&seed) % 100) - (i ? 0 : 50), slx_rng_next(&seed) % 8 };
 			h.positive_n += spans[i].length;
 		}
 		for (uint32_t i = 0; i < h.positive_n; i++)
-			counts[i] = h.integer ? (double)(slx_rng_next(&seed) >> (slx_rng_next(&seed) % 50 + 13)) : (double)slx_rng_next(&seed) / 3;
+			counts[i] = h.integer ? (double)(slx_rng_next(&seed) >> (slx_rng_next(&seed) % 50 + 13))
+								  : (double)slx_rng_next(&seed) / 3;
 		h.reset = slx_rng_next(&seed) % 4;
 		h.start = (int64_t)slx_rng_next(&seed);
 		round_trip(&h);

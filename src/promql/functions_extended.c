@@ -82,8 +82,8 @@ static double float_slope(const struct slx_pq_window *w, bool counter, bool smoo
 
 /* ---- histograms ---- */
 
-const struct slx_histogram *slx_pq_histogram_between(
-	struct slx_arena *a, const struct slx_histogram *from, const struct slx_histogram *to, double at, bool counter, unsigned *found)
+const struct slx_histogram *slx_pq_histogram_between(struct slx_arena *a, const struct slx_histogram *from,
+	const struct slx_histogram *to, double at, bool counter, unsigned *found)
 {
 	struct slx_pq_hist w;
 	if (counter && slx_pq_hist_is_reset(to, from))
@@ -113,7 +113,8 @@ static bool check_kinds(struct slx_pq_call *c, const struct slx_pq_window *w, bo
 	return true;
 }
 
-static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, bool smoothed, double per, struct slx_pq_value *ret)
+static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, bool smoothed,
+	double per, struct slx_pq_value *ret)
 {
 	size_t last = w->hn - 1;
 	bool cut = smoothed && last > 0 && w->ht[0] < w->start;
@@ -125,9 +126,11 @@ static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w
 		return false;
 	slx_pq_scratch(c, &scratch);
 	if (cut)
-		left = slx_pq_histogram_between(&scratch, w->h[0], w->h[1], share(w->ht[0], w->ht[1], w->start), counter, &found);
+		left =
+			slx_pq_histogram_between(&scratch, w->h[0], w->h[1], share(w->ht[0], w->ht[1], w->start), counter, &found);
 	if (smoothed && last > 0 && w->ht[last] > w->end)
-		right = slx_pq_histogram_between(&scratch, w->h[last - 1], w->h[last], share(w->ht[last - 1], w->ht[last], w->end), counter, &found);
+		right = slx_pq_histogram_between(
+			&scratch, w->h[last - 1], w->h[last], share(w->ht[last - 1], w->ht[last], w->end), counter, &found);
 	if (!left || !right) {
 		slx_arena_clear(&scratch);
 		c->status = slx_err_oom(&c->error);
@@ -145,7 +148,8 @@ static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w
 	return slx_pq_finish(c, &sum, ret);
 }
 
-bool slx_pq_extended_slope(struct slx_pq_call *c, const struct slx_pq_window *window, bool counter, double per, struct slx_pq_value *ret)
+bool slx_pq_extended_slope(
+	struct slx_pq_call *c, const struct slx_pq_window *window, bool counter, double per, struct slx_pq_value *ret)
 {
 	bool smoothed = slx_pq_smoothing(c) == SLX_PQ_SMOOTHED;
 	struct slx_pq_window w = narrow(window, smoothed);

@@ -14,7 +14,8 @@
 
 /* ---- one number of each native histogram ---- */
 
-static silex_status each_histogram(struct slx_pq_call *c, struct slx_pq_matrix *vector, double (*f)(const struct slx_histogram *), struct slx_pq_matrix *ret)
+static silex_status each_histogram(struct slx_pq_call *c, struct slx_pq_matrix *vector,
+	double (*f)(const struct slx_histogram *), struct slx_pq_matrix *ret)
 {
 	*ret = *vector;
 	for (size_t i = 0; i < ret->n; i++) {
@@ -102,12 +103,14 @@ static void note_bound(const struct input *in, const struct slx_pq_row *r, struc
 {
 	char metric[600];
 	put_metric(metric, sizeof metric, slx_labels_get(r->labels, SLX_METRIC_NAME));
-	slx_pq_note(in->c->notes, false, in->at->pos, "PromQL warning: bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s",
+	slx_pq_note(in->c->notes, false, in->at->pos,
+		"PromQL warning: bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s",
 		(int)(le.n < 200 ? le.n : 200), le.p, metric);
 }
 
 /* The row's group and bound; false when it has no classic bucket. */
-static silex_status group_row(struct input *in, const struct slx_pq_row *r, size_t *ret_group, double *ret_upper, bool *ret_is, silex_error *err)
+static silex_status group_row(
+	struct input *in, const struct slx_pq_row *r, size_t *ret_group, double *ret_upper, bool *ret_is, silex_error *err)
 {
 	struct slx_str le_name = SLX_STR("le"), le = slx_labels_get(r->labels, le_name);
 	struct slx_labels key;
@@ -160,7 +163,8 @@ static silex_status make_groups(struct input *in, const size_t *group, const dou
 	return in->scratch ? SILEX_OK : slx_pq_oom(in->x, err);
 }
 
-static silex_status input_init(struct input *in, struct slx_pq_exec *x, struct slx_pq_call *c, const struct slx_pq_matrix *vector, size_t arg, silex_error *err)
+static silex_status input_init(struct input *in, struct slx_pq_exec *x, struct slx_pq_call *c,
+	const struct slx_pq_matrix *vector, size_t arg, silex_error *err)
 {
 	*in = (struct input){ .x = x, .c = c, .vector = vector, .at = slx_pq_arg(c, arg) };
 	size_t *group = slx_pq_alloc(x, &x->arena, vector->n * sizeof *group);
@@ -275,7 +279,9 @@ static double bucket_rank(const struct bucket *b, size_t n, double v)
 		if (lower >= v)
 			return rank;
 		if (b[i].upper > v)
-			return fmin(lower == -INFINITY ? b[i].count : rank + (b[i].count - rank) * (v - lower) / (b[i].upper - lower), b[n - 1].count);
+			return fmin(
+				lower == -INFINITY ? b[i].count : rank + (b[i].count - rank) * (v - lower) / (b[i].upper - lower),
+				b[n - 1].count);
 		lower = b[i].upper;
 		rank = b[i].count;
 	}
@@ -301,7 +307,10 @@ struct question {
 	bool ask_only;
 };
 
-static bool asked(const struct question *a, size_t k) { return !a->ask_only || slx_f64_bits(a->q[k]) == slx_f64_bits(a->only); }
+static bool asked(const struct question *a, size_t k)
+{
+	return !a->ask_only || slx_f64_bits(a->q[k]) == slx_f64_bits(a->only);
+}
 
 /* The name for infos: it is known only while it has not been taken off. */
 static struct slx_str known_name(const struct input *in, struct slx_labels l)
@@ -346,9 +355,11 @@ static void forced_at(struct forced *f, int64_t t)
 }
 
 /* A group's answers. The info of a series without a name is left to the caller, who merges all of them. */
-static silex_status answer_group(struct input *in, const struct group *g, const struct question *a, struct forced *f, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status answer_group(struct input *in, const struct group *g, const struct question *a, struct forced *f,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_row *r;
+	SLX_TRY(slx_pq_alive(in->x, err));
 	SLX_TRY(slx_pq_row_add(in->x, ret, g->labels, in->c->steps, &r, err));
 	r->drop_name = true;
 	for (size_t k = 0; k < in->c->steps; k++) {
@@ -357,14 +368,16 @@ static silex_status answer_group(struct input *in, const struct group *g, const 
 		if (n == 0)
 			continue;
 		r->cell[k] = SLX_PQ_FLOAT;
-		r->f[k] = a->q ? bucket_quantile(a->q[k], in->scratch, n, f, &was_forced) : bucket_fraction(a->lower[k], a->upper[k], in->scratch, n);
+		r->f[k] = a->q ? bucket_quantile(a->q[k], in->scratch, n, f, &was_forced)
+					   : bucket_fraction(a->lower[k], a->upper[k], in->scratch, n);
 		if (was_forced)
 			forced_at(f, in->c->times[k]);
 	}
 	return SILEX_OK;
 }
 
-static silex_status answer_groups(struct input *in, const struct question *a, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status answer_groups(
+	struct input *in, const struct question *a, struct slx_pq_matrix *ret, silex_error *err)
 {
 	const struct forced none = { .low = INFINITY, .high = -INFINITY };
 	struct forced f = none;
@@ -381,18 +394,21 @@ static silex_status answer_groups(struct input *in, const struct question *a, st
 	return SILEX_OK;
 }
 
-static silex_status answer_native(struct input *in, const struct slx_pq_row *from, const struct question *a, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status answer_native(struct input *in, const struct slx_pq_row *from, const struct question *a,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_row *r;
 	enum slx_pq_nan_note note;
 	if (!from->h)
 		return SILEX_OK;
+	SLX_TRY(slx_pq_alive(in->x, err));
 	SLX_TRY(slx_pq_row_add(in->x, ret, from->labels, in->c->steps, &r, err));
 	r->drop_name = true;
 	for (size_t k = 0; k < in->c->steps; k++) {
 		if (from->cell[k] != SLX_PQ_HISTOGRAM || !asked(a, k))
 			continue;
-		r->f[k] = a->q ? slx_pq_hist_quantile(a->q[k], from->h[k], &note) : slx_pq_hist_fraction(a->lower[k], a->upper[k], from->h[k], &note);
+		r->f[k] = a->q ? slx_pq_hist_quantile(a->q[k], from->h[k], &note)
+					   : slx_pq_hist_fraction(a->lower[k], a->upper[k], from->h[k], &note);
 		r->cell[k] = SLX_PQ_FLOAT;
 		note_nan(in, from->labels, note);
 	}
@@ -412,7 +428,8 @@ static void cancel_mixed(struct input *in)
 		for (size_t k = 0; k < in->c->steps; k++) {
 			if (r->cell[k] != SLX_PQ_HISTOGRAM || lay_out(in, &in->groups[g], k) == 0)
 				continue;
-			slx_pq_note(in->c->notes, false, in->at->pos, "PromQL warning: vector contains a mix of classic and native histograms%s", metric);
+			slx_pq_note(in->c->notes, false, in->at->pos,
+				"PromQL warning: vector contains a mix of classic and native histograms%s", metric);
 			r->cell[k] = SLX_PQ_EMPTY;
 			for (size_t b = 0; b < in->groups[g].n; b++)
 				in->groups[g].rows[b].row->cell[k] = SLX_PQ_EMPTY;
@@ -427,8 +444,8 @@ static silex_status answer(struct input *in, const struct question *a, struct sl
 	return answer_groups(in, a, ret, err);
 }
 
-static silex_status ask(struct slx_pq_exec *x, struct slx_pq_call *c, const struct slx_pq_matrix *vector, size_t arg, const struct question *a,
-	struct slx_pq_matrix *ret, silex_error *err)
+static silex_status ask(struct slx_pq_exec *x, struct slx_pq_call *c, const struct slx_pq_matrix *vector, size_t arg,
+	const struct question *a, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct input in;
 	SLX_TRY(input_init(&in, x, c, vector, arg, err));

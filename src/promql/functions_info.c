@@ -14,7 +14,8 @@ struct info {
 	struct slx_pq_exec *x;
 	struct slx_pq_call *c;
 	const struct slx_selector *given; /* NULL without the second argument */
-	struct slx_selector names, all;   /* matchers of the name; all that select info series. Those added are owned (made) */
+	struct slx_selector names,
+		all; /* matchers of the name; all that select info series. Those added are owned (made) */
 	struct slx_matcher *made;
 	struct slx_pq_matrix times;  /* of info series: when the sample was taken, s */
 	struct slx_pq_table keys;    /* name and identity -> group */
@@ -54,7 +55,8 @@ static silex_status choose_names(struct info *in, silex_error *err)
 	}
 	if (positive)
 		return SILEX_OK;
-	SLX_TRY(slx_matcher_new(in->x->mem, any ? SLX_MATCH_RE : SLX_MATCH_EQ, SLX_METRIC_NAME, any ? SLX_STR(".+_info") : SLX_STR("target_info"), &in->made, err));
+	SLX_TRY(slx_matcher_new(in->x->mem, any ? SLX_MATCH_RE : SLX_MATCH_EQ, SLX_METRIC_NAME,
+		any ? SLX_STR(".+_info") : SLX_STR("target_info"), &in->made, err));
 	SLX_TRY(add_matcher(in, &in->all, in->made, err));
 	return add_matcher(in, &in->names, in->made, err);
 }
@@ -106,7 +108,8 @@ static silex_status no_histograms(const struct slx_pq_matrix *m, silex_error *er
 static silex_status read_info(struct info *in, silex_error *err)
 {
 	struct slx_pq_node *n = slx_pq_alloc(in->x, &in->x->arena, sizeof *n);
-	struct slx_pq_grid grid = { in->c->times[0], in->c->steps > 1 ? in->c->times[1] - in->c->times[0] : 0, in->c->steps, in->c->times };
+	struct slx_pq_grid grid = { in->c->times[0], in->c->steps > 1 ? in->c->times[1] - in->c->times[0] : 0, in->c->steps,
+		in->c->times };
 	struct slx_pq_matrix values;
 	struct slx_pq_leaf leaf;
 	if (!n)
@@ -125,7 +128,8 @@ static silex_status read_info(struct info *in, silex_error *err)
 /* ---- identity ---- */
 
 /* The name and the identifying labels of l. */
-static silex_status key_of(struct info *in, struct slx_str name, struct slx_labels l, struct slx_labels *ret, bool *ret_identified, silex_error *err)
+static silex_status key_of(struct info *in, struct slx_str name, struct slx_labels l, struct slx_labels *ret,
+	bool *ret_identified, silex_error *err)
 {
 	*ret_identified = false;
 	slx_labels_builder_reset(&in->x->builder);
@@ -174,16 +178,18 @@ static silex_status group_info(struct info *in, silex_error *err)
 	return order_groups(in, group, err);
 }
 
-static silex_status duplicate(const struct slx_pq_row *a, const struct slx_pq_row *b, struct slx_mem *m, double t, silex_error *err)
+static silex_status duplicate(
+	const struct slx_pq_row *a, const struct slx_pq_row *b, struct slx_mem *m, double t, silex_error *err)
 {
 	struct slx_buf text;
 	slx_buf_init(&text, m, SLX_MEM_QUERY, 65536);
 	slx_labels_format_set(a->labels, &text);
 	size_t n = text.n;
 	slx_labels_format_set(b->labels, &text);
-	silex_status st = text.failed ? slx_err_oom(err)
-		: slx_err(err, SILEX_CONFLICT, "found duplicate series for info metric: existing %.*s @ %.0f, new %.*s @ %.0f", (int)n, (char *)text.p, t * 1000,
-			(int)(text.n - n), (char *)text.p + n, t * 1000);
+	silex_status st = text.failed
+		? slx_err_oom(err)
+		: slx_err(err, SILEX_CONFLICT, "found duplicate series for info metric: existing %.*s @ %.0f, new %.*s @ %.0f",
+			  (int)n, (char *)text.p, t * 1000, (int)(text.n - n), (char *)text.p + n, t * 1000);
 	slx_buf_free(&text);
 	return st;
 }
@@ -230,7 +236,8 @@ static bool may_lack(const struct info *in)
 }
 
 /* l with the wanted labels of one info series; `base` are the labels that stay whatever it says. */
-static silex_status take_labels(struct info *in, struct slx_labels base, struct slx_labels from, struct slx_labels *l, silex_error *err)
+static silex_status take_labels(
+	struct info *in, struct slx_labels base, struct slx_labels from, struct slx_labels *l, silex_error *err)
 {
 	struct slx_label label;
 	for (struct slx_labels_iter it = slx_labels_iter(from); slx_labels_next(&it, &label);) {
@@ -246,7 +253,8 @@ static silex_status take_labels(struct info *in, struct slx_labels base, struct 
 }
 
 /* What a series is called at one step: found says whether any info series applies. */
-static silex_status labels_at(struct info *in, const struct slx_pq_row *r, const size_t *groups, size_t n, size_t k, struct slx_labels *ret, bool *ret_found, silex_error *err)
+static silex_status labels_at(struct info *in, const struct slx_pq_row *r, const size_t *groups, size_t n, size_t k,
+	struct slx_labels *ret, bool *ret_found, silex_error *err)
 {
 	*ret = r->labels;
 	*ret_found = false;
@@ -262,7 +270,8 @@ static silex_status labels_at(struct info *in, const struct slx_pq_row *r, const
 }
 
 /* The groups of info series that have r's identity. */
-static silex_status groups_of(struct info *in, const struct slx_pq_row *r, size_t *groups, size_t *ret_n, silex_error *err)
+static silex_status groups_of(
+	struct info *in, const struct slx_pq_row *r, size_t *groups, size_t *ret_n, silex_error *err)
 {
 	*ret_n = 0;
 	for (size_t i = 0; i < in->metrics.n; i++) {
@@ -275,7 +284,8 @@ static silex_status groups_of(struct info *in, const struct slx_pq_row *r, size_
 }
 
 /* r goes to one row for each name it has over the steps. */
-static silex_status join_row(struct info *in, const struct slx_pq_row *r, size_t *groups, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status join_row(
+	struct info *in, const struct slx_pq_row *r, size_t *groups, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_row *to = NULL;
 	size_t n;
@@ -311,7 +321,8 @@ static silex_status stays(const struct info *in, const struct slx_pq_row *r, boo
 	return SILEX_OK;
 }
 
-static silex_status join(struct info *in, const struct slx_pq_matrix *vector, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status join(
+	struct info *in, const struct slx_pq_matrix *vector, struct slx_pq_matrix *ret, silex_error *err)
 {
 	SLX_TRY(choose_names(in, err));
 	SLX_TRY(read_info(in, err));

@@ -8,16 +8,23 @@
 /* ---- arguments and notes (functions_note.c) ---- */
 
 /* Argument i as written, parentheses taken off. */
-static inline const struct slx_pq_node *slx_pq_arg(const struct slx_pq_call *c, size_t i) { return slx_pq_unwrap(c->node->call.args[i]); }
-static inline struct slx_str slx_pq_string_arg(const struct slx_pq_call *c, size_t i) { return slx_pq_arg(c, i)->string; }
+static inline const struct slx_pq_node *slx_pq_arg(const struct slx_pq_call *c, size_t i)
+{
+	return slx_pq_unwrap(c->node->call.args[i]);
+}
+static inline struct slx_str slx_pq_string_arg(const struct slx_pq_call *c, size_t i)
+{
+	return slx_pq_arg(c, i)->string;
+}
 /* anchored or smoothed, of a range selector as argument 0. */
 enum slx_pq_smoothing slx_pq_smoothing(const struct slx_pq_call *c);
 /* The argument that is a range vector. */
 const struct slx_pq_node *slx_pq_range_arg(const struct slx_pq_call *c);
 
-#define SLX_PQ_MIXED_SCHEMAS "vector contains a mix of histograms with exponential and custom buckets schemas for metric name"
-#define SLX_PQ_RECONCILED    "PromQL info: mismatched custom buckets were reconciled during "
-#define SLX_PQ_COLLISION     "PromQL warning: conflicting counter resets during histogram "
+#define SLX_PQ_MIXED_SCHEMAS \
+	"vector contains a mix of histograms with exponential and custom buckets schemas for metric name"
+#define SLX_PQ_RECONCILED "PromQL info: mismatched custom buckets were reconciled during "
+#define SLX_PQ_COLLISION  "PromQL warning: conflicting counter resets during histogram "
 
 /* `PromQL warning: what "metric"`, at argument 0. */
 void slx_pq_note_metric(struct slx_pq_call *c, bool info, const char *what);
@@ -35,21 +42,24 @@ void slx_pq_scratch(const struct slx_pq_call *c, struct slx_arena *ret);
 bool slx_pq_finish(struct slx_pq_call *c, struct slx_pq_hist *w, struct slx_pq_value *ret);
 
 /* One row without labels that is v at every step. */
-silex_status slx_pq_scalar_row(struct slx_pq_exec *x, struct slx_pq_call *c, double v, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_scalar_row(
+	struct slx_pq_exec *x, struct slx_pq_call *c, double v, struct slx_pq_matrix *ret, silex_error *err);
 
 /* Labels (functions_labels.c): what x->builder has, in the arena; l with one label set (value empty: without it). */
 silex_status slx_pq_built_labels(struct slx_pq_exec *x, struct slx_labels *ret, silex_error *err);
-silex_status slx_pq_set_label(struct slx_pq_exec *x, struct slx_labels l, struct slx_str name, struct slx_str value, struct slx_labels *ret, silex_error *err);
+silex_status slx_pq_set_label(struct slx_pq_exec *x, struct slx_labels l, struct slx_str name, struct slx_str value,
+	struct slx_labels *ret, silex_error *err);
 
 /* ---- the functions ---- */
 
-#define SLX_PQ_WINDOW(name) bool slx_pq_fn_##name(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
-#define SLX_PQ_SWEEP(name)                                                                                                         \
-	void slx_pq_sweep_##name(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo, const uint32_t *hi, \
-		const int64_t *starts, const int64_t *ends, size_t steps, double *f, uint8_t *cell)
-#define SLX_PQ_MATRIX(name)                                                                                                        \
-	silex_status slx_pq_fn_##name(                                                                                             \
-		struct slx_pq_exec *x, struct slx_pq_call *c, struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
+#define SLX_PQ_WINDOW(name) \
+	bool slx_pq_fn_##name(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
+#define SLX_PQ_SWEEP(name)                                                                                 \
+	void slx_pq_sweep_##name(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo, \
+		const uint32_t *hi, const int64_t *starts, const int64_t *ends, size_t steps, double *f, uint8_t *cell)
+#define SLX_PQ_MATRIX(name)                                                                                 \
+	silex_status slx_pq_fn_##name(struct slx_pq_exec *x, struct slx_pq_call *c, struct slx_pq_matrix *args, \
+		struct slx_pq_matrix *ret, silex_error *err)
 
 /* functions_rate.c */
 SLX_PQ_WINDOW(rate);
@@ -67,11 +77,12 @@ SLX_PQ_SWEEP(increase);
 SLX_PQ_SWEEP(delta);
 
 /* functions_extended.c: rate and kin over an anchored or smoothed range, divided by `per`; the samples an anchored range is about. */
-bool slx_pq_extended_slope(struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, double per, struct slx_pq_value *ret);
+bool slx_pq_extended_slope(
+	struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, double per, struct slx_pq_value *ret);
 struct slx_pq_window slx_pq_anchored(const struct slx_pq_window *w);
 /* The histogram that far (0 to 1) on the line between two; NULL without memory. *found: flags of slx_pq_hist_*. */
-const struct slx_histogram *slx_pq_histogram_between(
-	struct slx_arena *a, const struct slx_histogram *from, const struct slx_histogram *to, double at, bool counter, unsigned *found);
+const struct slx_histogram *slx_pq_histogram_between(struct slx_arena *a, const struct slx_histogram *from,
+	const struct slx_histogram *to, double at, bool counter, unsigned *found);
 
 /* functions_over_time.c */
 SLX_PQ_WINDOW(avg_over_time);

@@ -15,7 +15,8 @@ silex_status slx_pq_built_labels(struct slx_pq_exec *x, struct slx_labels *ret, 
 	return SILEX_OK;
 }
 
-silex_status slx_pq_set_label(struct slx_pq_exec *x, struct slx_labels l, struct slx_str name, struct slx_str value, struct slx_labels *ret, silex_error *err)
+silex_status slx_pq_set_label(struct slx_pq_exec *x, struct slx_labels l, struct slx_str name, struct slx_str value,
+	struct slx_labels *ret, silex_error *err)
 {
 	struct slx_label label;
 	slx_labels_builder_reset(&x->builder);
@@ -46,19 +47,24 @@ static bool is_label_name(const struct slx_pq_call *c, struct slx_str s)
 	return s.n && slx_utf8_valid(s.p, s.n) && (c->options->experimental || is_plain(s));
 }
 
-static silex_status set_in_row(struct slx_pq_exec *x, struct slx_pq_row *r, struct slx_str name, const struct slx_buf *value, silex_error *err)
+static silex_status set_in_row(
+	struct slx_pq_exec *x, struct slx_pq_row *r, struct slx_str name, const struct slx_buf *value, silex_error *err)
 {
-	SLX_TRY(slx_pq_set_label(x, r->labels, name, (struct slx_str){ (const char *)value->p, value->n }, &r->labels, err));
+	SLX_TRY(
+		slx_pq_set_label(x, r->labels, name, (struct slx_str){ (const char *)value->p, value->n }, &r->labels, err));
 	if (slx_str_eq(name, SLX_METRIC_NAME))
 		r->drop_name = false;
 	return SILEX_OK;
 }
 
-static silex_status replace(struct slx_pq_exec *x, struct slx_pq_call *c, struct slx_rewrite *rewrite, struct slx_buf *value, struct slx_pq_row *r, silex_error *err)
+static silex_status replace(struct slx_pq_exec *x, struct slx_pq_call *c, struct slx_rewrite *rewrite,
+	struct slx_buf *value, struct slx_pq_row *r, silex_error *err)
 {
 	bool matched;
+	SLX_TRY(slx_pq_alive(x, err));
 	slx_buf_reset(value);
-	SLX_TRY(slx_rewrite_apply(rewrite, slx_labels_get(r->labels, slx_pq_string_arg(c, 3)), slx_pq_string_arg(c, 2), value, &matched, err));
+	SLX_TRY(slx_rewrite_apply(
+		rewrite, slx_labels_get(r->labels, slx_pq_string_arg(c, 3)), slx_pq_string_arg(c, 2), value, &matched, err));
 	return matched ? set_in_row(x, r, slx_pq_string_arg(c, 1), value, err) : SILEX_OK;
 }
 
@@ -68,10 +74,12 @@ SLX_PQ_MATRIX(label_replace)
 	struct slx_rewrite *rewrite;
 	struct slx_buf value;
 	if (slx_rewrite_new(x->mem, expression, &rewrite, err) != SILEX_OK)
-		return slx_err(err, SILEX_CONFLICT, "invalid regular expression in label_replace(): %.*s", (int)expression.n, expression.p);
+		return slx_err(err, SILEX_CONFLICT, "invalid regular expression in label_replace(): %.*s", (int)expression.n,
+			expression.p);
 	if (!is_label_name(c, name)) {
 		slx_rewrite_free(rewrite);
-		return slx_err(err, SILEX_CONFLICT, "invalid destination label name in label_replace(): %.*s", (int)name.n, name.p);
+		return slx_err(
+			err, SILEX_CONFLICT, "invalid destination label name in label_replace(): %.*s", (int)name.n, name.p);
 	}
 	slx_buf_init(&value, x->mem, SLX_MEM_QUERY, 1 << 20);
 	silex_status st = SILEX_OK;
@@ -90,11 +98,13 @@ static silex_status check_join(struct slx_pq_call *c, silex_error *err)
 		if (!is_label_name(c, (name = slx_pq_string_arg(c, i))))
 			return slx_err(err, SILEX_CONFLICT, "invalid source label name in label_join(): %.*s", (int)name.n, name.p);
 	if (!is_label_name(c, (name = slx_pq_string_arg(c, 1))))
-		return slx_err(err, SILEX_CONFLICT, "invalid destination label name in label_join(): %.*s", (int)name.n, name.p);
+		return slx_err(
+			err, SILEX_CONFLICT, "invalid destination label name in label_join(): %.*s", (int)name.n, name.p);
 	return SILEX_OK;
 }
 
-static silex_status join(struct slx_pq_exec *x, struct slx_pq_call *c, struct slx_buf *value, struct slx_pq_row *r, silex_error *err)
+static silex_status join(
+	struct slx_pq_exec *x, struct slx_pq_call *c, struct slx_buf *value, struct slx_pq_row *r, silex_error *err)
 {
 	slx_buf_reset(value);
 	for (size_t i = 3; i < c->node->call.n_args; i++) {

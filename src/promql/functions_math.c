@@ -57,10 +57,14 @@ SLX_PQ_MATRIX(round)
 
 /* Of two numbers; NaN when either is. */
 static double least(double a, double b) { return isnan(a) || isnan(b) ? NAN : a < b || (a == b && signbit(a)) ? a : b; }
-static double greatest(double a, double b) { return isnan(a) || isnan(b) ? NAN : a > b || (a == b && signbit(b)) ? a : b; }
+static double greatest(double a, double b)
+{
+	return isnan(a) || isnan(b) ? NAN : a > b || (a == b && signbit(b)) ? a : b;
+}
 
 /* Between min and max, either NULL for none; nothing at steps where max is below min. */
-static silex_status clamp(struct slx_pq_call *c, struct slx_pq_matrix *vector, const double *min, const double *max, struct slx_pq_matrix *ret)
+static silex_status clamp(struct slx_pq_call *c, struct slx_pq_matrix *vector, const double *min, const double *max,
+	struct slx_pq_matrix *ret)
 {
 	floats_of(c, vector, ret);
 	for (size_t i = 0; i < ret->n; i++)
@@ -97,7 +101,8 @@ SLX_PQ_MATRIX(max_of)
 	return SILEX_OK;
 }
 
-silex_status slx_pq_scalar_row(struct slx_pq_exec *x, struct slx_pq_call *c, double v, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_scalar_row(
+	struct slx_pq_exec *x, struct slx_pq_call *c, double v, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_row *r;
 	SLX_TRY(slx_pq_matrix_init(x, ret, 1, err));
@@ -148,7 +153,8 @@ static bool gives_label(const struct slx_selector *s, size_t i)
 	return true;
 }
 
-static silex_status absent_labels(struct slx_pq_exec *x, const struct slx_pq_node *n, struct slx_labels *ret, silex_error *err)
+static silex_status absent_labels(
+	struct slx_pq_exec *x, const struct slx_pq_node *n, struct slx_labels *ret, silex_error *err)
 {
 	if (n->type == SLX_PQ_MATRIX)
 		n = slx_pq_unwrap(n->matrix.vector);

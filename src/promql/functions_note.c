@@ -23,10 +23,14 @@ enum slx_pq_smoothing slx_pq_smoothing(const struct slx_pq_call *c)
 
 void slx_pq_note_metric(struct slx_pq_call *c, bool info, const char *what)
 {
-	slx_pq_note(c->notes, info, slx_pq_arg(c, 0)->pos, "PromQL %s: %s \"%.*s\"", info ? "info" : "warning", what, (int)c->metric.n, c->metric.p);
+	slx_pq_note(c->notes, info, slx_pq_arg(c, 0)->pos, "PromQL %s: %s \"%.*s\"", info ? "info" : "warning", what,
+		(int)c->metric.n, c->metric.p);
 }
 
-void slx_pq_note_mix(struct slx_pq_call *c) { slx_pq_note_metric(c, false, "encountered a mix of histograms and floats for metric name"); }
+void slx_pq_note_mix(struct slx_pq_call *c)
+{
+	slx_pq_note_metric(c, false, "encountered a mix of histograms and floats for metric name");
+}
 
 void slx_pq_note_ignored(struct slx_pq_call *c)
 {
@@ -54,7 +58,8 @@ void slx_pq_note_quantile(struct slx_pq_call *c, double q, size_t arg)
 	if (q >= 0 && q <= 1)
 		return;
 	slx_pq_go_number(q, text, sizeof text);
-	slx_pq_note(c->notes, false, slx_pq_arg(c, arg)->pos, "PromQL warning: quantile value should be between 0 and 1, got %s", text);
+	slx_pq_note(c->notes, false, slx_pq_arg(c, arg)->pos,
+		"PromQL warning: quantile value should be between 0 and 1, got %s", text);
 }
 
 void slx_pq_note_found(struct slx_pq_call *c, unsigned found)
@@ -65,7 +70,10 @@ void slx_pq_note_found(struct slx_pq_call *c, unsigned found)
 		slx_pq_note(c->notes, true, slx_pq_arg(c, 0)->pos, SLX_PQ_RECONCILED "aggregation");
 }
 
-void slx_pq_scratch(const struct slx_pq_call *c, struct slx_arena *ret) { slx_arena_init(ret, c->arena->mem, SLX_MEM_QUERY, 65536); }
+void slx_pq_scratch(const struct slx_pq_call *c, struct slx_arena *ret)
+{
+	slx_arena_init(ret, c->arena->mem, SLX_MEM_QUERY, 65536);
+}
 
 bool slx_pq_finish(struct slx_pq_call *c, struct slx_pq_hist *w, struct slx_pq_value *ret)
 {

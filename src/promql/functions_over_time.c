@@ -96,7 +96,8 @@ static double average(const double *v, size_t n)
 }
 
 /* The sum of the first histograms of the window, as many as do not overflow; how many. */
-static size_t histogram_sum_of(const struct slx_pq_window *w, size_t n, struct slx_arena *scratch, struct slx_pq_hist *total, unsigned *found)
+static size_t histogram_sum_of(
+	const struct slx_pq_window *w, size_t n, struct slx_arena *scratch, struct slx_pq_hist *total, unsigned *found)
 {
 	slx_pq_hist_init(total, scratch, w->h[0]);
 	for (size_t i = 1; i < n; i++) {
@@ -158,18 +159,19 @@ enum { LANES = 4 };
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 
 /* Sanitizers do not go with the resolver that picks the clone. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
 #endif
 
 /* One more sample: the sum, and the exact error of its rounding. */
-#define TWO_SUM(s, c, v)                               \
-	do {                                               \
-		typeof(s) t_ = (s) + (v), z_ = t_ - (s);       \
-		(c) += ((s) - (t_ - z_)) + ((v) - z_);         \
-		(s) = t_;                                      \
+#define TWO_SUM(s, c, v)                         \
+	do {                                         \
+		typeof(s) t_ = (s) + (v), z_ = t_ - (s); \
+		(c) += ((s) - (t_ - z_)) + ((v)-z_);     \
+		(s) = t_;                                \
 	} while (0)
 
 /* Windows from[l] .. to[l] - 1: what they add to s and c. */
@@ -200,7 +202,8 @@ static bool four_filled(const uint32_t *lo, const uint32_t *hi)
 	return filled;
 }
 
-static void sweep_sums(const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
+static void sweep_sums(
+	const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
 {
 	for (size_t k = 0; k < steps;) {
 		if (k + LANES > steps || !four_filled(lo + k, hi + k)) {
@@ -241,7 +244,8 @@ static bool adds_exactly(const double *v, uint32_t n)
 	return is && sum < 0x1p53;
 }
 
-static void sweep_whole(const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
+static void sweep_whole(
+	const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
 {
 	uint32_t from = 0, to = 0;
 	double s = 0;
@@ -256,7 +260,8 @@ static void sweep_whole(const double *v, const uint32_t *lo, const uint32_t *hi,
 	}
 }
 
-static void sweep_both(const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
+static void sweep_both(
+	const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool mean, double *f, uint8_t *cell)
 {
 	bool whole = steps && adds_exactly(v, hi[steps - 1]);
 	(whole ? sweep_whole : sweep_sums)(v, lo, hi, steps, mean, f, cell);
@@ -271,7 +276,10 @@ SLX_PQ_WINDOW(count_over_time) { return w->n + w->hn > 0 && float_result(ret, (d
 SLX_PQ_WINDOW(present_over_time) { return w->n + w->hn > 0 && float_result(ret, 1); }
 
 static bool histogram_is_first(const struct slx_pq_window *w) { return w->hn && !(w->n && w->t[0] < w->ht[0]); }
-static bool histogram_is_last(const struct slx_pq_window *w) { return w->hn && !(w->n && w->t[w->n - 1] > w->ht[w->hn - 1]); }
+static bool histogram_is_last(const struct slx_pq_window *w)
+{
+	return w->hn && !(w->n && w->t[w->n - 1] > w->ht[w->hn - 1]);
+}
 
 SLX_PQ_WINDOW(first_over_time)
 {
@@ -285,7 +293,8 @@ SLX_PQ_WINDOW(last_over_time)
 {
 	if (w->n + w->hn == 0)
 		return false;
-	*ret = histogram_is_last(w) ? (struct slx_pq_value){ .h = w->h[w->hn - 1] } : (struct slx_pq_value){ .f = w->v[w->n - 1] };
+	*ret = histogram_is_last(w) ? (struct slx_pq_value){ .h = w->h[w->hn - 1] }
+								: (struct slx_pq_value){ .f = w->v[w->n - 1] };
 	return true;
 }
 
@@ -296,7 +305,8 @@ SLX_PQ_WINDOW(ts_of_first_over_time)
 
 SLX_PQ_WINDOW(ts_of_last_over_time)
 {
-	return w->n + w->hn > 0 && float_result(ret, (double)(histogram_is_last(w) ? w->ht[w->hn - 1] : w->t[w->n - 1]) / 1000);
+	return w->n + w->hn > 0 &&
+		float_result(ret, (double)(histogram_is_last(w) ? w->ht[w->hn - 1] : w->t[w->n - 1]) / 1000);
 }
 
 SLX_PQ_SWEEP(count_over_time)
@@ -352,8 +362,8 @@ SLX_PQ_WINDOW(min_over_time) { return extreme(c, w, false, ret); }
 SLX_PQ_WINDOW(max_over_time) { return extreme(c, w, true, ret); }
 
 /* queue[head..tail-1] are places in order, each beaten by none after it: the first is the best of the window. */
-static inline void sweep_extreme(
-	struct slx_pq_call *c, const double *v, const uint32_t *lo, const uint32_t *hi, size_t steps, bool max, double *f, uint8_t *cell)
+static inline void sweep_extreme(struct slx_pq_call *c, const double *v, const uint32_t *lo, const uint32_t *hi,
+	size_t steps, bool max, double *f, uint8_t *cell)
 {
 	size_t size = (steps ? hi[steps - 1] + 1 : 1) * sizeof(uint32_t);
 	uint32_t *queue = slx_alloc(c->arena->mem, SLX_MEM_QUERY, size), head = 0, tail = 0, seen = 0;
@@ -422,7 +432,10 @@ static double *scratch(struct slx_pq_call *c, size_t n)
 	return p;
 }
 
-static void scratch_free(struct slx_pq_call *c, double *p, size_t n) { slx_free(c->arena->mem, SLX_MEM_QUERY, p, n * sizeof *p); }
+static void scratch_free(struct slx_pq_call *c, double *p, size_t n)
+{
+	slx_free(c->arena->mem, SLX_MEM_QUERY, p, n * sizeof *p);
+}
 
 static bool quantile(struct slx_pq_call *c, double q, const struct slx_pq_window *w, struct slx_pq_value *ret)
 {

@@ -20,7 +20,8 @@ static double seconds(int64_t ms) { return (double)(ms / 1000) + (double)(ms % 1
 
 /* What the difference between n samples from first to last is to be multiplied by. `from` is the first value when it may
  * limit how far back a counter reached (with the difference above 0), else negative. */
-static double stretch(struct slope how, const struct slx_pq_window *w, int64_t first, int64_t last, size_t n, double from, double difference)
+static double stretch(struct slope how, const struct slx_pq_window *w, int64_t first, int64_t last, size_t n,
+	double from, double difference)
 {
 	double to_start = (double)(first - w->start) / 1000, to_end = (double)(w->end - last) / 1000;
 	double sampled = (double)(last - first) / 1000, mean = sampled / (double)(n - 1), near = mean * 1.1;
@@ -45,19 +46,22 @@ static bool ends_with(struct slx_str s, const char *end)
 
 static void note_counter(struct slx_pq_call *c, struct slope how)
 {
-	if (!how.counter || c->metric.n == 0 || ends_with(c->metric, "_total") || ends_with(c->metric, "_sum") || ends_with(c->metric, "_count")
-		|| ends_with(c->metric, "_bucket"))
+	if (!how.counter || c->metric.n == 0 || ends_with(c->metric, "_total") || ends_with(c->metric, "_sum") ||
+		ends_with(c->metric, "_count") || ends_with(c->metric, "_bucket"))
 		return;
 	slx_pq_note(c->notes, true, slx_pq_arg(c, 0)->pos,
-		"PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"%.*s\"", (int)c->metric.n, c->metric.p);
+		"PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"%.*s\"",
+		(int)c->metric.n, c->metric.p);
 }
 
 /* The difference of a window of histograms. *ret NULL: they do not go together (noted). */
-static void histogram_difference(
-	struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, struct slx_arena *scratch, struct slx_pq_hist *sum, bool *ret_ok)
+static void histogram_difference(struct slx_pq_call *c, const struct slx_pq_window *w, bool counter,
+	struct slx_arena *scratch, struct slx_pq_hist *sum, bool *ret_ok)
 {
 	const struct slx_histogram *first = w->h[0], *last = w->h[w->hn - 1];
-	struct slx_histogram empty = { .schema = w->h[1]->schema, .custom = w->h[1]->custom, .custom_n = w->h[1]->custom_n };
+	struct slx_histogram empty = {
+		.schema = w->h[1]->schema, .custom = w->h[1]->custom, .custom_n = w->h[1]->custom_n
+	};
 	bool gauges = true, counters = first->reset != SLX_RESET_GAUGE && last->reset != SLX_RESET_GAUGE;
 	unsigned found = 0, added = 0;
 	*ret_ok = false;
@@ -97,7 +101,8 @@ static void histogram_difference(
 	*ret_ok = true;
 }
 
-static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w, struct slope how, struct slx_pq_value *ret)
+static bool histogram_slope(
+	struct slx_pq_call *c, const struct slx_pq_window *w, struct slope how, struct slx_pq_value *ret)
 {
 	struct slx_arena scratch;
 	struct slx_pq_hist sum;
@@ -106,7 +111,8 @@ static bool histogram_slope(struct slx_pq_call *c, const struct slx_pq_window *w
 	histogram_difference(c, w, how.counter, &scratch, &sum, &ok);
 	if (!ok)
 		return false; /* nothing is in it yet */
-	slx_pq_hist_multiply(&sum, stretch(how, w, w->ht[0], w->ht[w->hn - 1], w->hn, w->h[0]->count, slx_pq_kahan_value(sum.count)));
+	slx_pq_hist_multiply(
+		&sum, stretch(how, w, w->ht[0], w->ht[w->hn - 1], w->hn, w->h[0]->count, slx_pq_kahan_value(sum.count)));
 	return slx_pq_finish(c, &sum, ret);
 }
 
@@ -140,7 +146,8 @@ static bool slope(struct slx_pq_call *c, const struct slx_pq_window *w, struct s
 	double difference = w->v[w->n - 1] - w->v[0];
 	if (how.counter)
 		difference = add_resets(difference, w->v, 0, w->n - 1);
-	*ret = (struct slx_pq_value){ .f = difference * stretch(how, w, w->t[0], w->t[w->n - 1], w->n, w->v[0], difference) };
+	*ret =
+		(struct slx_pq_value){ .f = difference * stretch(how, w, w->t[0], w->t[w->n - 1], w->n, w->v[0], difference) };
 	note_counter(c, how);
 	return true;
 }
@@ -180,8 +187,8 @@ static uint32_t *find_resets(struct slx_pq_call *c, const double *v, uint32_t n,
 	return at;
 }
 
-static void sweep(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo, const uint32_t *hi, const int64_t *starts,
-	const int64_t *ends, size_t steps, struct slope how, double *f, uint8_t *cell)
+static void sweep(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo, const uint32_t *hi,
+	const int64_t *starts, const int64_t *ends, size_t steps, struct slope how, double *f, uint8_t *cell)
 {
 	const uint32_t none = UINT32_MAX, *reset = &none;
 	uint32_t *resets = NULL;
@@ -214,14 +221,14 @@ void slx_pq_sweep_rate(struct slx_pq_call *c, const int64_t *t, const double *v,
 	sweep(c, t, v, lo, hi, starts, ends, steps, (struct slope){ true, true }, f, cell);
 }
 
-void slx_pq_sweep_increase(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo, const uint32_t *hi,
-	const int64_t *starts, const int64_t *ends, size_t steps, double *f, uint8_t *cell)
+void slx_pq_sweep_increase(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo,
+	const uint32_t *hi, const int64_t *starts, const int64_t *ends, size_t steps, double *f, uint8_t *cell)
 {
 	sweep(c, t, v, lo, hi, starts, ends, steps, (struct slope){ true, false }, f, cell);
 }
 
-void slx_pq_sweep_delta(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo, const uint32_t *hi,
-	const int64_t *starts, const int64_t *ends, size_t steps, double *f, uint8_t *cell)
+void slx_pq_sweep_delta(struct slx_pq_call *c, const int64_t *t, const double *v, const uint32_t *lo,
+	const uint32_t *hi, const int64_t *starts, const int64_t *ends, size_t steps, double *f, uint8_t *cell)
 {
 	sweep(c, t, v, lo, hi, starts, ends, steps, (struct slope){ false, false }, f, cell);
 }
@@ -249,7 +256,8 @@ static struct sample from_end(const struct slx_pq_window *w, size_t place)
 	}
 }
 
-static bool instant_histogram(struct slx_pq_call *c, struct sample a, struct sample b, bool rate, struct slx_pq_value *ret)
+static bool instant_histogram(
+	struct slx_pq_call *c, struct sample a, struct sample b, bool rate, struct slx_pq_value *ret)
 {
 	struct slx_arena scratch;
 	struct slx_pq_hist sum;
@@ -295,8 +303,14 @@ static bool instant(struct slx_pq_call *c, const struct slx_pq_window *w, bool r
 	return true;
 }
 
-bool slx_pq_fn_irate(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret) { return instant(c, w, true, ret); }
-bool slx_pq_fn_idelta(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret) { return instant(c, w, false, ret); }
+bool slx_pq_fn_irate(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
+{
+	return instant(c, w, true, ret);
+}
+bool slx_pq_fn_idelta(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
+{
+	return instant(c, w, false, ret);
+}
 
 /* ---- changes, resets ---- */
 
@@ -316,8 +330,8 @@ static bool is_reset(const struct sample *a, const struct sample *b)
 	return a->h ? slx_pq_hist_is_reset(b->h, a->h) : b->f < a->f;
 }
 
-static bool count_pairs(
-	struct slx_pq_call *c, const struct slx_pq_window *window, bool (*counts)(const struct sample *, const struct sample *), struct slx_pq_value *ret)
+static bool count_pairs(struct slx_pq_call *c, const struct slx_pq_window *window,
+	bool (*counts)(const struct sample *, const struct sample *), struct slx_pq_value *ret)
 {
 	struct slx_pq_window w = *window;
 	struct sample before = { 0 };
@@ -340,8 +354,14 @@ static bool count_pairs(
 	return true;
 }
 
-bool slx_pq_fn_changes(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret) { return count_pairs(c, w, is_change, ret); }
-bool slx_pq_fn_resets(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret) { return count_pairs(c, w, is_reset, ret); }
+bool slx_pq_fn_changes(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
+{
+	return count_pairs(c, w, is_change, ret);
+}
+bool slx_pq_fn_resets(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
+{
+	return count_pairs(c, w, is_reset, ret);
+}
 
 /* ---- lines through a window ---- */
 
@@ -398,7 +418,8 @@ bool slx_pq_fn_predict_linear(struct slx_pq_call *c, const struct slx_pq_window 
 }
 
 /* Holt's linear trend. Source: "Exponential smoothing", double form. */
-bool slx_pq_fn_double_exponential_smoothing(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
+bool slx_pq_fn_double_exponential_smoothing(
+	struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
 {
 	double sf = c->scalars[1], tf = c->scalars[2];
 	if (!(sf > 0 && sf < 1))

@@ -22,7 +22,8 @@ static int by_value_down(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-static silex_status sort_values(struct slx_pq_call *c, struct slx_pq_matrix *vector, int (*compare)(const void *, const void *), struct slx_pq_matrix *ret)
+static silex_status sort_values(struct slx_pq_call *c, struct slx_pq_matrix *vector,
+	int (*compare)(const void *, const void *), struct slx_pq_matrix *ret)
 {
 	*ret = *vector;
 	for (size_t i = 0; i < ret->n; i++) {
@@ -96,7 +97,8 @@ static int by_labels(const void *a, const void *b, void *arg)
 
 static int by_labels_down(const void *a, const void *b, void *arg) { return by_labels(b, a, arg); }
 
-static silex_status sort_labels(struct slx_pq_call *c, struct slx_pq_matrix *vector, int (*compare)(const void *, const void *, void *), struct slx_pq_matrix *ret)
+static silex_status sort_labels(struct slx_pq_call *c, struct slx_pq_matrix *vector,
+	int (*compare)(const void *, const void *, void *), struct slx_pq_matrix *ret)
 {
 	*ret = *vector;
 	if (c->steps == 1 && ret->n)

@@ -37,7 +37,9 @@ static void fixture_init(struct fixture *x, const char *function, const char *me
 	x->call.call.fn = slx_pq_function_find(slx_str(function));
 	x->call.call.args = x->args;
 	x->call.call.n_args = 1;
-	x->c = (struct slx_pq_call){ .node = &x->call, .arena = &x->arena, .notes = &x->notes, .metric = slx_str(metric), .scalars = x->scalars };
+	x->c = (struct slx_pq_call){
+		.node = &x->call, .arena = &x->arena, .notes = &x->notes, .metric = slx_str(metric), .scalars = x->scalars
+	};
 }
 
 static void fixture_free(struct fixture *x)
@@ -63,7 +65,8 @@ static bool has_note(struct fixture *x, bool info, const char *text)
 
 static void test_table(void **state)
 {
-	static const char *const names[] = { "abs", "absent_over_time", "histogram_quantiles", "info", "rate", "sort_by_label_desc", "ts_of_min_over_time", "year" };
+	static const char *const names[] = { "abs", "absent_over_time", "histogram_quantiles", "info", "rate",
+		"sort_by_label_desc", "ts_of_min_over_time", "year" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		const struct slx_pq_function *f = slx_pq_function_find(slx_str(names[i]));
 		assert_non_null(f);
@@ -137,13 +140,19 @@ static void compare(const char *function, const struct series *s, double scalar,
 	memset(cell, SLX_PQ_EMPTY, sizeof cell);
 	x.call.call.fn->sweep(&x.c, s->t, s->v, s->lo, s->hi, s->starts, s->ends, STEPS, f, cell);
 	for (size_t k = 0; k < STEPS; k++) {
-		struct slx_pq_window w = { .t = s->t + s->lo[k], .v = s->v + s->lo[k], .n = s->hi[k] - s->lo[k], .start = s->starts[k], .end = s->ends[k] };
+		struct slx_pq_window w = { .t = s->t + s->lo[k],
+			.v = s->v + s->lo[k],
+			.n = s->hi[k] - s->lo[k],
+			.start = s->starts[k],
+			.end = s->ends[k] };
 		struct slx_pq_value one = { 0 };
 		bool is = w.n && x.call.call.fn->window(&x.c, &w, &one);
 		if (is != (cell[k] == SLX_PQ_FLOAT))
 			fail_msg("%s, %s, step %zu: present by itself %d, swept %d", function, what, k, is, cell[k]);
-		if (is && slx_f64_bits(one.f) != slx_f64_bits(f[k]) && !(isnan(one.f) && isnan(f[k])) && !(one.f == 0 && f[k] == 0))
-			fail_msg("%s, %s, step %zu of %u samples: %.17g by itself, %.17g swept", function, what, k, (unsigned)w.n, one.f, f[k]);
+		if (is && slx_f64_bits(one.f) != slx_f64_bits(f[k]) && !(isnan(one.f) && isnan(f[k])) &&
+			!(one.f == 0 && f[k] == 0))
+			fail_msg("%s, %s, step %zu of %u samples: %.17g by itself, %.17g swept", function, what, k, (unsigned)w.n,
+				one.f, f[k]);
 	}
 	assert_int_equal(x.c.status, SILEX_OK);
 	fixture_free(&x);
@@ -151,8 +160,9 @@ static void compare(const char *function, const struct series *s, double scalar,
 
 static void test_sweeps(void **state)
 {
-	static const char *const functions[] = { "rate", "increase", "delta", "avg_over_time", "sum_over_time", "count_over_time", "min_over_time",
-		"max_over_time", "first_over_time", "last_over_time", "present_over_time", "quantile_over_time" };
+	static const char *const functions[] = { "rate", "increase", "delta", "avg_over_time", "sum_over_time",
+		"count_over_time", "min_over_time", "max_over_time", "first_over_time", "last_over_time", "present_over_time",
+		"quantile_over_time" };
 	static const int64_t ranges[] = { 60000, 300000, 3600000 }, step_sizes[] = { 15000, 70000 };
 	static const double qs[] = { 0, 0.25, 0.9, 1, 2, -1 };
 	static struct series s;
@@ -170,13 +180,15 @@ static void test_sweeps(void **state)
 
 /* ---- values ---- */
 
-static bool run(struct fixture *x, const int64_t *t, const double *v, size_t n, int64_t start, int64_t end, struct slx_pq_value *ret)
+static bool run(struct fixture *x, const int64_t *t, const double *v, size_t n, int64_t start, int64_t end,
+	struct slx_pq_value *ret)
 {
 	struct slx_pq_window w = { .t = t, .v = v, .n = n, .start = start, .end = end, .eval = end };
 	return x->call.call.fn->window(&x->c, &w, ret);
 }
 
-static void gives(const char *function, const int64_t *t, const double *v, size_t n, int64_t start, int64_t end, double expected)
+static void gives(
+	const char *function, const int64_t *t, const double *v, size_t n, int64_t start, int64_t end, double expected)
 {
 	struct fixture x;
 	struct slx_pq_value got = { 0 };
@@ -237,14 +249,17 @@ static void test_notes(void **state)
 	struct fixture x;
 	fixture_init(&x, "rate", "x");
 	assert_true(run(&x, t, v, 2, 0, 300000, &got));
-	assert_true(has_note(&x, true, "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"x\" (1:6)"));
+	assert_true(has_note(&x, true,
+		"PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"x\" (1:6)"));
 	struct slx_pq_window mixed = { .t = t, .v = v, .n = 2, .ht = ht, .h = h, .hn = 2, .end = 300000 };
 	assert_false(x.call.call.fn->window(&x.c, &mixed, &got));
-	assert_true(has_note(&x, false, "PromQL warning: encountered a mix of histograms and floats for metric name \"x\" (1:6)"));
+	assert_true(
+		has_note(&x, false, "PromQL warning: encountered a mix of histograms and floats for metric name \"x\" (1:6)"));
 	fixture_free(&x);
 	fixture_init(&x, "max_over_time", "x");
 	assert_true(x.call.call.fn->window(&x.c, &mixed, &got) && got.f == 2);
-	assert_true(has_note(&x, true, "PromQL info: ignored histograms in a range containing both floats and histograms for metric name \"x\" (1:6)"));
+	assert_true(has_note(&x, true,
+		"PromQL info: ignored histograms in a range containing both floats and histograms for metric name \"x\" (1:6)"));
 	fixture_free(&x);
 	fixture_init(&x, "quantile_over_time", "x");
 	x.scalars[0] = 1.5e6;

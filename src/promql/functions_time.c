@@ -30,7 +30,10 @@ SLX_PQ_MATRIX(timestamp)
 SLX_PQ_MATRIX(start) { return slx_pq_scalar_row(x, c, (double)c->options->start_ms / 1000, ret, err); }
 SLX_PQ_MATRIX(end) { return slx_pq_scalar_row(x, c, (double)c->options->end_ms / 1000, ret, err); }
 SLX_PQ_MATRIX(step) { return slx_pq_scalar_row(x, c, (double)c->options->step_ms / 1000, ret, err); }
-SLX_PQ_MATRIX(range) { return slx_pq_scalar_row(x, c, (double)(c->options->end_ms - c->options->start_ms) / 1000, ret, err); }
+SLX_PQ_MATRIX(range)
+{
+	return slx_pq_scalar_row(x, c, (double)(c->options->end_ms - c->options->start_ms) / 1000, ret, err);
+}
 
 /* ---- calendar ---- */
 
@@ -66,7 +69,10 @@ static struct moment moment_of(double t)
 
 double slx_pq_math_minute(double t) { return (double)(moment_of(t).second / 60 % 60); }
 double slx_pq_math_hour(double t) { return (double)(moment_of(t).second / 3600); }
-double slx_pq_math_day_of_week(double t) { return (double)(((moment_of(t).days + 4) % 7 + 7) % 7); } /* 1970-01-01 was a Thursday, 4 */
+double slx_pq_math_day_of_week(double t)
+{
+	return (double)(((moment_of(t).days + 4) % 7 + 7) % 7);
+} /* 1970-01-01 was a Thursday, 4 */
 double slx_pq_math_day_of_month(double t) { return moment_of(t).day; }
 double slx_pq_math_month(double t) { return moment_of(t).month; }
 double slx_pq_math_year(double t) { return (double)moment_of(t).year; }

@@ -50,9 +50,12 @@ static bool same_bounds(const double *a, uint32_t a_n, const double *b, uint32_t
 
 /* ---- walking over one side ---- */
 
-static struct slx_pq_side_iter side_forward(const struct slx_span *spans, uint32_t spans_n, const double *counts, uint32_t n)
+static struct slx_pq_side_iter side_forward(
+	const struct slx_span *spans, uint32_t spans_n, const double *counts, uint32_t n)
 {
-	return (struct slx_pq_side_iter){ .spans = spans, .counts = counts, .spans_n = spans_n, .n = n, .index = spans_n ? spans[0].offset : 0 };
+	return (struct slx_pq_side_iter){
+		.spans = spans, .counts = counts, .spans_n = spans_n, .n = n, .index = spans_n ? spans[0].offset : 0
+	};
 }
 
 static bool side_next(struct slx_pq_side_iter *it, int32_t *ret_index, double *ret_count)
@@ -71,7 +74,8 @@ static bool side_next(struct slx_pq_side_iter *it, int32_t *ret_index, double *r
 }
 
 /* Backwards: `index` is one beyond the next bucket, in_span counts what is left of the span. */
-static struct slx_pq_side_iter side_backward(const struct slx_span *spans, uint32_t spans_n, const double *counts, uint32_t n)
+static struct slx_pq_side_iter side_backward(
+	const struct slx_span *spans, uint32_t spans_n, const double *counts, uint32_t n)
 {
 	struct slx_pq_side_iter it = side_forward(spans, spans_n, counts, n);
 	it.index = 0;
@@ -115,7 +119,8 @@ struct slx_pq_bucket slx_pq_hist_bucket(const struct slx_histogram *h, bool posi
 {
 	if (slx_pq_hist_custom(h))
 		return (struct slx_pq_bucket){ custom_bound(h, index - 1), custom_bound(h, index), count, index == 0, true };
-	double inner = slx_pq_hist_bound(h->schema, index - 1), outer = slx_pq_hist_bound(h->schema, index), zero = h->zero_threshold;
+	double inner = slx_pq_hist_bound(h->schema, index - 1), outer = slx_pq_hist_bound(h->schema, index),
+		   zero = h->zero_threshold;
 	if (inner < zero) /* the zero bucket cuts into it */
 		inner = zero;
 	if (positive)
@@ -134,7 +139,8 @@ bool slx_pq_buckets_next(struct slx_pq_buckets *it, struct slx_pq_bucket *ret)
 		}
 		it->stage = 1;
 		if (it->h->zero_count > 0) {
-			*ret = (struct slx_pq_bucket){ -it->h->zero_threshold, it->h->zero_threshold, it->h->zero_count, true, true };
+			*ret =
+				(struct slx_pq_bucket){ -it->h->zero_threshold, it->h->zero_threshold, it->h->zero_count, true, true };
 			return true;
 		}
 	}
@@ -239,7 +245,8 @@ static bool swallow(struct view side, int8_t schema, double *threshold, double *
 }
 
 /* What the zero count would be with a threshold of at least *threshold, which is widened where it cuts a bucket. */
-static double zero_count_for(struct view positive, struct view negative, int8_t schema, double zero_count, double *threshold)
+static double zero_count_for(
+	struct view positive, struct view negative, int8_t schema, double zero_count, double *threshold)
 {
 	double count;
 	do {
@@ -270,8 +277,8 @@ static void drop_inside(struct slx_pq_hside *s, int8_t schema, double threshold)
 
 static void widen_zero(struct slx_pq_hist *w, double threshold)
 {
-	double count = zero_count_for((struct view){ .side = &w->positive }, (struct view){ .side = &w->negative }, w->schema,
-		slx_pq_kahan_value(w->zero_count), &threshold);
+	double count = zero_count_for((struct view){ .side = &w->positive }, (struct view){ .side = &w->negative },
+		w->schema, slx_pq_kahan_value(w->zero_count), &threshold);
 	w->zero_count = (struct slx_pq_kahan){ count, 0 };
 	w->zero_threshold = threshold;
 	drop_inside(&w->positive, w->schema, threshold);
@@ -296,7 +303,8 @@ static double reconcile_zero(struct slx_pq_hist *w, const struct slx_histogram *
 /* ---- sums ---- */
 
 /* Room for cap buckets, with the present ones at its end: merging fills it from the front. */
-static bool side_spread(struct slx_pq_hist *w, struct slx_pq_hside *s, uint32_t need, int32_t **ret_index, struct slx_pq_kahan **ret_count)
+static bool side_spread(
+	struct slx_pq_hist *w, struct slx_pq_hside *s, uint32_t need, int32_t **ret_index, struct slx_pq_kahan **ret_count)
 {
 	int32_t *index = s->index;
 	struct slx_pq_kahan *count = s->count;
@@ -377,8 +385,16 @@ static void side_merge(struct slx_pq_hist *w, struct slx_pq_hside *s, struct vie
 void slx_pq_hist_init(struct slx_pq_hist *w, struct slx_arena *a, const struct slx_histogram *h)
 {
 	*w = (struct slx_pq_hist){
-		.arena = a, .schema = h->schema, .reset = h->reset, .seen = (uint8_t)(1u << h->reset), .zero_threshold = h->zero_threshold, .zero_count = { h->zero_count, 0 },
-		.count = { h->count, 0 }, .sum = { h->sum, 0 }, .custom = h->custom, .custom_n = h->custom_n,
+		.arena = a,
+		.schema = h->schema,
+		.reset = h->reset,
+		.seen = (uint8_t)(1u << h->reset),
+		.zero_threshold = h->zero_threshold,
+		.zero_count = { h->zero_count, 0 },
+		.count = { h->count, 0 },
+		.sum = { h->sum, 0 },
+		.custom = h->custom,
+		.custom_n = h->custom_n,
 	};
 	side_merge(w, &w->positive, view_positive(h), -1, 1);
 	side_merge(w, &w->negative, view_negative(h), -1, 1);
@@ -443,7 +459,8 @@ static unsigned add_custom(struct slx_pq_hist *w, const struct slx_histogram *h,
 	double *both = intersect(w, h, &n);
 	if (!both)
 		return 0;
-	side_remap(&w->positive, &(struct view){ .mapped = true, .from = w->custom, .from_n = w->custom_n, .to = both, .to_n = n });
+	side_remap(&w->positive,
+		&(struct view){ .mapped = true, .from = w->custom, .from_n = w->custom_n, .to = both, .to_n = n });
 	w->custom = both;
 	w->custom_n = n;
 	v.mapped = true, v.from = h->custom, v.from_n = h->custom_n, v.to = both, v.to_n = n;
@@ -533,13 +550,14 @@ static bool side_overflows(const struct slx_pq_hside *s)
 
 bool slx_pq_hist_overflows(const struct slx_pq_hist *w)
 {
-	return isinf(w->zero_count.s) || isinf(w->count.s) || isinf(w->sum.s) || side_overflows(&w->positive) || side_overflows(&w->negative);
+	return isinf(w->zero_count.s) || isinf(w->count.s) || isinf(w->sum.s) || side_overflows(&w->positive) ||
+		side_overflows(&w->negative);
 }
 
 /* ---- the finished histogram ---- */
 
-static void side_finish(struct slx_pq_hist *w, struct slx_arena *a, const struct slx_pq_hside *s, const struct slx_span **ret_spans, uint32_t *ret_spans_n,
-	const double **ret, uint32_t *ret_n)
+static void side_finish(struct slx_pq_hist *w, struct slx_arena *a, const struct slx_pq_hside *s,
+	const struct slx_span **ret_spans, uint32_t *ret_spans_n, const double **ret, uint32_t *ret_n)
 {
 	uint32_t n = 0, spans_n = 0;
 	int64_t next = 0;
@@ -595,8 +613,14 @@ const struct slx_histogram *slx_pq_hist_finish_to(struct slx_pq_hist *w, struct 
 	if (!h)
 		return NULL;
 	*h = (struct slx_histogram){
-		.schema = w->schema, .reset = w->reset, .zero_threshold = w->zero_threshold, .zero_count = slx_pq_kahan_value(w->zero_count),
-		.count = slx_pq_kahan_value(w->count), .sum = slx_pq_kahan_value(w->sum), .custom = custom_finish(w, a), .custom_n = w->custom_n,
+		.schema = w->schema,
+		.reset = w->reset,
+		.zero_threshold = w->zero_threshold,
+		.zero_count = slx_pq_kahan_value(w->zero_count),
+		.count = slx_pq_kahan_value(w->count),
+		.sum = slx_pq_kahan_value(w->sum),
+		.custom = custom_finish(w, a),
+		.custom_n = w->custom_n,
 	};
 	side_finish(w, a, &w->positive, &h->positive_spans, &h->positive_spans_n, &h->positive, &h->positive_n);
 	side_finish(w, a, &w->negative, &h->negative_spans, &h->negative_spans_n, &h->negative, &h->negative_n);
@@ -658,7 +682,8 @@ bool slx_pq_hist_is_reset(const struct slx_histogram *now, const struct slx_hist
 		return true;
 	struct view p = view_positive(before), n = view_negative(before);
 	p.shift = n.shift = (unsigned)(before->schema - now->schema);
-	return side_reset(view_positive(now), p, now->schema, threshold) || side_reset(view_negative(now), n, now->schema, threshold);
+	return side_reset(view_positive(now), p, now->schema, threshold) ||
+		side_reset(view_negative(now), n, now->schema, threshold);
 }
 
 static bool side_equal(struct slx_pq_side_iter a, struct slx_pq_side_iter b)
@@ -675,8 +700,9 @@ static bool side_equal(struct slx_pq_side_iter a, struct slx_pq_side_iter b)
 
 bool slx_pq_hist_equal(const struct slx_histogram *a, const struct slx_histogram *b)
 {
-	return a->schema == b->schema && slx_f64_bits(a->count) == slx_f64_bits(b->count) && slx_f64_bits(a->sum) == slx_f64_bits(b->sum)
-		&& a->zero_threshold == b->zero_threshold && slx_f64_bits(a->zero_count) == slx_f64_bits(b->zero_count)
-		&& same_bounds(a->custom, a->custom_n, b->custom, b->custom_n)
-		&& side_equal(view_positive(a).it, view_positive(b).it) && side_equal(view_negative(a).it, view_negative(b).it);
+	return a->schema == b->schema && slx_f64_bits(a->count) == slx_f64_bits(b->count) &&
+		slx_f64_bits(a->sum) == slx_f64_bits(b->sum) && a->zero_threshold == b->zero_threshold &&
+		slx_f64_bits(a->zero_count) == slx_f64_bits(b->zero_count) &&
+		same_bounds(a->custom, a->custom_n, b->custom, b->custom_n) &&
+		side_equal(view_positive(a).it, view_positive(b).it) && side_equal(view_negative(a).it, view_negative(b).it);
 }

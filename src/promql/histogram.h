@@ -42,9 +42,10 @@ enum {
 
 void slx_pq_hist_init(struct slx_pq_hist *w, struct slx_arena *a, const struct slx_histogram *h);
 unsigned slx_pq_hist_add(struct slx_pq_hist *w, const struct slx_histogram *h);
-unsigned slx_pq_hist_subtract(struct slx_pq_hist *w, const struct slx_histogram *h); /* hints go as for add; the `-` operator sets GAUGE after it */
-void slx_pq_hist_multiply(struct slx_pq_hist *w, double by); /* a negative factor makes it a gauge */
-void slx_pq_hist_divide(struct slx_pq_hist *w, double by);   /* by 0: no buckets are left */
+unsigned slx_pq_hist_subtract(struct slx_pq_hist *w,
+	const struct slx_histogram *h); /* hints go as for add; the `-` operator sets GAUGE after it */
+void slx_pq_hist_multiply(struct slx_pq_hist *w, double by);    /* a negative factor makes it a gauge */
+void slx_pq_hist_divide(struct slx_pq_hist *w, double by);      /* by 0: no buckets are left */
 void slx_pq_hist_coarsen(struct slx_pq_hist *w, int8_t schema); /* nothing when it is as coarse already, or custom */
 /* A sum, a count or a bucket is infinite. */
 bool slx_pq_hist_overflows(const struct slx_pq_hist *w);

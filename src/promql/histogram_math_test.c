@@ -54,7 +54,11 @@ static void spread(const struct slx_span *spans, uint32_t n, const double *count
 
 static struct model model_of(const struct slx_histogram *h)
 {
-	struct model m = { .schema = h->schema, .zero_threshold = h->zero_threshold, .zero_count = h->zero_count, .count = h->count, .sum = h->sum };
+	struct model m = { .schema = h->schema,
+		.zero_threshold = h->zero_threshold,
+		.zero_count = h->zero_count,
+		.count = h->count,
+		.sum = h->sum };
 	spread(h->positive_spans, h->positive_spans_n, h->positive, m.positive);
 	spread(h->negative_spans, h->negative_spans_n, h->negative, m.negative);
 	return m;
@@ -136,8 +140,8 @@ static void check_model(const struct slx_histogram *h, const struct model *m)
 /* ---- random histograms ---- */
 
 /* Nothing populated reaches into the zero bucket, as in any sound histogram. */
-static void draw_side(struct fixture *x, uint64_t *seed, const struct slx_histogram *h, const struct slx_span **ret_spans, uint32_t *ret_spans_n,
-	const double **ret, uint32_t *ret_n)
+static void draw_side(struct fixture *x, uint64_t *seed, const struct slx_histogram *h,
+	const struct slx_span **ret_spans, uint32_t *ret_spans_n, const double **ret, uint32_t *ret_n)
 {
 	struct slx_span *spans = slx_arena_alloc(&x->arena, 8 * sizeof *spans, 8);
 	double *counts = slx_arena_alloc(&x->arena, 64 * sizeof *counts, 8);
@@ -148,7 +152,8 @@ static void draw_side(struct fixture *x, uint64_t *seed, const struct slx_histog
 		spans[i] = (struct slx_span){ offset, (uint32_t)(slx_rng_next(seed) % 6) };
 		index += offset;
 		for (uint32_t k = 0; k < spans[i].length; k++, index++)
-			counts[n++] = slx_pq_hist_bound(h->schema, index - 1) < h->zero_threshold ? 0 : (double)(slx_rng_next(seed) % 5);
+			counts[n++] =
+				slx_pq_hist_bound(h->schema, index - 1) < h->zero_threshold ? 0 : (double)(slx_rng_next(seed) % 5);
 	}
 	*ret_spans = spans;
 	*ret_spans_n = spans_n;
@@ -158,8 +163,11 @@ static void draw_side(struct fixture *x, uint64_t *seed, const struct slx_histog
 
 static struct slx_histogram draw(struct fixture *x, uint64_t *seed, bool schemas, bool thresholds)
 {
-	struct slx_histogram h = { .schema = schemas ? (int8_t)(slx_rng_next(seed) % 4) : 1, .sum = (double)(slx_rng_next(seed) % 1000) / 7 };
-	h.zero_threshold = thresholds && slx_rng_next(seed) % 3 == 0 ? ldexp(1 + (double)(slx_rng_next(seed) % 3) / 4, (int)(slx_rng_next(seed) % 6) - 4) : 0.001;
+	struct slx_histogram h = { .schema = schemas ? (int8_t)(slx_rng_next(seed) % 4) : 1,
+		.sum = (double)(slx_rng_next(seed) % 1000) / 7 };
+	h.zero_threshold = thresholds && slx_rng_next(seed) % 3 == 0
+		? ldexp(1 + (double)(slx_rng_next(seed) % 3) / 4, (int)(slx_rng_next(seed) % 6) - 4)
+		: 0.001;
 	h.count = h.zero_count = (double)(slx_rng_next(seed) % 9);
 	draw_side(x, seed, &h, &h.positive_spans, &h.positive_spans_n, &h.positive, &h.positive_n);
 	draw_side(x, seed, &h, &h.negative_spans, &h.negative_spans_n, &h.negative, &h.negative_n);
@@ -200,8 +208,13 @@ static void test_sums(void **state)
 
 static struct slx_histogram custom(const double *bounds, uint32_t n, const double *counts, const struct slx_span *span)
 {
-	struct slx_histogram h = { .schema = SLX_HISTOGRAM_CUSTOM, .custom = bounds, .custom_n = n, .positive = counts, .positive_n = span->length,
-		.positive_spans = span, .positive_spans_n = 1 };
+	struct slx_histogram h = { .schema = SLX_HISTOGRAM_CUSTOM,
+		.custom = bounds,
+		.custom_n = n,
+		.positive = counts,
+		.positive_n = span->length,
+		.positive_spans = span,
+		.positive_spans_n = 1 };
 	for (uint32_t i = 0; i < h.positive_n; i++)
 		h.count += counts[i];
 	return h;
@@ -209,7 +222,8 @@ static struct slx_histogram custom(const double *bounds, uint32_t n, const doubl
 
 static void test_custom(void **state)
 {
-	static const double a[] = { 1, 2, 5, 10 }, b[] = { 2, 4, 10, 20 }, ones[] = { 1, 1, 1, 1, 1 }, twos[] = { 2, 2, 2, 2, 2 };
+	static const double a[] = { 1, 2, 5, 10 }, b[] = { 2, 4, 10, 20 }, ones[] = { 1, 1, 1, 1, 1 },
+						twos[] = { 2, 2, 2, 2, 2 };
 	static const struct slx_span all = { 0, 5 };
 	struct slx_histogram x = custom(a, 4, ones, &all), y = custom(b, 4, twos, &all), plain = { .schema = 0 };
 	struct fixture f;
@@ -221,9 +235,11 @@ static void test_custom(void **state)
 	const struct slx_histogram *sum = slx_pq_hist_finish(&w);
 	assert_int_equal(sum->custom_n, 2); /* 2 and 10 */
 	assert_true(sum->custom[0] == 2 && sum->custom[1] == 10 && sum->positive_n == 3);
-	assert_true(sum->positive[0] == 2 + 2 && sum->positive[1] == 2 + 4 && sum->positive[2] == 1 + 4 && sum->count == 15);
+	assert_true(
+		sum->positive[0] == 2 + 2 && sum->positive[1] == 2 + 4 && sum->positive[2] == 1 + 4 && sum->count == 15);
 	assert_true(slx_pq_hist_is_reset(&x, &y) && !slx_pq_hist_is_reset(&y, &x));
-	static const double more[] = { 2, 2, 2, 2, 0 }, less[] = { 2, 2, 2, 0, 0 }; /* in the buckets of both: 2, 4, 2 and 2, 4, 0 after 2, 2, 1 */
+	static const double more[] = { 2, 2, 2, 2, 0 },
+						less[] = { 2, 2, 2, 0, 0 }; /* in the buckets of both: 2, 4, 2 and 2, 4, 0 after 2, 2, 1 */
 	struct slx_histogram z = custom(b, 4, more, &all);
 	assert_false(slx_pq_hist_is_reset(&z, &x));
 	z = custom(b, 4, less, &all);
@@ -235,7 +251,8 @@ static void test_custom(void **state)
 
 static void test_hints(void **state)
 {
-	struct slx_histogram h[] = { { .reset = SLX_RESET_YES }, { .reset = SLX_RESET_UNKNOWN }, { .reset = SLX_RESET_NO }, { .reset = SLX_RESET_GAUGE } };
+	struct slx_histogram h[] = { { .reset = SLX_RESET_YES }, { .reset = SLX_RESET_UNKNOWN }, { .reset = SLX_RESET_NO },
+		{ .reset = SLX_RESET_GAUGE } };
 	struct fixture f;
 	struct slx_pq_hist w;
 	fixture_init(&f);
@@ -252,10 +269,17 @@ static void test_hints(void **state)
 
 /* ---- resets ---- */
 
-static struct slx_histogram simple(int8_t schema, const struct slx_span *span, const double *counts, double zero_threshold, double zero_count)
+static struct slx_histogram simple(
+	int8_t schema, const struct slx_span *span, const double *counts, double zero_threshold, double zero_count)
 {
-	struct slx_histogram h = { .schema = schema, .positive_spans = span, .positive_spans_n = 1, .positive = counts, .positive_n = span->length,
-		.zero_threshold = zero_threshold, .zero_count = zero_count, .count = zero_count };
+	struct slx_histogram h = { .schema = schema,
+		.positive_spans = span,
+		.positive_spans_n = 1,
+		.positive = counts,
+		.positive_n = span->length,
+		.zero_threshold = zero_threshold,
+		.zero_count = zero_count,
+		.count = zero_count };
 	for (uint32_t i = 0; i < span->length; i++)
 		h.count += counts[i];
 	return h;
@@ -265,7 +289,8 @@ static void test_resets(void **state)
 {
 	static const struct slx_span four = { 0, 4 }, two = { 0, 2 };
 	static const double low[] = { 1, 2, 3, 4 }, high[] = { 2, 2, 3, 4 }, moved[] = { 0, 9, 9, 9 }, coarse[] = { 9, 9 };
-	struct slx_histogram a = simple(0, &four, low, 0.01, 1), b = simple(0, &four, high, 0.01, 1), c = simple(0, &four, moved, 0.01, 1);
+	struct slx_histogram a = simple(0, &four, low, 0.01, 1), b = simple(0, &four, high, 0.01, 1),
+						 c = simple(0, &four, moved, 0.01, 1);
 	assert_false(slx_pq_hist_is_reset(&b, &a));
 	assert_true(slx_pq_hist_is_reset(&a, &b));
 	assert_true(slx_pq_hist_is_reset(&c, &a)); /* bucket 0 fell */
@@ -316,9 +341,11 @@ static void test_quantiles(void **state)
 static void test_bounds(void **state)
 {
 	assert_true(slx_pq_hist_bound(0, 0) == 1 && slx_pq_hist_bound(0, 3) == 8 && slx_pq_hist_bound(-2, 1) == 16);
-	assert_true(slx_pq_hist_bound(1, 1) == sqrt(2) && slx_pq_hist_bound(8, 256) == 2 && slx_pq_hist_bound(3, -8) == 0.5);
+	assert_true(
+		slx_pq_hist_bound(1, 1) == sqrt(2) && slx_pq_hist_bound(8, 256) == 2 && slx_pq_hist_bound(3, -8) == 0.5);
 	assert_true(slx_pq_hist_bound(0, 1024) == __DBL_MAX__ && slx_pq_hist_bound(0, 1025) == INFINITY);
-	assert_true(slx_pq_hist_bound(-4, 64) == __DBL_MAX__ && slx_pq_hist_bound(-4, INT32_MAX) == INFINITY && slx_pq_hist_bound(-4, INT32_MIN) == 0);
+	assert_true(slx_pq_hist_bound(-4, 64) == __DBL_MAX__ && slx_pq_hist_bound(-4, INT32_MAX) == INFINITY &&
+		slx_pq_hist_bound(-4, INT32_MIN) == 0);
 }
 
 static void test_buckets(void **state)
@@ -327,14 +354,15 @@ static void test_buckets(void **state)
 	static const double counts[] = { 3, 4 };
 	struct slx_histogram h = simple(0, &two, counts, 0.75, 5);
 	h.negative_spans = &two, h.negative_spans_n = 1, h.negative = counts, h.negative_n = 2;
-	static const struct slx_pq_bucket expected[] = { { -2, -1, 4, true, false }, { -1, -0.75, 3, true, false }, { -0.75, 0.75, 5, true, true },
-		{ 0.75, 1, 3, false, true }, { 1, 2, 4, false, true } };
+	static const struct slx_pq_bucket expected[] = { { -2, -1, 4, true, false }, { -1, -0.75, 3, true, false },
+		{ -0.75, 0.75, 5, true, true }, { 0.75, 1, 3, false, true }, { 1, 2, 4, false, true } };
 	struct slx_pq_buckets up = slx_pq_buckets(&h, false), down = slx_pq_buckets(&h, true);
 	struct slx_pq_bucket b;
 	for (size_t i = 0; i < 5; i++) {
 		assert_true(slx_pq_buckets_next(&up, &b));
 		assert_true(b.lower == expected[i].lower && b.upper == expected[i].upper && b.count == expected[i].count);
-		assert_true(b.lower_inclusive == expected[i].lower_inclusive && b.upper_inclusive == expected[i].upper_inclusive);
+		assert_true(
+			b.lower_inclusive == expected[i].lower_inclusive && b.upper_inclusive == expected[i].upper_inclusive);
 		assert_true(slx_pq_buckets_next(&down, &b));
 		assert_true(b.lower == expected[4 - i].lower && b.count == expected[4 - i].count);
 	}
