@@ -83,7 +83,9 @@ silex_status slx_pq_subquery_rows(struct slx_pq_leaf *l, const struct slx_pq_nod
 	silex_status st = SILEX_OK;
 	for (size_t i = 0; i < m.n && st == SILEX_OK; i++) {
 		struct slx_pq_row *r;
-		st = slx_pq_row_add(x, ret, m.rows[i].labels, steps, &r, err);
+		st = slx_pq_alive(x, err);
+		if (st == SILEX_OK)
+			st = slx_pq_row_add(x, ret, m.rows[i].labels, steps, &r, err);
 		if (st != SILEX_OK)
 			break;
 		r->drop_name = m.rows[i].drop_name || l->drop_name;

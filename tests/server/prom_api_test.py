@@ -413,6 +413,13 @@ class Long(Case):
         self.check_error(r, 503, "timeout", "query timed out in expression evaluation")
         self.assertLess(time.monotonic() - begin, 10)
 
+    def test_timeout_of_nested_subqueries(self):
+        expr = "sum_over_time(" * 40 + '{__name__=~".+"}' + "[1h:1s])" * 40
+        begin = time.monotonic()
+        r = self.server.get("/api/v1/query", query=expr, time=T0 + 600, timeout="300ms")
+        self.check_error(r, 503, "timeout", "query timed out in expression evaluation")
+        self.assertLess(time.monotonic() - begin, 10)
+
     def test_slow_queries_are_logged(self):
         expr = "sum_over_time(temperature[10m:7ms])"
         self.query(expr)
