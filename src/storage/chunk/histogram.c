@@ -274,10 +274,11 @@ silex_status slx_histograms_encode(const uint64_t *bits, size_t n, enum slx_wrap
 	struct slx_buf body;
 	bool fits = false;
 	slx_arena_init(&s.arena, out->mem, out->use, SLX_HSLAB);
-	slx_buf_init(&body, out->mem, out->use, SLX_CHUNK_BYTES_MAX);
+	slx_buf_init(&body, out->mem, out->use, SIZE_MAX);
 	silex_status st = shape_of(&s, bits, &fits, err);
 	if (st == SILEX_OK && fits)
 		st = put_body(&s, &body, err);
+	fits = fits && body.n <= SLX_CHUNK_BYTES_MAX;
 	if (st == SILEX_OK && fits)
 		st = slx_body_put(&body, wrap, out, err);
 	slx_buf_free(&body);
