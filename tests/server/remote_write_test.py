@@ -1,6 +1,8 @@
 """Remote write 1.0 and 2.0 and remote read, end to end: what is taken, what is refused and how, what comes back."""
+import concurrent.futures
 import re
 import struct
+import time
 import unittest
 
 from silex_server import Server, field, histogram, labels_field, snappy, varint, write_request, zigzag
@@ -360,6 +362,29 @@ class Limits(unittest.TestCase):
             r = s.request("POST", "/api/v1/write", snappy(write_request(series)), {"Content-Type": V1, "Content-Encoding": "snappy"})
             self.assertEqual(r.status, 400)
             self.assertTrue(re.match(rb'stored 10 samples, refused 5; first: \{__name__="m",i="10"\}: series limit', r.body), r.body)
+
+    def test_memory(self):
+        """More series than heads may hold at once: some requests are told to come again, none is lost."""
+        bodies = [snappy(write_request([{"labels": {"__name__": "m", "i": str(i), "path": f"/some/longer/path/{i}/of/a/thing"}, "samples": [(T0 + k, i)]}
+            for i in range(2000 * k, 2000 * k + 2000)])) for k in range(30)]
+        with Server(env={"SILEX_STORAGE_MEMORY_LIMIT": "16MB", "SILEX_STORAGE_WRITE_WAIT": "1ms"}) as s:
+            def send(body):
+                told = []
+                for attempt in range(500):
+                    r = s.request("POST", "/api/v1/write", body, {"Content-Type": V1, "Content-Encoding": "snappy"})
+                    if r.status == 204:
+                        return told
+                    told.append((r.status, r.headers["Retry-After"]))
+                    time.sleep(0.02)
+            with concurrent.futures.ThreadPoolExecutor(6) as pool:
+                told = list(pool.map(send, bodies))
+            self.assertNotIn(None, told)
+            self.assertEqual({t for each in told for t in each}, {(503, "5")})
+            found = 0
+            for digit in range(10):
+                data = s.get("/api/v1/query", query=f'count(last_over_time(m{{i=~".*{digit}"}}[1m]))', time=T0 / 1000 + 30).data()
+                found += int(data["result"][0]["value"][1])
+            self.assertEqual(found, 60000)
 
 
 if __name__ == "__main__":
