@@ -25,6 +25,7 @@ _silex() {
 	import:--tenant|import:-T) return ;;
 	import:--option|import:-O) return ;;
 	import:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	import:--url|import:-u) return ;;
 	export:--format|export:-f) words="jsonl csv line prom openmetrics" ;;
 	export:--start|export:-s) return ;;
 	export:--end|export:-e) return ;;
@@ -33,12 +34,14 @@ _silex() {
 	export:--tenant|export:-T) return ;;
 	export:--option|export:-O) return ;;
 	export:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	export:--url|export:-u) return ;;
 	query:--start|query:-s) return ;;
 	query:--end|query:-e) return ;;
 	query:--agg|query:-a) words="none count sum mean min max first last stddev variance median p50 p90 p99 range increase rate delta mode" ;;
 	query:--step|query:-w) return ;;
 	query:--group-by|query:-g) return ;;
 	query:--fill) words="skip null previous" ;;
+	query:--promql|query:-q) return ;;
 	query:--limit|query:-n) return ;;
 	query:--height) return ;;
 	query:--timeout) return ;;
@@ -49,6 +52,7 @@ _silex() {
 	query:--tenant|query:-T) return ;;
 	query:--option|query:-O) return ;;
 	query:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	query:--url|query:-u) return ;;
 	series:--start|series:-s) return ;;
 	series:--end|series:-e) return ;;
 	series:--format|series:-f) words="table csv json jsonl chart" ;;
@@ -57,6 +61,7 @@ _silex() {
 	series:--tenant|series:-T) return ;;
 	series:--option|series:-O) return ;;
 	series:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	series:--url|series:-u) return ;;
 	labels:--match|labels:-m) return ;;
 	labels:--format|labels:-f) words="table csv json jsonl chart" ;;
 	labels:--output|labels:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -64,6 +69,7 @@ _silex() {
 	labels:--tenant|labels:-T) return ;;
 	labels:--option|labels:-O) return ;;
 	labels:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	labels:--url|labels:-u) return ;;
 	delete:--start|delete:-s) return ;;
 	delete:--end|delete:-e) return ;;
 	delete:--before) return ;;
@@ -71,12 +77,14 @@ _silex() {
 	delete:--tenant|delete:-T) return ;;
 	delete:--option|delete:-O) return ;;
 	delete:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	delete:--url|delete:-u) return ;;
 	stats:--format|stats:-f) words="table csv json jsonl chart" ;;
 	stats:--output|stats:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	stats:--data|stats:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	stats:--tenant|stats:-T) return ;;
 	stats:--option|stats:-O) return ;;
 	stats:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	stats:--url|stats:-u) return ;;
 	compact:--data|compact:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	compact:--tenant|compact:-T) return ;;
 	compact:--option|compact:-O) return ;;
@@ -129,12 +137,14 @@ _silex() {
 	bench:--seconds|bench:-s) return ;;
 	bench:--series|bench:-n) return ;;
 	bench:--threads|bench:-t) return ;;
+	bench:--readers|bench:-r) return ;;
 	bench:--directory) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	bench:--output|bench:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	bench:--data|bench:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	bench:--tenant|bench:-T) return ;;
 	bench:--option|bench:-O) return ;;
 	bench:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	bench:--url|bench:-u) return ;;
 	demo:--dir|demo:-D) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	demo:--samples) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	shell:--data|shell:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -146,13 +156,13 @@ _silex() {
 	esac
 	if [ -z "$words" ]; then
 		case $command in
-		import) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --label --errors --strict --quiet --data --tenant --option --config --help" ;;
-		export) words=" --format --start --end --output --data --tenant --option --config --help" ;;
-		query) words=" --start --end --agg --step --group-by --group --fill --limit --desc --latest --exact --wide --tall --height --timeout --memory --statistics --format --output --data --tenant --option --config --help" ;;
-		series) words=" --start --end --names --info --count --format --output --data --tenant --option --config --help" ;;
-		labels) words=" --match --tenants --format --output --data --tenant --option --config --help" ;;
-		delete) words=" --start --end --before --drop-tenant --yes --data --tenant --option --config --help" ;;
-		stats) words=" --format --output --data --tenant --option --config --help" ;;
+		import) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --label --errors --strict --quiet --data --tenant --option --config --url --help" ;;
+		export) words=" --format --start --end --output --data --tenant --option --config --url --help" ;;
+		query) words=" --start --end --agg --step --group-by --group --fill --promql --limit --desc --latest --exact --wide --tall --height --timeout --memory --statistics --format --output --data --tenant --option --config --url --help" ;;
+		series) words=" --start --end --names --info --count --format --output --data --tenant --option --config --url --help" ;;
+		labels) words=" --match --tenants --format --output --data --tenant --option --config --url --help" ;;
+		delete) words=" --start --end --before --drop-tenant --yes --data --tenant --option --config --url --help" ;;
+		stats) words=" --format --output --data --tenant --option --config --url --help" ;;
 		compact) words=" --full --recode --data --tenant --option --config --help" ;;
 		checkpoint) words=" --data --tenant --option --config --help" ;;
 		inspect) words=" --depth --output --data --tenant --option --config --help" ;;
@@ -160,7 +170,7 @@ _silex() {
 		upgrade) words=" --data --tenant --option --config --help" ;;
 		compression) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --codec --json --help" ;;
 		serve) words=" --data --listen --config --memory-limit --sync --route-prefix --external-url --promql-lookback --promql-timeout --promql-experimental --influx-listen --graphite-listen --enable-lifecycle --enable-admin --log-level --log-format --set --check-config --print-config --print-keys --help" ;;
-		bench) words=" --seconds --series --threads --directory --output --data --tenant --option --config --help" ;;
+		bench) words=" --seconds --series --threads --readers --directory --output --data --tenant --option --config --url --help" ;;
 		demo) words=" --dir --samples --help" ;;
 		shell) words=" --read-only --data --tenant --option --config --help" ;;
 		completion) words=" --output --help" ;;

@@ -1,6 +1,9 @@
 /* silex bench: what this machine does with this engine, through the public API, in a temporary directory.
  * bench/ in the source tree measures the same paths against written targets; this is for the machine of a user. */
 #include "app/commands.h"
+#ifdef SILEX_WITH_SERVER
+#include "app/remote_bench.h"
+#endif
 #include "app/table.h"
 
 #include "base/clock.h"
@@ -17,7 +20,7 @@ enum { ROUND_VALUES = 1 << 16, LATENCIES_MAX = 1 << 20 };
 #define BEGIN INT64_C(1767225600000000000) /* 2026-01-01 */
 
 struct bench_options {
-	uint64_t seconds, series, threads;
+	uint64_t seconds, series, threads, readers;
 	const char *directory;
 };
 
@@ -525,9 +528,28 @@ static const struct workload *find(const char *name)
 	return NULL;
 }
 
+static int bench_server(struct app *a, const struct bench_options *o, int argc)
+{
+	if (argc || a->common.data || o->directory)
+		return app_usage("--url: a mixed load of writes and queries; it takes no workload and no directory");
+#ifdef SILEX_WITH_SERVER
+	const struct app_remote_load load = {
+		.seconds = o->seconds ? (double)o->seconds : 10,
+		.series = o->series ? o->series : 10000,
+		.writers = o->threads ? o->threads : 2,
+		.readers = o->readers ? o->readers : 4,
+	};
+	return app_remote_bench(a, &load);
+#else
+	return app_usage("this program was built without the server and what speaks to one");
+#endif
+}
+
 static int bench_run(struct app *a, void *options, int argc, char **argv)
 {
 	int st = APP_OK;
+	if (a->common.url)
+		return bench_server(a, options, argc);
 	if (!argc)
 		list_workloads(a);
 	if (argc == 1 && strcmp(argv[0], "all") == 0) {
@@ -543,9 +565,10 @@ static int bench_run(struct app *a, void *options, int argc, char **argv)
 }
 
 static const struct app_opt bench_opts[] = {
-	APP_OPT(bench_options, seconds, "seconds", 's', APP_COUNT, "N", NULL, "how long the timed part runs [3]"),
-	APP_OPT(bench_options, series, "series", 'n', APP_COUNT, "N", NULL, "how many series [by workload]"),
-	APP_OPT(bench_options, threads, "threads", 't', APP_COUNT, "N", NULL, "writers, in wal and commits [2, 16]"),
+	APP_OPT(bench_options, seconds, "seconds", 's', APP_COUNT, "N", NULL, "how long the timed part runs [3; with --url 10]"),
+	APP_OPT(bench_options, series, "series", 'n', APP_COUNT, "N", NULL, "how many series [by workload; with --url 10,000]"),
+	APP_OPT(bench_options, threads, "threads", 't', APP_COUNT, "N", NULL, "writers, in wal, commits [2, 16] and with --url [2]"),
+	APP_OPT(bench_options, readers, "readers", 'r', APP_COUNT, "N", NULL, "with --url: connections that ask [4]"),
 	APP_OPT(bench_options, directory, "directory", 0, APP_TEXT, "DIR", NULL,
 		"where the temporary database lies [$TMPDIR or /tmp]"),
 	APP_OPT_END,
@@ -554,16 +577,19 @@ static const struct app_opt bench_opts[] = {
 const struct app_command app_bench = {
 	.name = "bench",
 	.args = "[WORKLOAD...|all]",
-	.summary = "measure the engine on this machine",
+	.summary = "measure the engine on this machine, or a server",
 	.text =
 		"Without a workload it lists them. A workload runs on a temporary database and prints points per second and\n"
-		"points per second of processor time, all threads counted.",
+		"points per second of processor time, all threads counted.\n\n"
+		"With --url a server gets a mixed load: batches of JSON on some connections, PromQL on others. Printed are\n"
+		"rates and percentiles of latency. The samples stay, in the tenant bench unless --tenant says another.",
 	.examples = "silex bench append-handles --seconds 5\n"
-				"silex bench wal --series 10k --threads 4 -O codec=gorilla\n",
+				"silex bench wal --series 10k --threads 4 -O codec=gorilla\n"
+				"silex bench --url http://localhost:9470 --seconds 30 --threads 2 --readers 8\twrites and queries at once\n",
 	.options = bench_opts,
 	.options_size = sizeof(struct bench_options),
 	.args_min = 0,
 	.args_max = -1,
-	.uses = APP_USES_DATA | APP_USES_OUTPUT | APP_NOT_IN_SHELL,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_OUTPUT | APP_NOT_IN_SHELL,
 	.run = bench_run,
 };
