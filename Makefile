@@ -32,6 +32,7 @@ test: ## all tests, or those whose name matches: make test T=name
 test-clients: build ## the page in chromium and other vendors' clients against build/silex (npm)
 	@scripts/setup.sh clients
 	@tests/web/run.sh
+	@tests/clients/run.sh
 
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench

@@ -10,7 +10,7 @@ if command -v npm >/dev/null; then npm=""; else npm="nodejs npm"; fi
 case ${1:-} in
 build) want=$build ;;
 page) want=$npm ;;
-clients) want="$build $npm chromium" ;;
+clients) want="$build $npm chromium mosquitto" ;;
 test) want=$test ;;
 fuzz) want="$test clang libclang-rt-14-dev" ;;
 lint) want="cppcheck python3" ;;
