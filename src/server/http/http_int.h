@@ -176,7 +176,7 @@ struct slx_http_shard {
 	_Atomic bool stop, sleeping, woken;
 	/* the role holder's */
 	struct slx_http_exchange *local, **local_end;
-	bool resumed;
+	_Atomic bool resumed; /* by a handler under the role, which may lose it meanwhile */
 	/* under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t role_free;

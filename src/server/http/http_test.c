@@ -23,7 +23,8 @@ struct fixture {
 	struct slx_http *http;
 	_Atomic int begun, ended, refused, opened, closed, canceled;
 	_Atomic bool hold;
-	struct slx_ws *_Atomic ws;
+	pthread_mutex_t ws_lock; /* ws: as rooms do it, `closed` takes it out under a lock */
+	struct slx_ws *ws;
 	struct slx_http_route routes[8];
 };
 
@@ -77,7 +78,9 @@ static void nothing(void *ctx, struct slx_http_exchange *x) {}
 static void on_open(void *arg, struct slx_ws *ws)
 {
 	struct fixture *f = arg;
+	pthread_mutex_lock(&f->ws_lock);
 	f->ws = ws;
+	pthread_mutex_unlock(&f->ws_lock);
 	f->opened++;
 	slx_ws_send(ws, "hello", 5);
 }
@@ -93,7 +96,9 @@ static void on_message(void *arg, struct slx_ws *ws, struct slx_str text)
 static void on_close(void *arg, struct slx_ws *ws)
 {
 	struct fixture *f = arg;
+	pthread_mutex_lock(&f->ws_lock);
 	f->ws = NULL;
+	pthread_mutex_unlock(&f->ws_lock);
 	f->closed++;
 }
 
@@ -117,10 +122,11 @@ static int start(void **state)
 	f->core.mem = &f->mem;
 	f->core.log = &f->log;
 	f->hold = true;
+	pthread_mutex_init(&f->ws_lock, NULL);
 	assert_int_equal(slx_metrics_new(&f->mem, &f->core.metrics, &e), SILEX_OK);
 	struct slx_http_options o = { .listen = "127.0.0.1:0", .route_prefix = "", .tenant = "default", .io_threads = 2, .read_workers = 4,
 		.connections_max = 200, .header_max = 8192, .body_max = 1 << 20, .upload_memory = 8 << 20, .header_timeout_s = 5, .idle_timeout_s = 30,
-		.stall_timeout_s = 1, .reads_max = 100, .writes_max = 100, .tls_cert = "", .tls_key = "", .cors_origin = "*" };
+		.stall_timeout_s = 3, .reads_max = 100, .writes_max = 100, .tls_cert = "", .tls_key = "", .cors_origin = "*" };
 	assert_int_equal(slx_http_new(&f->core, &o, &f->http, &e), SILEX_OK);
 	struct slx_http_route routes[] = {
 		{ .methods = "GET", .path = "/stream", .handle = stream, .class = SLX_HTTP_READ },
@@ -416,10 +422,12 @@ static void test_ws_back_pressure(void **state)
 	memset(block, 'x', 100000);
 	int fd = open_ws(f), sent = 0;
 	assert_true(eventually(&f->opened, 1));
+	pthread_mutex_lock(&f->ws_lock);
 	while (sent < 1000 && slx_ws_send(f->ws, block, 100000)) {
 		sent++;
 		assert_true(slx_ws_waiting(f->ws) <= 1 << 20);
 	}
+	pthread_mutex_unlock(&f->ws_lock);
 	assert_true(sent < 1000); /* refused before it piled up */
 	free(block);
 	close(fd);
