@@ -55,17 +55,22 @@ static void measure(silex_db *db, const char *where)
 		int series, repeat;     /* repeat: for every field, in the place of user */
 		double least, better;   /* ms; the issue's, HTTP and JSON included */
 	} rows[] = {
-		{ "double-groupby-all", "avg by (hostname) (avg_over_time(usage_user[1h]))", 10805, 54005, 3600, 100, 10, 19, 5.7 },
+		{ "double-groupby-all", "avg by (hostname) (avg_over_time(usage_user[1h]))", 10805, 54005, 3600, 100, 10, 19,
+			5.7 },
 		{ "high-cpu-all", "usage_user > 90", 7205, 50405, 10, 100, 1, 9.7, 2.9 },
 		{ "fullscan", "avg by (datacenter) (avg_over_time(usage_user[5m]))", 305, 86105, 300, 100, 1, 3, 0.9 },
-		{ "quantile-over-time", "quantile_over_time(0.95, usage_user{hostname=~\"host_2|host_11|host_23|host_37|host_48|host_59|host_76|host_93\"}[1h])",
+		{ "quantile-over-time",
+			"quantile_over_time(0.95, usage_user{hostname=~\"host_2|host_11|host_23|host_37|host_48|host_59|host_76|host_93\"}[1h])",
 			7205, 50405, 300, 8, 1, 4.7, 1.4 },
 		{ "rate-region", "sum by (region) (rate(usage_user[5m]))", 7205, 50405, 60, 100, 1, -1, -1 },
 		{ "lastpoint", "last_over_time(usage_user[5m])", 86395, 86395, 0, 100, 1, 0.2, 0.08 },
-		{ "single-groupby-1-1-1", "max by (hostname) (max_over_time(usage_user{hostname=\"host_7\"}[1m]))", 7205, 10805, 60, 1, 1, 0.04, 0.02 },
+		{ "single-groupby-1-1-1", "max by (hostname) (max_over_time(usage_user{hostname=\"host_7\"}[1m]))", 7205, 10805,
+			60, 1, 1, 0.04, 0.02 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct slx_promql_options o = { .who = { .tenant = SLX_STR("default") }, .start_ms = rows[i].from * 1000, .end_ms = rows[i].to * 1000,
+		struct slx_promql_options o = { .who = { .tenant = SLX_STR("default") },
+			.start_ms = rows[i].from * 1000,
+			.end_ms = rows[i].to * 1000,
 			.step_ms = rows[i].step * 1000 };
 		double least = 1e9;
 		char what[96];

@@ -34,7 +34,8 @@ silex_status slx_pq_groups_of(struct slx_pq_groups *s, const struct slx_pq_matri
 
 /* ---- columns of one group ---- */
 
-silex_status slx_pq_column_init(const struct slx_pq_folding *f, struct slx_arena *a, struct slx_pq_column *c, silex_error *err)
+silex_status slx_pq_column_init(
+	const struct slx_pq_folding *f, struct slx_arena *a, struct slx_pq_column *c, silex_error *err)
 {
 	*c = (struct slx_pq_column){ 0 };
 	c->a = slx_pq_alloc(f->x, a, f->steps * (3 * sizeof *c->a + 1));
@@ -171,10 +172,12 @@ void slx_pq_fold_floats(const struct slx_pq_folding *f, struct slx_pq_column *c,
 
 static void note_ignored(const struct slx_pq_folding *f)
 {
-	slx_pq_note(&f->x->notes, true, f->node->agg.expr->pos, "PromQL info: ignored histogram in %s aggregation", slx_pq_agg_text(f->op));
+	slx_pq_note(&f->x->notes, true, f->node->agg.expr->pos, "PromQL info: ignored histogram in %s aggregation",
+		slx_pq_agg_text(f->op));
 }
 
-static silex_status add_histogram(const struct slx_pq_folding *f, struct slx_pq_column *c, size_t k, const struct slx_histogram *h, silex_error *err)
+static silex_status add_histogram(
+	const struct slx_pq_folding *f, struct slx_pq_column *c, size_t k, const struct slx_histogram *h, silex_error *err)
 {
 	c->c[k]++;
 	c->has[k] |= SLX_PQ_HAS_HISTOGRAM;
@@ -192,7 +195,8 @@ static silex_status add_histogram(const struct slx_pq_folding *f, struct slx_pq_
 	return SILEX_OK;
 }
 
-static silex_status fold_histograms(const struct slx_pq_folding *f, struct slx_pq_column *c, const struct slx_pq_row *r, silex_error *err)
+static silex_status fold_histograms(
+	const struct slx_pq_folding *f, struct slx_pq_column *c, const struct slx_pq_row *r, silex_error *err)
 {
 	bool sums = f->op == SLX_PQ_SUM || f->op == SLX_PQ_AVG;
 	if (sums && !c->h) {
@@ -258,12 +262,14 @@ static void note_found(const struct slx_pq_folding *f, unsigned found)
 		slx_pq_note(&f->x->notes, false, at,
 			"PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"\"");
 	if (found & SLX_PQ_HIST_RECONCILED)
-		slx_pq_note(&f->x->notes, true, at, "PromQL info: mismatched custom buckets were reconciled during aggregation");
+		slx_pq_note(
+			&f->x->notes, true, at, "PromQL info: mismatched custom buckets were reconciled during aggregation");
 	if (found & SLX_PQ_HIST_COLLISION)
 		slx_pq_note(&f->x->notes, false, at, "PromQL warning: conflicting counter resets during histogram aggregation");
 }
 
-static silex_status finish_histograms(const struct slx_pq_folding *f, struct slx_pq_column *c, struct slx_pq_row *r, silex_error *err)
+static silex_status finish_histograms(
+	const struct slx_pq_folding *f, struct slx_pq_column *c, struct slx_pq_row *r, silex_error *err)
 {
 	struct slx_arena *a = &f->x->arena;
 	SLX_TRY(slx_pq_row_histograms(f->x, a, r, f->steps, err));
@@ -271,7 +277,8 @@ static silex_status finish_histograms(const struct slx_pq_folding *f, struct slx
 		if (!(c->has[k] & SLX_PQ_HAS_HISTOGRAM))
 			continue;
 		if (c->has[k] & SLX_PQ_HAS_FLOAT)
-			slx_pq_note(&f->x->notes, false, f->node->agg.expr->pos, "PromQL warning: encountered a mix of histograms and floats for aggregation");
+			slx_pq_note(&f->x->notes, false, f->node->agg.expr->pos,
+				"PromQL warning: encountered a mix of histograms and floats for aggregation");
 		r->cell[k] = SLX_PQ_EMPTY;
 		if (c->has[k] & (SLX_PQ_HAS_FLOAT | SLX_PQ_MIXED_SCHEMAS))
 			continue;
@@ -286,7 +293,8 @@ static silex_status finish_histograms(const struct slx_pq_folding *f, struct slx
 	return SILEX_OK;
 }
 
-silex_status slx_pq_finish_groups(const struct slx_pq_folding *f, const struct slx_pq_groups *s, struct slx_pq_column *columns, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_finish_groups(const struct slx_pq_folding *f, const struct slx_pq_groups *s,
+	struct slx_pq_column *columns, struct slx_pq_matrix *ret, silex_error *err)
 {
 	SLX_TRY(slx_pq_matrix_init(f->x, ret, s->table.n, err));
 	for (size_t i = 0; i < s->table.n; i++) {
@@ -304,7 +312,8 @@ silex_status slx_pq_finish_groups(const struct slx_pq_folding *f, const struct s
 
 /* ---- rows at hand ---- */
 
-static silex_status fold_matrix(const struct slx_pq_folding *f, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status fold_matrix(
+	const struct slx_pq_folding *f, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_groups s = { .x = f->x, .node = f->node };
 	SLX_TRY(slx_pq_groups_of(&s, m, err));
@@ -323,7 +332,8 @@ static silex_status fold_matrix(const struct slx_pq_folding *f, const struct slx
 	return slx_pq_finish_groups(f, &s, columns, ret, err);
 }
 
-silex_status slx_pq_aggregate(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_aggregate(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_folding f = { x, n, n->agg.op, g->n };
 	struct slx_pq_matrix m;

@@ -50,18 +50,20 @@ static inline double slx_pq_two_sum(double s, double v, double *comp)
 	return t;
 }
 
-silex_status slx_pq_column_init(const struct slx_pq_folding *f, struct slx_arena *a, struct slx_pq_column *c, silex_error *err);
+silex_status slx_pq_column_init(
+	const struct slx_pq_folding *f, struct slx_arena *a, struct slx_pq_column *c, silex_error *err);
 void slx_pq_fold_floats(const struct slx_pq_folding *f, struct slx_pq_column *c, const struct slx_pq_row *r);
 /* Not for stddev and stdvar, and not with histograms. */
 void slx_pq_merge_columns(const struct slx_pq_folding *f, struct slx_pq_column *to, const struct slx_pq_column *from);
-silex_status slx_pq_finish_groups(
-	const struct slx_pq_folding *f, const struct slx_pq_groups *s, struct slx_pq_column *columns, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_finish_groups(const struct slx_pq_folding *f, const struct slx_pq_groups *s,
+	struct slx_pq_column *columns, struct slx_pq_matrix *ret, silex_error *err);
 
 /* Right over a leaf, when that pays; *ret_done false: the usual way, please. */
-silex_status slx_pq_aggregate_leaf(
-	const struct slx_pq_folding *f, const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, bool *ret_done, silex_error *err);
+silex_status slx_pq_aggregate_leaf(const struct slx_pq_folding *f, const struct slx_pq_leaf *l,
+	struct slx_pq_matrix *ret, bool *ret_done, silex_error *err);
 
 /* Aggregations with a parameter: topk, bottomk, limitk, limit_ratio, quantile, count_values. */
-silex_status slx_pq_aggregate_pick(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_aggregate_pick(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err);
 
 #endif

@@ -6,9 +6,9 @@
 #include "promql/aggregate_int.h"
 
 enum {
-	CELLS_MIN = 1 << 18,      /* rows of fewer cells may as well all be in memory */
-	COLUMN_BYTES = 25,        /* of a step */
-	COLUMNS_MAX = 256 << 20,  /* bytes of all parts' columns */
+	CELLS_MIN = 1 << 18,     /* rows of fewer cells may as well all be in memory */
+	COLUMN_BYTES = 25,       /* of a step */
+	COLUMNS_MAX = 256 << 20, /* bytes of all parts' columns */
 	PARTS_PER_THREAD = 4,
 };
 
@@ -106,8 +106,8 @@ static silex_status merge_parts(struct fused *u, struct slx_pq_matrix *ret, sile
 	return slx_pq_finish_groups(u->f, &u->groups, all, ret, err);
 }
 
-silex_status slx_pq_aggregate_leaf(
-	const struct slx_pq_folding *f, const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, bool *ret_done, silex_error *err)
+silex_status slx_pq_aggregate_leaf(const struct slx_pq_folding *f, const struct slx_pq_leaf *l,
+	struct slx_pq_matrix *ret, bool *ret_done, silex_error *err)
 {
 	struct fused u = { .f = f, .leaf = l, .groups = { .x = f->x, .node = f->node } };
 	*ret_done = false;

@@ -57,7 +57,8 @@ static silex_status check_param(const struct pick *p, silex_error *err)
 		return SILEX_OK;
 	}
 	if (nan)
-		return slx_err(err, SILEX_CONFLICT, p->op == SLX_PQ_LIMIT_RATIO ? "Ratio value is NaN" : "Parameter value is NaN");
+		return slx_err(
+			err, SILEX_CONFLICT, p->op == SLX_PQ_LIMIT_RATIO ? "Ratio value is NaN" : "Parameter value is NaN");
 	if (p->op == SLX_PQ_LIMIT_RATIO) {
 		const char *what = "ratio value should be between -1 and 1";
 		if (max > 1)
@@ -94,7 +95,8 @@ static silex_status group_rows(struct pick *p, const struct slx_pq_matrix *m, si
 
 static void note_ignored(const struct pick *p)
 {
-	slx_pq_note(&p->x->notes, true, p->node->agg.expr->pos, "PromQL info: ignored histogram in %s aggregation", slx_pq_agg_text(p->op));
+	slx_pq_note(&p->x->notes, true, p->node->agg.expr->pos, "PromQL info: ignored histogram in %s aggregation",
+		slx_pq_agg_text(p->op));
 }
 
 /* ---- topk, bottomk ---- */
@@ -141,7 +143,8 @@ static void offer(enum slx_pq_agg op, struct item *h, size_t *n, size_t most, st
 	}
 }
 
-static size_t best(const struct pick *p, const struct slx_pq_matrix *m, size_t group, size_t k, size_t most, struct item *items)
+static size_t best(
+	const struct pick *p, const struct slx_pq_matrix *m, size_t group, size_t k, size_t most, struct item *items)
 {
 	size_t n = 0;
 	for (uint32_t i = p->first[group]; i < p->first[group + 1]; i++) {
@@ -235,7 +238,8 @@ static void keep_ratio(const struct pick *p, struct slx_pq_matrix *m)
 
 /* ---- quantile ---- */
 
-static silex_status quantiles(struct pick *p, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status quantiles(
+	struct pick *p, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
 {
 	double *values = slx_pq_alloc(p->x, &p->x->arena, m->n * sizeof *values);
 	if (!values)
@@ -309,8 +313,9 @@ static void put_histogram(const struct slx_histogram *h, struct slx_buf *to)
 		slx_pq_go_number(b.lower, v[0], sizeof v[0]);
 		slx_pq_go_number(b.upper, v[1], sizeof v[1]);
 		slx_pq_go_number(b.count, v[2], sizeof v[2]);
-		slx_buf_put(to, text, (size_t)snprintf(text, sizeof text, ", %c%s,%s%c:%s", b.lower_inclusive ? '[' : '(', v[0], v[1],
-			b.upper_inclusive ? ']' : ')', v[2]));
+		slx_buf_put(to, text,
+			(size_t)snprintf(text, sizeof text, ", %c%s,%s%c:%s", b.lower_inclusive ? '[' : '(', v[0], v[1],
+				b.upper_inclusive ? ']' : ')', v[2]));
 	}
 	slx_buf_put(to, "}", 1);
 }
@@ -324,7 +329,8 @@ struct counting {
 };
 
 /* The row for a value of a series: its labels with the value as one more, less what by or without take. */
-static silex_status value_row(struct counting *c, struct slx_labels labels, struct slx_str text, size_t *ret, silex_error *err)
+static silex_status value_row(
+	struct counting *c, struct slx_labels labels, struct slx_str text, size_t *ret, silex_error *err)
 {
 	struct slx_pq_exec *x = c->p->x;
 	struct slx_labels_builder *b = &x->builder;
@@ -361,7 +367,8 @@ static silex_status count_histogram(struct counting *c, const struct slx_pq_row 
 	size_t at;
 	slx_buf_init(&text, c->p->x->mem, SLX_MEM_QUERY, 4 << 20);
 	put_histogram(r->h[k], &text);
-	silex_status st = text.failed ? slx_err_oom(err) : value_row(c, r->labels, (struct slx_str){ (const char *)text.p, text.n }, &at, err);
+	silex_status st = text.failed ? slx_err_oom(err)
+								  : value_row(c, r->labels, (struct slx_str){ (const char *)text.p, text.n }, &at, err);
 	slx_buf_free(&text);
 	if (st == SILEX_OK)
 		count_at(c, at, k);
@@ -408,7 +415,8 @@ static silex_status bad_label(struct slx_str s, silex_error *err)
 	return slx_err(err, SILEX_CONFLICT, "invalid label name \"%s\"", text);
 }
 
-static silex_status count_values(struct pick *p, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status count_values(
+	struct pick *p, const struct slx_pq_matrix *m, struct slx_pq_matrix *ret, silex_error *err)
 {
 	const struct slx_pq_node *n = p->node;
 	struct counting c = { .p = p, .label = slx_pq_unwrap(n->agg.param)->string, .ret = ret };
@@ -431,7 +439,8 @@ static silex_status count_values(struct pick *p, const struct slx_pq_matrix *m, 
 
 /* ---- which ---- */
 
-silex_status slx_pq_aggregate_pick(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_aggregate_pick(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct pick p = { .x = x, .node = n, .op = n->agg.op, .steps = g->n, .groups = { .x = x, .node = n } };
 	struct slx_pq_matrix m;

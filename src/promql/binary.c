@@ -49,7 +49,8 @@ bool slx_pq_op_floats(enum slx_pq_op op, double l, double r, double *ret)
 static bool incompatible(const struct slx_pq_binop *b, const struct slx_histogram *l, const struct slx_histogram *r)
 {
 	const char *op = slx_pq_op_text(b->op);
-	slx_pq_note(&b->x->notes, true, b->pos, "PromQL info: incompatible sample types encountered for binary operator \"%s\": %s %s %s", op,
+	slx_pq_note(&b->x->notes, true, b->pos,
+		"PromQL info: incompatible sample types encountered for binary operator \"%s\": %s %s %s", op,
 		l ? "histogram" : "float", op, r ? "histogram" : "float");
 	return false;
 }
@@ -58,11 +59,14 @@ static void note_found(const struct slx_pq_binop *b, unsigned found)
 {
 	const char *what = b->op == SLX_PQ_ADD ? "addition" : "subtraction";
 	if (found & SLX_PQ_HIST_INCOMPATIBLE)
-		slx_pq_note(&b->x->notes, false, b->pos, "PromQL warning: incompatible bucket layout encountered for binary operator %s", slx_pq_op_text(b->op));
+		slx_pq_note(&b->x->notes, false, b->pos,
+			"PromQL warning: incompatible bucket layout encountered for binary operator %s", slx_pq_op_text(b->op));
 	if (found & SLX_PQ_HIST_COLLISION)
-		slx_pq_note(&b->x->notes, false, b->pos, "PromQL warning: conflicting counter resets during histogram %s", what);
+		slx_pq_note(
+			&b->x->notes, false, b->pos, "PromQL warning: conflicting counter resets during histogram %s", what);
 	if (found & SLX_PQ_HIST_RECONCILED)
-		slx_pq_note(&b->x->notes, true, b->pos, "PromQL info: mismatched custom buckets were reconciled during %s", what);
+		slx_pq_note(
+			&b->x->notes, true, b->pos, "PromQL info: mismatched custom buckets were reconciled during %s", what);
 }
 
 static bool finish(struct slx_pq_binop *b, struct slx_pq_hist *w, struct slx_pq_value *ret)
@@ -72,7 +76,8 @@ static bool finish(struct slx_pq_binop *b, struct slx_pq_hist *w, struct slx_pq_
 	return ret->h != NULL;
 }
 
-static bool scale(struct slx_pq_binop *b, const struct slx_histogram *h, double by, bool divide, struct slx_pq_value *ret)
+static bool scale(
+	struct slx_pq_binop *b, const struct slx_histogram *h, double by, bool divide, struct slx_pq_value *ret)
 {
 	struct slx_pq_hist w;
 	slx_pq_hist_init(&w, &b->x->arena, h);
@@ -83,7 +88,8 @@ static bool scale(struct slx_pq_binop *b, const struct slx_histogram *h, double 
 	return finish(b, &w, ret);
 }
 
-static bool combine(struct slx_pq_binop *b, const struct slx_histogram *l, const struct slx_histogram *r, struct slx_pq_value *ret)
+static bool combine(
+	struct slx_pq_binop *b, const struct slx_histogram *l, const struct slx_histogram *r, struct slx_pq_value *ret)
 {
 	struct slx_pq_hist w;
 	slx_pq_hist_init(&w, &b->x->arena, l);
@@ -103,14 +109,16 @@ static bool trim(struct slx_pq_binop *b, const struct slx_histogram *h, double a
 	return ret->h != NULL;
 }
 
-static bool op_histograms(struct slx_pq_binop *b, struct slx_pq_value l, struct slx_pq_value r, struct slx_pq_value *ret)
+static bool op_histograms(
+	struct slx_pq_binop *b, struct slx_pq_value l, struct slx_pq_value r, struct slx_pq_value *ret)
 {
 	if (!l.h)
 		return b->op == SLX_PQ_MUL ? scale(b, r.h, l.f, false, ret) : incompatible(b, l.h, r.h);
 	if (!r.h && slx_pq_op_trims(b->op))
 		return trim(b, l.h, r.f, ret);
 	if (!r.h)
-		return b->op == SLX_PQ_MUL || b->op == SLX_PQ_DIV ? scale(b, l.h, r.f, b->op == SLX_PQ_DIV, ret) : incompatible(b, l.h, r.h);
+		return b->op == SLX_PQ_MUL || b->op == SLX_PQ_DIV ? scale(b, l.h, r.f, b->op == SLX_PQ_DIV, ret)
+														  : incompatible(b, l.h, r.h);
 	if (b->op == SLX_PQ_ADD || b->op == SLX_PQ_SUB)
 		return combine(b, l.h, r.h, ret);
 	if (b->op == SLX_PQ_EQ || b->op == SLX_PQ_NE) {
@@ -143,9 +151,9 @@ struct scalar_op {
 };
 
 /* Floats only: what most queries are. A loop for each operator, so that none decides anything at each step. */
-#define FILTER(test)                                            \
-	for (size_t k = 0; k < steps; k++)                          \
-		cell[k] = v[k] test c[k] ? cell[k] : SLX_PQ_EMPTY;      \
+#define FILTER(test)                                       \
+	for (size_t k = 0; k < steps; k++)                     \
+		cell[k] = v[k] test c[k] ? cell[k] : SLX_PQ_EMPTY; \
 	return
 
 /* The operator that says of (b, a) what op says of (a, b). */
@@ -205,7 +213,8 @@ static silex_status scalar_values(struct scalar_op *s, struct slx_pq_row *r, siz
 	for (size_t k = 0; k < steps; k++) {
 		if (!r->cell[k])
 			continue;
-		struct slx_pq_value v = { r->f[k], r->cell[k] == SLX_PQ_HISTOGRAM ? r->h[k] : NULL }, c = { s->scalar[k], NULL }, to;
+		struct slx_pq_value v = { r->f[k], r->cell[k] == SLX_PQ_HISTOGRAM ? r->h[k] : NULL },
+							c = { s->scalar[k], NULL }, to;
 		bool keep = s->left ? slx_pq_op_values(&s->b, c, v, &to) : slx_pq_op_values(&s->b, v, c, &to);
 		if (s->b.failed)
 			return slx_pq_oom(s->b.x, err);
@@ -245,10 +254,12 @@ static void scalar_scalar(const struct slx_pq_binop *b, struct slx_pq_row *l, co
 	}
 }
 
-silex_status slx_pq_binary(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_binary(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_binop b = { .x = x, .op = n->binary.op, .to_bool = n->binary.bool_modifier, .pos = n->pos };
-	bool scalar_l = n->binary.lhs->value_type == SLX_PROMQL_SCALAR, scalar_r = n->binary.rhs->value_type == SLX_PROMQL_SCALAR;
+	bool scalar_l = n->binary.lhs->value_type == SLX_PROMQL_SCALAR,
+		 scalar_r = n->binary.rhs->value_type == SLX_PROMQL_SCALAR;
 	struct slx_pq_matrix l, r;
 	SLX_TRY(slx_pq_eval(x, g, n->binary.lhs, &l, err));
 	SLX_TRY(slx_pq_eval(x, g, n->binary.rhs, &r, err));

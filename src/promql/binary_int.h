@@ -18,9 +18,9 @@ bool slx_pq_op_values(struct slx_pq_binop *b, struct slx_pq_value l, struct slx_
 /* What labels must agree: on(...) those named, else all but those named and __name__. */
 struct slx_pq_cut slx_pq_signature(const struct slx_pq_matching *m);
 
-silex_status slx_pq_set_op(struct slx_pq_binop *b, const struct slx_pq_matching *m, struct slx_pq_matrix *l, struct slx_pq_matrix *r, size_t steps,
-	struct slx_pq_matrix *ret, silex_error *err);
-silex_status slx_pq_match(struct slx_pq_binop *b, const struct slx_pq_matching *m, struct slx_pq_matrix *l, struct slx_pq_matrix *r, size_t steps,
-	struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_set_op(struct slx_pq_binop *b, const struct slx_pq_matching *m, struct slx_pq_matrix *l,
+	struct slx_pq_matrix *r, size_t steps, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_match(struct slx_pq_binop *b, const struct slx_pq_matching *m, struct slx_pq_matrix *l,
+	struct slx_pq_matrix *r, size_t steps, struct slx_pq_matrix *ret, silex_error *err);
 
 #endif

@@ -19,12 +19,12 @@ struct match {
 	size_t steps;
 	struct slx_pq_cut cut;
 	struct slx_pq_table sigs;
-	uint32_t *first, *next;      /* rows of one: by signature; the next of the same */
-	uint32_t *sig_of;            /* of rows of many */
-	uint32_t *many_n;            /* rows of many, by signature */
-	uint8_t **seen;              /* by signature: steps where a pair gave something (one-to-one) */
-	struct slx_pq_table outs;    /* labels of ret's rows */
-	uint32_t *out_sig;           /* by row of ret: the signature that made it */
+	uint32_t *first, *next;   /* rows of one: by signature; the next of the same */
+	uint32_t *sig_of;         /* of rows of many */
+	uint32_t *many_n;         /* rows of many, by signature */
+	uint8_t **seen;           /* by signature: steps where a pair gave something (one-to-one) */
+	struct slx_pq_table outs; /* labels of ret's rows */
+	uint32_t *out_sig;        /* by row of ret: the signature that made it */
 	size_t out_cap;
 	struct slx_pq_matrix *ret;
 };
@@ -76,7 +76,8 @@ static silex_status sign(struct match *m, silex_error *err)
 
 /* ---- complaints ---- */
 
-static silex_status duplicate(struct match *m, uint32_t sig, const struct slx_pq_row *a, const struct slx_pq_row *b, silex_error *err)
+static silex_status duplicate(
+	struct match *m, uint32_t sig, const struct slx_pq_row *a, const struct slx_pq_row *b, silex_error *err)
 {
 	struct slx_buf text;
 	slx_buf_init(&text, m->x->mem, SLX_MEM_QUERY, 1 << 20);
@@ -89,13 +90,15 @@ static silex_status duplicate(struct match *m, uint32_t sig, const struct slx_pq
 	slx_buf_put(&text, ", ", 2);
 	slx_labels_format_set(a->labels, &text);
 	slx_buf_put(&text, "];many-to-many matching not allowed: matching labels must be unique on one side", 79);
-	silex_status st = text.failed ? slx_err_oom(err) : slx_err(err, SILEX_CONFLICT, "%.*s", (int)text.n, (const char *)text.p);
+	silex_status st =
+		text.failed ? slx_err_oom(err) : slx_err(err, SILEX_CONFLICT, "%.*s", (int)text.n, (const char *)text.p);
 	slx_buf_free(&text);
 	return st;
 }
 
 /* Steps where any row of m (of signature sig, with sig_of) has a sample. */
-static silex_status presence(struct match *m, const struct slx_pq_matrix *of, uint32_t sig, const uint32_t *sig_of, uint8_t **ret, silex_error *err)
+static silex_status presence(struct match *m, const struct slx_pq_matrix *of, uint32_t sig, const uint32_t *sig_of,
+	uint8_t **ret, silex_error *err)
 {
 	uint8_t *any = slx_pq_alloc(m->x, &m->x->arena, m->steps);
 	if (!any)
@@ -148,7 +151,8 @@ static bool is_included(const struct slx_pq_matching *x, struct slx_str name)
 }
 
 /* Labels of the many side with those of group_left (group_right) taken from the other. */
-static silex_status include(struct match *m, struct slx_labels many, struct slx_labels one, struct slx_labels *ret, silex_error *err)
+static silex_status include(
+	struct match *m, struct slx_labels many, struct slx_labels one, struct slx_labels *ret, silex_error *err)
 {
 	struct slx_labels_builder *b = &m->x->builder;
 	struct slx_labels_iter it = slx_labels_iter(many);
@@ -170,10 +174,12 @@ static silex_status include(struct match *m, struct slx_labels many, struct slx_
 	return SILEX_OK;
 }
 
-static silex_status result_labels(struct match *m, struct slx_labels many, struct slx_labels one, struct slx_labels *ret, silex_error *err)
+static silex_status result_labels(
+	struct match *m, struct slx_labels many, struct slx_labels one, struct slx_labels *ret, silex_error *err)
 {
 	const struct slx_pq_matching *x = &m->matching;
-	bool drops = !(slx_pq_op_compares(m->b->op) || slx_pq_op_trims(m->b->op)) || (m->b->to_bool && !m->x->o.delayed_name_removal);
+	bool drops = !(slx_pq_op_compares(m->b->op) || slx_pq_op_trims(m->b->op)) ||
+		(m->b->to_bool && !m->x->o.delayed_name_removal);
 	struct slx_pq_cut name = { .meta = true }, matched = { x->labels, x->n_labels, x->on, false, false };
 	*ret = many;
 	if (drops)
@@ -185,7 +191,8 @@ static silex_status result_labels(struct match *m, struct slx_labels many, struc
 
 /* ---- outputs ---- */
 
-static silex_status out_row(struct match *m, uint32_t sig, struct slx_labels l, bool drop_name, size_t *ret, silex_error *err)
+static silex_status out_row(
+	struct match *m, uint32_t sig, struct slx_labels l, bool drop_name, size_t *ret, silex_error *err)
 {
 	bool fresh;
 	struct slx_pq_row *r;
@@ -229,7 +236,8 @@ static struct slx_pq_value value_at(const struct side *s, size_t k)
 }
 
 /* One step of a pair into its output. */
-static silex_status pair_step(struct match *m, uint32_t sig, const struct side *many, const struct side *one, size_t out, size_t k, silex_error *err)
+static silex_status pair_step(struct match *m, uint32_t sig, const struct side *many, const struct side *one,
+	size_t out, size_t k, silex_error *err)
 {
 	struct slx_pq_row *to = &m->ret->rows[out];
 	struct slx_pq_value a = value_at(many, k), b = value_at(one, k), v;
@@ -237,7 +245,8 @@ static silex_status pair_step(struct match *m, uint32_t sig, const struct side *
 		return m->b->failed ? slx_pq_oom(m->x, err) : SILEX_OK;
 	if (m->seen[sig]) {
 		if (m->seen[sig][k])
-			return slx_err(err, SILEX_CONFLICT, "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+			return slx_err(err, SILEX_CONFLICT,
+				"multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
 		m->seen[sig][k] = 1;
 	}
 	if (to->cell[k])
@@ -262,7 +271,8 @@ static silex_status see_twice(struct match *m, uint32_t sig, silex_error *err)
 	return SILEX_OK;
 }
 
-static silex_status pair_rows(struct match *m, uint32_t sig, const struct slx_pq_row *many, const struct slx_pq_row *one, silex_error *err)
+static silex_status pair_rows(
+	struct match *m, uint32_t sig, const struct slx_pq_row *many, const struct slx_pq_row *one, silex_error *err)
 {
 	struct slx_labels l;
 	struct side a = { many, 0 }, b = { one, 0 };
@@ -310,7 +320,8 @@ static silex_status fill_one(struct match *m, size_t i, double fill, silex_error
 }
 
 /* The other way round: a row of one that meets nothing. Its matching labels name the stand-in. */
-static silex_status fill_many(struct match *m, uint32_t sig, const struct slx_pq_row *one, double fill, silex_error *err)
+static silex_status fill_many(
+	struct match *m, uint32_t sig, const struct slx_pq_row *one, double fill, silex_error *err)
 {
 	struct side a = { NULL, fill }, b = { one, 0 };
 	struct slx_labels l;
@@ -345,8 +356,8 @@ static silex_status fill(struct match *m, silex_error *err)
 	return SILEX_OK;
 }
 
-silex_status slx_pq_match(struct slx_pq_binop *b, const struct slx_pq_matching *matching, struct slx_pq_matrix *l, struct slx_pq_matrix *r, size_t steps,
-	struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_match(struct slx_pq_binop *b, const struct slx_pq_matching *matching, struct slx_pq_matrix *l,
+	struct slx_pq_matrix *r, size_t steps, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct match m = { .b = b, .x = b->x, .steps = steps, .ret = ret };
 	if (matching)

@@ -59,7 +59,8 @@ static silex_status mask(const struct presence *p, struct slx_pq_matrix *m, size
 	return SILEX_OK;
 }
 
-static silex_status join(struct slx_pq_exec *x, const struct slx_pq_matrix *l, const struct slx_pq_matrix *r, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status join(struct slx_pq_exec *x, const struct slx_pq_matrix *l, const struct slx_pq_matrix *r,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	SLX_TRY(slx_pq_matrix_init(x, ret, l->n + r->n, err));
 	if (l->n)
@@ -70,8 +71,8 @@ static silex_status join(struct slx_pq_exec *x, const struct slx_pq_matrix *l, c
 	return SILEX_OK;
 }
 
-silex_status slx_pq_set_op(struct slx_pq_binop *b, const struct slx_pq_matching *m, struct slx_pq_matrix *l, struct slx_pq_matrix *r, size_t steps,
-	struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_set_op(struct slx_pq_binop *b, const struct slx_pq_matching *m, struct slx_pq_matrix *l,
+	struct slx_pq_matrix *r, size_t steps, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct presence p = { .x = b->x, .cut = slx_pq_signature(m) };
 	bool is_or = b->op == SLX_PQ_OR;

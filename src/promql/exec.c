@@ -31,11 +31,14 @@ silex_status slx_pq_hold(struct slx_pq_exec *x, int64_t n, silex_error *err)
 	uint64_t peak = atomic_load_explicit(&x->samples_peak, memory_order_relaxed);
 	if (n < 0)
 		return SILEX_OK;
-	while (now > peak && !atomic_compare_exchange_weak_explicit(&x->samples_peak, &peak, now, memory_order_relaxed, memory_order_relaxed))
+	while (now > peak &&
+		!atomic_compare_exchange_weak_explicit(
+			&x->samples_peak, &peak, now, memory_order_relaxed, memory_order_relaxed))
 		;
 	if (now <= x->o.samples_max)
 		return SILEX_OK;
-	return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "query processing would load too many samples into memory in query execution");
+	return slx_err(
+		err, SILEX_RESOURCE_EXHAUSTED, "query processing would load too many samples into memory in query execution");
 }
 
 bool slx_pq_book(struct slx_pq_exec *x, const struct slx_arena *a, size_t before)
@@ -56,13 +59,15 @@ silex_status slx_pq_oom(struct slx_pq_exec *x, silex_error *err)
 	int64_t used = atomic_load_explicit(&x->memory, memory_order_relaxed);
 	if (used <= x->memory_limit)
 		return slx_err_oom(err);
-	return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "the query holds %lld bytes; its limit is %lld (narrow it, or raise memory_limit)",
-		(long long)used, (long long)x->memory_limit);
+	return slx_err(err, SILEX_RESOURCE_EXHAUSTED,
+		"the query holds %lld bytes; its limit is %lld (narrow it, or raise memory_limit)", (long long)used,
+		(long long)x->memory_limit);
 }
 
 /* ---- steps ---- */
 
-silex_status slx_pq_grid_init(struct slx_pq_exec *x, int64_t start, int64_t step, size_t n, struct slx_pq_grid *ret, silex_error *err)
+silex_status slx_pq_grid_init(
+	struct slx_pq_exec *x, int64_t start, int64_t step, size_t n, struct slx_pq_grid *ret, silex_error *err)
 {
 	int64_t *times = slx_pq_alloc(x, &x->arena, n * sizeof *times);
 	if (!times)
@@ -82,7 +87,8 @@ const struct slx_pq_node *slx_pq_unwrap(const struct slx_pq_node *n)
 	return n;
 }
 
-static silex_status eval_number(struct slx_pq_exec *x, const struct slx_pq_grid *g, double v, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status eval_number(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, double v, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_row *r;
 	SLX_TRY(slx_pq_matrix_init(x, ret, 1, err));
@@ -107,7 +113,8 @@ static silex_status spread(struct slx_pq_exec *x, const struct slx_pq_grid *g, s
 	return slx_pq_hold(x, (int64_t)g->n, err);
 }
 
-static silex_status eval_invariant(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status eval_invariant(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_grid one;
 	if (g->n == 1)
@@ -119,7 +126,8 @@ static silex_status eval_invariant(struct slx_pq_exec *x, const struct slx_pq_gr
 	return SILEX_OK;
 }
 
-static silex_status eval_unary(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status eval_unary(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	SLX_TRY(slx_pq_eval(x, g, n->unary.expr, ret, err));
 	if (!n->unary.minus)
@@ -136,7 +144,8 @@ static silex_status eval_unary(struct slx_pq_exec *x, const struct slx_pq_grid *
 	return slx_pq_names(x, ret, g->n, true, err);
 }
 
-silex_status slx_pq_eval_scalar(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, double **ret, silex_error *err)
+silex_status slx_pq_eval_scalar(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, double **ret, silex_error *err)
 {
 	struct slx_pq_matrix m;
 	SLX_TRY(slx_pq_eval(x, g, n, &m, err));
@@ -146,14 +155,16 @@ silex_status slx_pq_eval_scalar(struct slx_pq_exec *x, const struct slx_pq_grid 
 	return SILEX_OK;
 }
 
-static silex_status eval_vector(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status eval_vector(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_leaf leaf;
 	SLX_TRY(slx_pq_leaf_init(x, g, n, &leaf, err));
 	return slx_pq_leaf_rows(&leaf, ret, err);
 }
 
-silex_status slx_pq_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	SLX_TRY(slx_pq_alive(x, err));
 	switch (n->type) {
@@ -196,7 +207,8 @@ static void set_options(struct slx_pq_exec *x, const struct slx_promql_options *
 	x->memory_limit = room > ROOM_MIN ? room : ROOM_MIN;
 	if (o->memory_limit && o->memory_limit < (uint64_t)x->memory_limit)
 		x->memory_limit = (int64_t)o->memory_limit;
-	if (o->timeout_ns > 0 && __builtin_add_overflow(slx_monotonic_ns(slx_engine_clock(x->engine)), o->timeout_ns, &x->deadline_ns))
+	if (o->timeout_ns > 0 &&
+		__builtin_add_overflow(slx_monotonic_ns(slx_engine_clock(x->engine)), o->timeout_ns, &x->deadline_ns))
 		x->deadline_ns = INT64_MAX;
 }
 
@@ -287,7 +299,8 @@ static size_t count_steps(const struct slx_promql_options *o)
 	return o->step_ms > 0 ? (size_t)(((uint64_t)o->end_ms - (uint64_t)o->start_ms) / (uint64_t)o->step_ms) + 1 : 1;
 }
 
-static silex_status run(struct slx_pq_exec *x, const struct slx_promql_expr *e, struct slx_promql_result **ret, silex_error *err)
+static silex_status run(
+	struct slx_pq_exec *x, const struct slx_promql_expr *e, struct slx_promql_result **ret, silex_error *err)
 {
 	struct slx_pq_node *root;
 	struct slx_pq_grid g;
@@ -301,14 +314,15 @@ static silex_status run(struct slx_pq_exec *x, const struct slx_promql_expr *e, 
 	if (type == SLX_PROMQL_MATRIX && x->o.step_ms == 0)
 		return slx_pq_result_range(x, &g, ret, err);
 	if (x->o.step_ms > 0 && (type == SLX_PROMQL_MATRIX || type == SLX_PROMQL_STRING))
-		return slx_err(err, SILEX_INVALID, "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
+		return slx_err(err, SILEX_INVALID,
+			"invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
 			type == SLX_PROMQL_STRING ? "string" : "range vector");
 	SLX_TRY(slx_pq_eval(x, &g, root, &m, err));
 	return slx_pq_result_make(x, &g, &m, ret, err);
 }
 
-silex_status slx_promql_run(struct slx_engine *e, const struct slx_promql_expr *expr, const struct slx_promql_options *o,
-	struct slx_promql_result **ret, silex_error *err)
+silex_status slx_promql_run(struct slx_engine *e, const struct slx_promql_expr *expr,
+	const struct slx_promql_options *o, struct slx_promql_result **ret, silex_error *err)
 {
 	SLX_TRY(check_options(o, err));
 	struct slx_pq_exec x = { .engine = e, .mem = slx_engine_mem(e) };

@@ -7,7 +7,8 @@ enum { SAMPLES_BETWEEN_CHECKS = 1 << 20 };
 /* ---- windows ---- */
 
 /* Where the windows of steps from..to-1 begin and end among ascending times: lo[k] .. hi[k] - 1. */
-static void find_edges(const struct slx_pq_leaf *l, const int64_t *t, size_t n, size_t from, size_t to, uint32_t *lo, uint32_t *hi)
+static void find_edges(
+	const struct slx_pq_leaf *l, const int64_t *t, size_t n, size_t from, size_t to, uint32_t *lo, uint32_t *hi)
 {
 	size_t a = 0, b = 0;
 	for (size_t k = from; k < to; k++) {
@@ -33,10 +34,13 @@ static silex_status edges_reserve(const struct slx_pq_leaf *l, struct slx_pq_wor
 static void scalars_at(const struct slx_pq_leaf *l, size_t k, double *scalars)
 {
 	for (size_t i = 0; i < l->call->call.n_args && i < SLX_PQ_SCALARS_MAX; i++)
-		scalars[i] = l->args && l->args[i].n == 1 && l->call->call.args[i]->value_type == SLX_PROMQL_SCALAR ? l->args[i].rows[0].f[k] : 0;
+		scalars[i] = l->args && l->args[i].n == 1 && l->call->call.args[i]->value_type == SLX_PROMQL_SCALAR
+			? l->args[i].rows[0].f[k]
+			: 0;
 }
 
-static silex_status set_value(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t k, struct slx_pq_value v, silex_error *err)
+static silex_status set_value(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t k,
+	struct slx_pq_value v, silex_error *err)
 {
 	r->f[k] = v.f;
 	r->cell[k] = v.h ? SLX_PQ_HISTOGRAM : SLX_PQ_FLOAT;
@@ -51,8 +55,9 @@ struct edges {
 	const uint32_t *lo, *hi, *hlo, *hhi;
 };
 
-static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_pq_call *c,
-	double *scalars, const struct edges *e, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s,
+	struct slx_pq_call *c, double *scalars, const struct edges *e, struct slx_pq_row *r, size_t from, size_t to,
+	silex_error *err)
 {
 	const struct slx_pq_function *fn = l->call->call.fn;
 	uint64_t read = 0;
@@ -60,8 +65,12 @@ static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w
 		scalars_at(l, from, scalars);
 	for (size_t k = from; k < to; k++) {
 		size_t i = k - from;
-		struct slx_pq_window window = { .t = s->t + e->lo[i], .v = s->v + e->lo[i], .n = e->hi[i] - e->lo[i], .start = l->starts[k],
-			.end = l->ends[k], .eval = l->grid->times[k] };
+		struct slx_pq_window window = { .t = s->t + e->lo[i],
+			.v = s->v + e->lo[i],
+			.n = e->hi[i] - e->lo[i],
+			.start = l->starts[k],
+			.end = l->ends[k],
+			.eval = l->grid->times[k] };
 		if (s->hn) {
 			window.ht = s->ht + e->hlo[i];
 			window.h = s->h + e->hlo[i];
@@ -86,16 +95,16 @@ static silex_status by_window(const struct slx_pq_leaf *l, struct slx_pq_work *w
 }
 
 /* In pieces, so that a query can end in the middle of a series of many wide windows. */
-static silex_status by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_call *c, double *scalars, const struct edges *e,
-	struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+static silex_status by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_call *c,
+	double *scalars, const struct edges *e, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	scalars_at(l, from, scalars);
 	for (size_t k = from, next; k < to; k = next) {
 		uint64_t read = 0;
 		for (next = k; next < to && read < SAMPLES_BETWEEN_CHECKS; next++)
 			read += 1 + e->hi[next - from] - e->lo[next - from];
-		l->call->call.fn->sweep(
-			c, s->t, s->v, e->lo + (k - from), e->hi + (k - from), l->starts + k, l->ends + k, next - k, r->f + k, r->cell + k);
+		l->call->call.fn->sweep(c, s->t, s->v, e->lo + (k - from), e->hi + (k - from), l->starts + k, l->ends + k,
+			next - k, r->f + k, r->cell + k);
 		if (c->status != SILEX_OK)
 			return slx_err(err, c->status, "%s", c->error.message);
 		if (next < to)
@@ -104,8 +113,8 @@ static silex_status by_sweep(const struct slx_pq_leaf *l, const struct slx_pq_sa
 	return SILEX_OK;
 }
 
-silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_labels labels,
-	struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s,
+	struct slx_labels labels, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	size_t n = to - from;
 	uint64_t seen = 0;
@@ -118,8 +127,15 @@ silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, 
 	for (size_t i = 0; i < n; i++)
 		seen += e.hi[i] - e.lo[i] + (s->hn ? e.hhi[i] - e.hlo[i] : 0);
 	atomic_fetch_add_explicit(&l->x->samples_total, seen, memory_order_relaxed);
-	struct slx_pq_call c = { .exec = l->x, .node = l->call, .times = l->grid->times, .steps = l->grid->n, .arena = &w->arena, .notes = &l->x->notes,
-		.metric = slx_labels_get(labels, SLX_METRIC_NAME), .scalars = scalars, .options = &l->x->o };
+	struct slx_pq_call c = { .exec = l->x,
+		.node = l->call,
+		.times = l->grid->times,
+		.steps = l->grid->n,
+		.arena = &w->arena,
+		.notes = &l->x->notes,
+		.metric = slx_labels_get(labels, SLX_METRIC_NAME),
+		.scalars = scalars,
+		.options = &l->x->o };
 	if (s->hn || !l->constant || !l->call->call.fn->sweep || l->before)
 		return by_window(l, w, s, &c, scalars, &e, r, from, to, err);
 	return by_sweep(l, s, &c, scalars, &e, r, from, to, err);
@@ -140,7 +156,8 @@ static bool is_constant(const struct slx_pq_matrix *args, const struct slx_pq_no
 	return true;
 }
 
-static silex_status eval_args(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *args, silex_error *err)
+static silex_status eval_args(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *args, silex_error *err)
 {
 	for (size_t i = 0; i < n->call.n_args; i++) {
 		args[i] = (struct slx_pq_matrix){ 0 };
@@ -166,11 +183,16 @@ static void reach(struct slx_pq_leaf *l, enum slx_pq_smoothing s)
 }
 
 /* The leaf of a call over a range of a selector. */
-static silex_status call_leaf(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, const struct slx_pq_node *range,
-	struct slx_pq_matrix *args, struct slx_pq_leaf *l, silex_error *err)
+static silex_status call_leaf(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	const struct slx_pq_node *range, struct slx_pq_matrix *args, struct slx_pq_leaf *l, silex_error *err)
 {
-	*l = (struct slx_pq_leaf){ .x = x, .grid = g, .call = n, .args = args, .constant = is_constant(args, n, g->n),
-		.drop_name = !n->call.fn->keeps_name, .vector = slx_pq_unwrap(range->matrix.vector) };
+	*l = (struct slx_pq_leaf){ .x = x,
+		.grid = g,
+		.call = n,
+		.args = args,
+		.constant = is_constant(args, n, g->n),
+		.drop_name = !n->call.fn->keeps_name,
+		.vector = slx_pq_unwrap(range->matrix.vector) };
 	reach(l, l->vector->vector.smoothing);
 	SLX_TRY(slx_pq_leaf_windows(l, &l->vector->vector.mods, range->matrix.range.ms, err));
 	slx_pq_fold_init(l);
@@ -183,24 +205,31 @@ silex_status slx_pq_leaf_values(const struct slx_pq_leaf *l, struct slx_pq_matri
 	return l->drop_name ? slx_pq_names(l->x, ret, l->grid->n, true, err) : SILEX_OK;
 }
 
-static silex_status eval_range_call(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, const struct slx_pq_node *range,
-	struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status eval_range_call(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	const struct slx_pq_node *range, struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_leaf l;
 	if (range->type != SLX_PQ_SUBQUERY) {
 		SLX_TRY(call_leaf(x, g, n, range, args, &l, err));
 		return slx_pq_leaf_values(&l, ret, err);
 	}
-	l = (struct slx_pq_leaf){ .x = x, .grid = g, .call = n, .args = args, .constant = is_constant(args, n, g->n), .drop_name = !n->call.fn->keeps_name };
+	l = (struct slx_pq_leaf){ .x = x,
+		.grid = g,
+		.call = n,
+		.args = args,
+		.constant = is_constant(args, n, g->n),
+		.drop_name = !n->call.fn->keeps_name };
 	SLX_TRY(slx_pq_leaf_windows(&l, &range->subquery.mods, range->subquery.range.ms, err));
 	SLX_TRY(slx_pq_subquery_rows(&l, range, ret, err));
 	return l.drop_name ? slx_pq_names(x, ret, g->n, true, err) : SILEX_OK;
 }
 
-static silex_status eval_matrix_call(
-	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status eval_matrix_call(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *args, struct slx_pq_matrix *ret, silex_error *err)
 {
-	struct slx_pq_call c = { .exec = x, .node = n, .times = g->times, .steps = g->n, .arena = &x->arena, .notes = &x->notes, .options = &x->o };
+	struct slx_pq_call c = {
+		.exec = x, .node = n, .times = g->times, .steps = g->n, .arena = &x->arena, .notes = &x->notes, .options = &x->o
+	};
 	SLX_TRY(n->call.fn->matrix(x, &c, args, ret, err));
 	if (c.status != SILEX_OK)
 		return slx_err(err, c.status, "%s", c.error.message);
@@ -208,7 +237,8 @@ static silex_status eval_matrix_call(
 }
 
 /* timestamp(selector) gives the times of samples, not of steps. */
-static silex_status eval_timestamp(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *vector, struct slx_pq_matrix *ret, silex_error *err)
+static silex_status eval_timestamp(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *vector,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_leaf l;
 	SLX_TRY(slx_pq_leaf_init(x, g, vector, &l, err));
@@ -217,15 +247,15 @@ static silex_status eval_timestamp(struct slx_pq_exec *x, const struct slx_pq_gr
 	return slx_pq_names(x, ret, g->n, false, err);
 }
 
-static silex_status args_new(
-	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix **ret, silex_error *err)
+static silex_status args_new(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix **ret, silex_error *err)
 {
 	*ret = slx_pq_alloc(x, &x->arena, n->call.n_args * sizeof **ret);
 	return *ret ? eval_args(x, g, n, *ret, err) : slx_pq_oom(x, err);
 }
 
-silex_status slx_pq_leaf_of(
-	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, bool *ret_is, silex_error *err)
+silex_status slx_pq_leaf_of(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_leaf *ret, bool *ret_is, silex_error *err)
 {
 	struct slx_pq_matrix *args;
 	while (n->type == SLX_PQ_PAREN)
@@ -234,20 +264,22 @@ silex_status slx_pq_leaf_of(
 	if (*ret_is)
 		return slx_pq_leaf_init(x, g, n, ret, err);
 	size_t range = n->type == SLX_PQ_CALL ? range_argument(n) : 0;
-	*ret_is = n->type == SLX_PQ_CALL && range < n->call.n_args && n->call.fn->window && !n->call.fn->matrix
-		&& slx_pq_unwrap(n->call.args[range])->type == SLX_PQ_MATRIX;
+	*ret_is = n->type == SLX_PQ_CALL && range < n->call.n_args && n->call.fn->window && !n->call.fn->matrix &&
+		slx_pq_unwrap(n->call.args[range])->type == SLX_PQ_MATRIX;
 	if (!*ret_is)
 		return SILEX_OK;
 	SLX_TRY(args_new(x, g, n, &args, err));
 	return call_leaf(x, g, n, slx_pq_unwrap(n->call.args[range]), args, ret, err);
 }
 
-silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err)
 {
 	const struct slx_pq_function *fn = n->call.fn;
 	size_t range = range_argument(n), n_args = n->call.n_args;
 	struct slx_pq_matrix *args;
-	if (n_args == 1 && slx_str_eq(n->call.name, SLX_STR("timestamp")) && slx_pq_unwrap(n->call.args[0])->type == SLX_PQ_VECTOR)
+	if (n_args == 1 && slx_str_eq(n->call.name, SLX_STR("timestamp")) &&
+		slx_pq_unwrap(n->call.args[0])->type == SLX_PQ_VECTOR)
 		return eval_timestamp(x, g, slx_pq_unwrap(n->call.args[0]), ret, err);
 	if (!fn->window && !fn->matrix)
 		return slx_err(err, SILEX_CONFLICT, "function %s is not supported", fn->name);

@@ -36,15 +36,16 @@ struct slx_pq_notes {
 		struct slx_pq_text *next;
 		struct slx_str text;
 		bool info;
-	} *first;               /* lock */
-	size_t n[2];            /* lock: warnings, infos */
-	bool failed;            /* lock: memory ran out */
+	} * first;   /* lock */
+	size_t n[2]; /* lock: warnings, infos */
+	bool failed; /* lock: memory ran out */
 };
 
 void slx_pq_notes_init(struct slx_pq_notes *n, struct slx_mem *m, struct slx_str query);
 void slx_pq_notes_free(struct slx_pq_notes *n);
 /* Texts in order, at most 10 and how many more there are, in the arena. */
-silex_status slx_pq_notes_list(struct slx_pq_notes *n, bool info, struct slx_arena *a, const struct slx_str **ret, size_t *ret_n, silex_error *err);
+silex_status slx_pq_notes_list(struct slx_pq_notes *n, bool info, struct slx_arena *a, const struct slx_str **ret,
+	size_t *ret_n, silex_error *err);
 
 /* ---- work spaces ---- */
 
@@ -115,10 +116,13 @@ void slx_pq_work_give_back(struct slx_pq_exec *x, struct slx_pq_work *w);
 
 silex_status slx_pq_matrix_init(struct slx_pq_exec *x, struct slx_pq_matrix *m, size_t cap, silex_error *err);
 /* A row at the end of m (which grows), all cells EMPTY. */
-silex_status slx_pq_row_add(struct slx_pq_exec *x, struct slx_pq_matrix *m, struct slx_labels l, size_t steps, struct slx_pq_row **ret, silex_error *err);
+silex_status slx_pq_row_add(struct slx_pq_exec *x, struct slx_pq_matrix *m, struct slx_labels l, size_t steps,
+	struct slx_pq_row **ret, silex_error *err);
 /* Fresh cells for r, all EMPTY; h only when asked for. */
-silex_status slx_pq_row_cells(struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, bool histograms, silex_error *err);
-silex_status slx_pq_row_histograms(struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, silex_error *err);
+silex_status slx_pq_row_cells(
+	struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, bool histograms, silex_error *err);
+silex_status slx_pq_row_histograms(
+	struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, silex_error *err);
 bool slx_pq_row_empty(const struct slx_pq_row *r, size_t steps);
 void slx_pq_matrix_compact(struct slx_pq_matrix *m, size_t steps); /* rows without any cell go */
 
@@ -129,7 +133,8 @@ struct slx_pq_cut {
 	bool keep;
 	bool name, meta; /* __name__ goes; __name__, __type__, __unit__ go */
 };
-silex_status slx_pq_labels_cut(struct slx_pq_exec *x, struct slx_labels l, const struct slx_pq_cut *cut, struct slx_labels *ret, silex_error *err);
+silex_status slx_pq_labels_cut(
+	struct slx_pq_exec *x, struct slx_labels l, const struct slx_pq_cut *cut, struct slx_labels *ret, silex_error *err);
 extern const struct slx_labels slx_pq_no_labels;
 
 /* Label sets -> 0, 1, 2, ... in order of appearance. Keys are borrowed. */
@@ -138,7 +143,8 @@ struct slx_pq_table {
 	uint32_t *slots; /* number + 1 */
 	size_t n, cap;   /* cap: of slots, a power of two; keys has half of it */
 };
-silex_status slx_pq_table_add(struct slx_pq_exec *x, struct slx_pq_table *t, struct slx_labels key, size_t *ret, bool *ret_fresh, silex_error *err);
+silex_status slx_pq_table_add(struct slx_pq_exec *x, struct slx_pq_table *t, struct slx_labels key, size_t *ret,
+	bool *ret_fresh, silex_error *err);
 bool slx_pq_table_find(const struct slx_pq_table *t, struct slx_labels key, size_t *ret);
 
 /* Rows of equal labels become one; two samples at one step are Prometheus' "same labelset" error. strict: equal labels
@@ -151,19 +157,30 @@ silex_status slx_pq_names_finally(struct slx_pq_exec *x, struct slx_pq_matrix *m
 
 /* ---- evaluation ---- */
 
-silex_status slx_pq_grid_init(struct slx_pq_exec *x, int64_t start, int64_t step, size_t n, struct slx_pq_grid *ret, silex_error *err);
+silex_status slx_pq_grid_init(
+	struct slx_pq_exec *x, int64_t start, int64_t step, size_t n, struct slx_pq_grid *ret, silex_error *err);
 
-silex_status slx_pq_prepare(struct slx_pq_exec *x, const struct slx_pq_node *n, struct slx_pq_node **ret, silex_error *err);
+silex_status slx_pq_prepare(
+	struct slx_pq_exec *x, const struct slx_pq_node *n, struct slx_pq_node **ret, silex_error *err);
 /* Values at every step. Scalars: one row without labels. Strings: no row. */
-silex_status slx_pq_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err);
 /* The single row's values of a scalar expression. */
-silex_status slx_pq_eval_scalar(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, double **ret, silex_error *err);
+silex_status slx_pq_eval_scalar(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, double **ret, silex_error *err);
 const struct slx_pq_node *slx_pq_unwrap(const struct slx_pq_node *n); /* PAREN, STEP_INVARIANT looked through */
 
 /* ---- leaves (select.c) ---- */
 
 /* Functions that chunks can answer without their samples (select_fold.c). */
-enum slx_pq_fold { SLX_PQ_FOLD_NONE, SLX_PQ_FOLD_SUM, SLX_PQ_FOLD_AVG, SLX_PQ_FOLD_MIN, SLX_PQ_FOLD_MAX, SLX_PQ_FOLD_COUNT };
+enum slx_pq_fold {
+	SLX_PQ_FOLD_NONE,
+	SLX_PQ_FOLD_SUM,
+	SLX_PQ_FOLD_AVG,
+	SLX_PQ_FOLD_MIN,
+	SLX_PQ_FOLD_MAX,
+	SLX_PQ_FOLD_COUNT
+};
 
 /* A vector selector, or a function over a range vector: what makes a row out of a series. */
 struct slx_pq_leaf {
@@ -185,27 +202,33 @@ struct slx_pq_leaf {
 	size_t n; /* series */
 };
 
-silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, silex_error *err);
+silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_leaf *ret, silex_error *err);
 /* Row number i; r has fresh cells of the grid. Any thread, with a work space of its own. */
-silex_status slx_pq_leaf_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err);
+silex_status slx_pq_leaf_row(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err);
 /* All rows that are not empty. */
 silex_status slx_pq_leaf_rows(const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, silex_error *err);
 /* The samples of series number i, without stale markers, into w->samples. */
 silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, silex_error *err);
 /* Runs each(arg, work, part, i) for i in 0..n-1 in `parts` stretches of i, in parallel when that pays. */
 typedef silex_status (*slx_pq_each_fn)(void *arg, struct slx_pq_work *w, size_t part, size_t i, silex_error *err);
-silex_status slx_pq_parallel(struct slx_pq_exec *x, size_t n, size_t parts, slx_pq_each_fn each, void *arg, silex_error *err);
+silex_status slx_pq_parallel(
+	struct slx_pq_exec *x, size_t n, size_t parts, slx_pq_each_fn each, void *arg, silex_error *err);
 /* All that its windows see, ns. */
 struct slx_time_range slx_pq_leaf_range(const struct slx_pq_leaf *l);
 /* Steps from..to-1 of a smoothed selector, from the samples in w. */
-silex_status slx_pq_smooth(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err);
+silex_status slx_pq_smooth(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err);
 /* Sets fold where that will do; the row of the series that w->parts has, without its samples (false: with them, please). */
 void slx_pq_fold_init(struct slx_pq_leaf *l);
-silex_status slx_pq_fold_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, bool *ret_done, silex_error *err);
+silex_status slx_pq_fold_row(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, bool *ret_done, silex_error *err);
 /* How many parts pay for the rows of a leaf. */
 size_t slx_pq_leaf_parts(const struct slx_pq_leaf *l);
 /* The windows of a leaf, and the series of its vector. */
-silex_status slx_pq_leaf_windows(struct slx_pq_leaf *l, const struct slx_pq_modifiers *m, int64_t width, silex_error *err);
+silex_status slx_pq_leaf_windows(
+	struct slx_pq_leaf *l, const struct slx_pq_modifiers *m, int64_t width, silex_error *err);
 silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err);
 
 /* The first index in lo..n-1 of ascending t whose time is after `to`; n if there is none. Gallops: it is often near lo. */
@@ -232,32 +255,38 @@ static inline size_t slx_pq_until(const int64_t *t, size_t lo, size_t n, int64_t
 enum { SLX_PQ_SCALARS_MAX = 16 };
 
 /* The call's values over windows from..to-1 of samples that are at hand (stale markers taken out). */
-silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s, struct slx_labels labels,
-	struct slx_pq_row *r, size_t from, size_t to, silex_error *err);
-silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_windows(const struct slx_pq_leaf *l, struct slx_pq_work *w, const struct slx_pq_samples *s,
+	struct slx_labels labels, struct slx_pq_row *r, size_t from, size_t to, silex_error *err);
+silex_status slx_pq_call_eval(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err);
 /* The leaf that n is (a selector, or a function over a range of one), if it is one. */
-silex_status slx_pq_leaf_of(
-	struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, bool *ret_is, silex_error *err);
+silex_status slx_pq_leaf_of(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_leaf *ret, bool *ret_is, silex_error *err);
 /* Its value. */
 silex_status slx_pq_leaf_values(const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, silex_error *err);
 /* The subquery's expression over its steps in (start, end]. */
-silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end, struct slx_pq_grid *ret_grid,
-	struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end,
+	struct slx_pq_grid *ret_grid, struct slx_pq_matrix *ret, silex_error *err);
 /* The rows of a leaf whose windows look at a subquery. */
-silex_status slx_pq_subquery_rows(struct slx_pq_leaf *l, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_subquery_rows(
+	struct slx_pq_leaf *l, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
 
 /* ---- operators ---- */
 
-silex_status slx_pq_aggregate(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
-silex_status slx_pq_binary(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_aggregate(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err);
+silex_status slx_pq_binary(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_matrix *ret, silex_error *err);
 
 /* One operation on two floats. Comparisons: false when the pair falls out; *ret is then untouched. */
 bool slx_pq_op_floats(enum slx_pq_op op, double l, double r, double *ret);
 
 /* ---- answers (result.c) ---- */
 
-silex_status slx_pq_result_make(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m, struct slx_promql_result **ret, silex_error *err);
+silex_status slx_pq_result_make(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m,
+	struct slx_promql_result **ret, silex_error *err);
 /* An instant query for a range vector: its samples. */
-silex_status slx_pq_result_range(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_promql_result **ret, silex_error *err);
+silex_status slx_pq_result_range(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_promql_result **ret, silex_error *err);
 
 #endif

@@ -19,7 +19,8 @@ silex_status slx_pq_matrix_init(struct slx_pq_exec *x, struct slx_pq_matrix *m, 
 	return SILEX_OK;
 }
 
-silex_status slx_pq_row_cells(struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, bool histograms, silex_error *err)
+silex_status slx_pq_row_cells(
+	struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, bool histograms, silex_error *err)
 {
 	r->f = slx_pq_alloc(x, a, steps * (sizeof *r->f + sizeof *r->cell));
 	if (!r->f)
@@ -30,7 +31,8 @@ silex_status slx_pq_row_cells(struct slx_pq_exec *x, struct slx_arena *a, struct
 	return histograms ? slx_pq_row_histograms(x, a, r, steps, err) : SILEX_OK;
 }
 
-silex_status slx_pq_row_histograms(struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, silex_error *err)
+silex_status slx_pq_row_histograms(
+	struct slx_pq_exec *x, struct slx_arena *a, struct slx_pq_row *r, size_t steps, silex_error *err)
 {
 	if (r->h)
 		return SILEX_OK;
@@ -41,7 +43,8 @@ silex_status slx_pq_row_histograms(struct slx_pq_exec *x, struct slx_arena *a, s
 	return SILEX_OK;
 }
 
-silex_status slx_pq_row_add(struct slx_pq_exec *x, struct slx_pq_matrix *m, struct slx_labels l, size_t steps, struct slx_pq_row **ret, silex_error *err)
+silex_status slx_pq_row_add(struct slx_pq_exec *x, struct slx_pq_matrix *m, struct slx_labels l, size_t steps,
+	struct slx_pq_row **ret, silex_error *err)
 {
 	if (m->n == m->cap) {
 		struct slx_pq_matrix more;
@@ -84,7 +87,8 @@ void slx_pq_matrix_compact(struct slx_pq_matrix *m, size_t steps)
 
 static bool is_meta(struct slx_str name)
 {
-	return slx_str_eq(name, SLX_METRIC_NAME) || slx_str_eq(name, SLX_STR("__type__")) || slx_str_eq(name, SLX_STR("__unit__"));
+	return slx_str_eq(name, SLX_METRIC_NAME) || slx_str_eq(name, SLX_STR("__type__")) ||
+		slx_str_eq(name, SLX_STR("__unit__"));
 }
 
 static bool is_cut(const struct slx_pq_cut *cut, struct slx_str name)
@@ -100,7 +104,8 @@ static bool is_cut(const struct slx_pq_cut *cut, struct slx_str name)
 }
 
 /* A label's bytes in canonical form go from where the iterator stood to where it stands: what is kept is copied as it lies. */
-silex_status slx_pq_labels_cut(struct slx_pq_exec *x, struct slx_labels l, const struct slx_pq_cut *cut, struct slx_labels *ret, silex_error *err)
+silex_status slx_pq_labels_cut(
+	struct slx_pq_exec *x, struct slx_labels l, const struct slx_pq_cut *cut, struct slx_labels *ret, silex_error *err)
 {
 	struct slx_labels_iter it = slx_labels_iter(l);
 	struct slx_label label;
@@ -171,7 +176,8 @@ bool slx_pq_table_find(const struct slx_pq_table *t, struct slx_labels key, size
 	return true;
 }
 
-silex_status slx_pq_table_add(struct slx_pq_exec *x, struct slx_pq_table *t, struct slx_labels key, size_t *ret, bool *ret_fresh, silex_error *err)
+silex_status slx_pq_table_add(struct slx_pq_exec *x, struct slx_pq_table *t, struct slx_labels key, size_t *ret,
+	bool *ret_fresh, silex_error *err)
 {
 	if (t->n * 2 >= t->cap && !table_grow(x, t))
 		return slx_pq_oom(x, err);
@@ -193,7 +199,8 @@ static silex_status same_labelset(silex_error *err)
 }
 
 /* Moves what `from` has into `to`. */
-static silex_status join_rows(struct slx_pq_exec *x, struct slx_pq_row *to, const struct slx_pq_row *from, size_t steps, silex_error *err)
+static silex_status join_rows(
+	struct slx_pq_exec *x, struct slx_pq_row *to, const struct slx_pq_row *from, size_t steps, silex_error *err)
 {
 	if (from->h)
 		SLX_TRY(slx_pq_row_histograms(x, &x->arena, to, steps, err));

@@ -76,7 +76,8 @@ static int compare(const void *a, const void *b)
 	return slx_str_cmp(*(const struct slx_str *)a, *(const struct slx_str *)b);
 }
 
-silex_status slx_pq_notes_list(struct slx_pq_notes *n, bool info, struct slx_arena *a, const struct slx_str **ret, size_t *ret_n, silex_error *err)
+silex_status slx_pq_notes_list(
+	struct slx_pq_notes *n, bool info, struct slx_arena *a, const struct slx_str **ret, size_t *ret_n, silex_error *err)
 {
 	size_t all = n->n[info], given = all < LISTED_MAX ? all : LISTED_MAX, i = 0;
 	*ret_n = 0;

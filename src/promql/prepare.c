@@ -100,7 +100,8 @@ static silex_status modifiers(const struct prepare *p, struct slx_pq_modifiers *
 
 /* ---- nodes ---- */
 
-static silex_status prepare(const struct prepare *p, const struct slx_pq_node *from, struct slx_pq_node **ret, bool *ret_same);
+static silex_status prepare(
+	const struct prepare *p, const struct slx_pq_node *from, struct slx_pq_node **ret, bool *ret_same);
 
 static struct slx_pq_node *copy(const struct prepare *p, const struct slx_pq_node *from)
 {
@@ -114,7 +115,8 @@ static struct slx_pq_node *copy(const struct prepare *p, const struct slx_pq_nod
 static silex_status wrap(const struct prepare *p, struct slx_pq_node **n)
 {
 	struct slx_pq_node *in = *n;
-	if (in->type == SLX_PQ_NUMBER || in->type == SLX_PQ_STRING || in->value_type == SLX_PROMQL_MATRIX || in->type == SLX_PQ_STEP_INVARIANT)
+	if (in->type == SLX_PQ_NUMBER || in->type == SLX_PQ_STRING || in->value_type == SLX_PROMQL_MATRIX ||
+		in->type == SLX_PQ_STEP_INVARIANT)
 		return SILEX_OK;
 	struct slx_pq_node *w = copy(p, in);
 	if (!w)
@@ -128,8 +130,8 @@ static silex_status wrap(const struct prepare *p, struct slx_pq_node **n)
 /* Does the function look at the time of the step, beside its arguments? */
 static bool sees_time(const struct slx_pq_node *call)
 {
-	static const char *const names[] = { "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "predict_linear",
-		"time", "timestamp", "year" };
+	static const char *const names[] = { "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour",
+		"minute", "month", "predict_linear", "time", "timestamp", "year" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (slx_str_eq(call->call.name, slx_str(names[i])))
 			return true;
@@ -155,7 +157,8 @@ static silex_status prepare_call(const struct prepare *p, struct slx_pq_node *n,
 	return SILEX_OK;
 }
 
-static silex_status prepare_pair(const struct prepare *p, struct slx_pq_node **a, struct slx_pq_node **b, bool *ret_same)
+static silex_status prepare_pair(
+	const struct prepare *p, struct slx_pq_node **a, struct slx_pq_node **b, bool *ret_same)
 {
 	bool same_a, same_b = true;
 	SLX_TRY(prepare(p, *a, a, &same_a));
@@ -178,7 +181,8 @@ static silex_status prepare_subquery(const struct prepare *p, struct slx_pq_node
 	return same ? wrap(p, &n->subquery.expr) : SILEX_OK;
 }
 
-static silex_status prepare(const struct prepare *p, const struct slx_pq_node *from, struct slx_pq_node **ret, bool *ret_same)
+static silex_status prepare(
+	const struct prepare *p, const struct slx_pq_node *from, struct slx_pq_node **ret, bool *ret_same)
 {
 	struct slx_pq_node *n = copy(p, from);
 	if (!n)
@@ -213,7 +217,8 @@ static silex_status prepare(const struct prepare *p, const struct slx_pq_node *f
 	return slx_err(p->err, SILEX_INVALID, "an expression of unknown type");
 }
 
-silex_status slx_pq_prepare(struct slx_pq_exec *x, const struct slx_pq_node *n, struct slx_pq_node **ret, silex_error *err)
+silex_status slx_pq_prepare(
+	struct slx_pq_exec *x, const struct slx_pq_node *n, struct slx_pq_node **ret, silex_error *err)
 {
 	struct prepare p = { x, err };
 	bool same;

@@ -41,22 +41,25 @@ static bool copy_bytes(struct slx_pq_exec *x, struct slx_arena *a, const void *f
 	return p != NULL;
 }
 
-static bool copy_histogram(struct slx_pq_exec *x, struct slx_arena *a, const struct slx_histogram *from, const struct slx_histogram **ret)
+static bool copy_histogram(
+	struct slx_pq_exec *x, struct slx_arena *a, const struct slx_histogram *from, const struct slx_histogram **ret)
 {
 	struct slx_histogram *h;
 	if (!copy_bytes(x, a, from, sizeof *h, &h))
 		return false;
 	*ret = h;
-	return copy_bytes(x, a, from->positive_spans, from->positive_spans_n * sizeof *from->positive_spans, &h->positive_spans)
-		&& copy_bytes(x, a, from->negative_spans, from->negative_spans_n * sizeof *from->negative_spans, &h->negative_spans)
-		&& copy_bytes(x, a, from->positive, from->positive_n * sizeof *from->positive, &h->positive)
-		&& copy_bytes(x, a, from->negative, from->negative_n * sizeof *from->negative, &h->negative)
-		&& copy_bytes(x, a, from->custom, from->custom_n * sizeof *from->custom, &h->custom);
+	return copy_bytes(
+			   x, a, from->positive_spans, from->positive_spans_n * sizeof *from->positive_spans, &h->positive_spans) &&
+		copy_bytes(
+			x, a, from->negative_spans, from->negative_spans_n * sizeof *from->negative_spans, &h->negative_spans) &&
+		copy_bytes(x, a, from->positive, from->positive_n * sizeof *from->positive, &h->positive) &&
+		copy_bytes(x, a, from->negative, from->negative_n * sizeof *from->negative, &h->negative) &&
+		copy_bytes(x, a, from->custom, from->custom_n * sizeof *from->custom, &h->custom);
 }
 
 /* Samples at hand, as points. */
-static silex_status copy_samples(struct slx_pq_exec *x, struct slx_arena *a, const struct slx_pq_samples *s, struct slx_labels labels,
-	struct slx_promql_series *to, silex_error *err)
+static silex_status copy_samples(struct slx_pq_exec *x, struct slx_arena *a, const struct slx_pq_samples *s,
+	struct slx_labels labels, struct slx_promql_series *to, silex_error *err)
 {
 	struct slx_promql_point *p = slx_pq_alloc(x, a, s->n * sizeof *p);
 	struct slx_promql_histogram_point *h = s->hn ? slx_pq_alloc(x, a, s->hn * sizeof *h) : NULL;
@@ -94,8 +97,8 @@ static void count_cells(const struct slx_pq_row *r, size_t steps, size_t *ret_fl
 	*ret_histograms = cells[SLX_PQ_HISTOGRAM];
 }
 
-static silex_status copy_row(
-	struct slx_pq_exec *x, struct slx_arena *a, const struct slx_pq_grid *g, const struct slx_pq_row *r, struct slx_promql_series *to, silex_error *err)
+static silex_status copy_row(struct slx_pq_exec *x, struct slx_arena *a, const struct slx_pq_grid *g,
+	const struct slx_pq_row *r, struct slx_promql_series *to, silex_error *err)
 {
 	size_t n, hn, i = 0, j = 0;
 	count_cells(r, g->n, &n, &hn);
@@ -146,7 +149,8 @@ static silex_status set_string(struct slx_pq_exec *x, const struct slx_pq_grid *
 	return SILEX_OK;
 }
 
-static silex_status set_series(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m, struct owned *o, silex_error *err)
+static silex_status set_series(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m, struct owned *o, silex_error *err)
 {
 	struct slx_promql_series *s = slx_pq_alloc(x, &o->arena, m->n * sizeof *s);
 	if (!s)
@@ -184,7 +188,8 @@ static void set_stats(struct slx_pq_exec *x, struct slx_promql_stats *to)
 	}
 }
 
-static silex_status finish(struct slx_pq_exec *x, struct owned *o, silex_status st, struct slx_promql_result **ret, silex_error *err)
+static silex_status finish(
+	struct slx_pq_exec *x, struct owned *o, silex_status st, struct slx_promql_result **ret, silex_error *err)
 {
 	if (st == SILEX_OK)
 		st = set_notes(x, o, err);
@@ -197,8 +202,8 @@ static silex_status finish(struct slx_pq_exec *x, struct owned *o, silex_status 
 	return SILEX_OK;
 }
 
-silex_status slx_pq_result_make(
-	struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m, struct slx_promql_result **ret, silex_error *err)
+silex_status slx_pq_result_make(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_pq_matrix *m,
+	struct slx_promql_result **ret, silex_error *err)
 {
 	struct owned *o = NULL;
 	enum slx_promql_type type = x->o.step_ms > 0 ? SLX_PROMQL_MATRIX : x->root->value_type;
@@ -242,7 +247,8 @@ static silex_status range_of_series(struct slx_pq_exec *x, struct slx_pq_leaf *l
 	return st;
 }
 
-static silex_status range_of_subquery(struct slx_pq_exec *x, struct slx_pq_leaf *l, const struct slx_pq_node *n, struct owned *o, silex_error *err)
+static silex_status range_of_subquery(
+	struct slx_pq_exec *x, struct slx_pq_leaf *l, const struct slx_pq_node *n, struct owned *o, silex_error *err)
 {
 	struct slx_pq_grid inner;
 	struct slx_pq_matrix m;
@@ -252,7 +258,8 @@ static silex_status range_of_subquery(struct slx_pq_exec *x, struct slx_pq_leaf 
 	return set_series(x, &inner, &m, o, err);
 }
 
-silex_status slx_pq_result_range(struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_promql_result **ret, silex_error *err)
+silex_status slx_pq_result_range(
+	struct slx_pq_exec *x, const struct slx_pq_grid *g, struct slx_promql_result **ret, silex_error *err)
 {
 	const struct slx_pq_node *n = slx_pq_unwrap(x->root);
 	struct slx_pq_leaf l = { .x = x, .grid = g };

@@ -10,10 +10,10 @@
 
 enum {
 	SAMPLES_MIN = 64,
-	PART_SERIES = 16,        /* series of a part that is run in parallel */
+	PART_SERIES = 16,         /* series of a part that is run in parallel */
 	PARALLEL_SAMPLES = 30000, /* a guess below which waking others does not pay */
-	SPACING_MS = 10000,      /* what the guess takes for the time between samples */
-	RUNS_UNASKED = 16,       /* runs of samples between two looks at the clock */
+	SPACING_MS = 10000,       /* what the guess takes for the time between samples */
+	RUNS_UNASKED = 16,        /* runs of samples between two looks at the clock */
 };
 
 /* ---- time ---- */
@@ -39,7 +39,8 @@ static int64_t floor_ms(int64_t ns)
 /* ---- samples ---- */
 
 /* Room for `need` floats or histograms in both columns of a kind (*t and *v, of `each` bytes): either both grow or none. */
-static silex_status reserve(struct slx_pq_exec *x, int64_t **t, void *v, size_t each, size_t *cap, size_t need, silex_error *err)
+static silex_status reserve(
+	struct slx_pq_exec *x, int64_t **t, void *v, size_t each, size_t *cap, size_t need, silex_error *err)
 {
 	if (need <= *cap)
 		return SILEX_OK;
@@ -104,7 +105,8 @@ static bool add_even(struct slx_pq_samples *s, const struct slx_run *run, bool s
 	return true;
 }
 
-static silex_status add_floats(struct slx_pq_exec *x, struct slx_pq_samples *s, const struct slx_run *run, bool stale, silex_error *err)
+static silex_status add_floats(
+	struct slx_pq_exec *x, struct slx_pq_samples *s, const struct slx_run *run, bool stale, silex_error *err)
 {
 	SLX_TRY(reserve(x, &s->t, &s->v, sizeof *s->v, &s->cap, s->n + run->n, err));
 	if (add_even(s, run, stale))
@@ -122,7 +124,8 @@ static silex_status add_floats(struct slx_pq_exec *x, struct slx_pq_samples *s, 
 
 static bool is_stale(const struct slx_histogram *h) { return slx_f64_bits(h->sum) == SLX_STALE_NAN; }
 
-static silex_status add_histograms(struct slx_pq_exec *x, struct slx_pq_work *w, const struct slx_run *run, bool stale, silex_error *err)
+static silex_status add_histograms(
+	struct slx_pq_exec *x, struct slx_pq_work *w, const struct slx_run *run, bool stale, silex_error *err)
 {
 	struct slx_pq_samples *s = &w->samples;
 	SLX_TRY(reserve(x, &s->ht, &s->h, sizeof *s->h, &s->hcap, s->hn + run->n, err));
@@ -142,7 +145,8 @@ static silex_status add_histograms(struct slx_pq_exec *x, struct slx_pq_work *w,
 	return SILEX_OK;
 }
 
-static silex_status scan(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_time_range range, bool stale, silex_error *err)
+static silex_status scan(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_time_range range, bool stale, silex_error *err)
 {
 	const struct slx_parts *p = &w->parts;
 	struct slx_run run;
@@ -166,7 +170,8 @@ static silex_status scan(const struct slx_pq_leaf *l, struct slx_pq_work *w, str
 
 /* ---- rows ---- */
 
-static silex_status count_row(const struct slx_pq_leaf *l, const struct slx_pq_row *r, size_t from, size_t to, size_t read, silex_error *err)
+static silex_status count_row(
+	const struct slx_pq_leaf *l, const struct slx_pq_row *r, size_t from, size_t to, size_t read, silex_error *err)
 {
 	int64_t n = 0;
 	for (size_t k = from; k < to; k++)
@@ -184,8 +189,8 @@ static void set_float(const struct slx_pq_leaf *l, struct slx_pq_row *r, size_t 
 	r->cell[k] = SLX_PQ_FLOAT;
 }
 
-static silex_status set_histogram(
-	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t k, int64_t t, const struct slx_histogram *h, silex_error *err)
+static silex_status set_histogram(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t k,
+	int64_t t, const struct slx_histogram *h, silex_error *err)
 {
 	if (is_stale(h))
 		return SILEX_OK;
@@ -211,11 +216,12 @@ static bool step_evenly(const int64_t *t, size_t n, int64_t step)
 
 /* Samples that step evenly, each step of the query a whole number of theirs: which sample a step sees is known, no search.
  * Returns the first step that is still to be filled. */
-static size_t fill_even(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
+static size_t fill_even(
+	const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
 {
 	int64_t spacing = s->n > 1 ? s->t[1] - s->t[0] : 0, step = l->grid->step, first = l->ends[from];
-	if (l->times || to - from < 8 || spacing <= 0 || step % spacing || spacing > first - l->starts[from]
-		|| l->ends[to - 1] - first != (int64_t)(to - from - 1) * step || !step_evenly(s->t, s->n, spacing))
+	if (l->times || to - from < 8 || spacing <= 0 || step % spacing || spacing > first - l->starts[from] ||
+		l->ends[to - 1] - first != (int64_t)(to - from - 1) * step || !step_evenly(s->t, s->n, spacing))
 		return from;
 	size_t k = from, stride = (size_t)(step / spacing);
 	while (k < to && l->ends[k] < s->t[0])
@@ -234,7 +240,8 @@ static size_t fill_even(const struct slx_pq_leaf *l, const struct slx_pq_samples
 }
 
 /* The last sample of each window. */
-static void fill_floats(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
+static void fill_floats(
+	const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
 {
 	const int64_t *t = s->t, *starts = l->starts, *ends = l->ends;
 	size_t i = 0, n = s->n; /* samples at or before the step */
@@ -248,7 +255,8 @@ static void fill_floats(const struct slx_pq_leaf *l, const struct slx_pq_samples
 }
 
 /* The same where there are histograms, too. */
-static silex_status fill_both(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+static silex_status fill_both(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	const struct slx_pq_samples *s = &w->samples;
 	size_t i = 0, j = 0;
@@ -264,7 +272,8 @@ static silex_status fill_both(const struct slx_pq_leaf *l, struct slx_pq_work *w
 	return SILEX_OK;
 }
 
-static silex_status fill(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+static silex_status fill(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	struct slx_time_range range = range_ns(l->starts[from] + 1 - l->before, l->ends[to - 1] + l->after);
 	SLX_TRY(scan(l, w, range, !l->call && !l->smooth, err));
@@ -294,7 +303,8 @@ silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work
 	return scan(l, w, slx_pq_leaf_range(l), false, err);
 }
 
-silex_status slx_pq_leaf_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err)
+silex_status slx_pq_leaf_row(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err)
 {
 	size_t steps = l->grid->n;
 	bool done = false;
@@ -321,9 +331,9 @@ struct parallel {
 	void *arg;
 	_Atomic bool failed; /* the others may stop */
 	pthread_mutex_t lock;
-	size_t first;     /* lock: the lowest part that failed */
-	silex_status st;  /* lock */
-	silex_error err;  /* lock */
+	size_t first;    /* lock: the lowest part that failed */
+	silex_status st; /* lock */
+	silex_error err; /* lock */
 };
 
 static void note_failure(struct parallel *p, size_t part, silex_status st, const silex_error *err)
@@ -345,14 +355,16 @@ static void run_part(void *arg, size_t part)
 	silex_error err;
 	size_t to = p->n * (part + 1) / p->parts;
 	silex_status st = slx_pq_work_take(p->x, &w, &err);
-	for (size_t i = p->n * part / p->parts; i < to && st == SILEX_OK && !atomic_load_explicit(&p->failed, memory_order_relaxed); i++)
+	for (size_t i = p->n * part / p->parts;
+		 i < to && st == SILEX_OK && !atomic_load_explicit(&p->failed, memory_order_relaxed); i++)
 		st = p->each(p->arg, w, part, i, &err);
 	slx_pq_work_give_back(p->x, w);
 	if (st != SILEX_OK)
 		note_failure(p, part, st, &err);
 }
 
-silex_status slx_pq_parallel(struct slx_pq_exec *x, size_t n, size_t parts, slx_pq_each_fn each, void *arg, silex_error *err)
+silex_status slx_pq_parallel(
+	struct slx_pq_exec *x, size_t n, size_t parts, slx_pq_each_fn each, void *arg, silex_error *err)
 {
 	struct parallel p = { .x = x, .n = n, .parts = parts, .each = each, .arg = arg };
 	if (n == 0)
@@ -402,7 +414,8 @@ silex_status slx_pq_leaf_rows(const struct slx_pq_leaf *l, struct slx_pq_matrix 
 /* ---- what a leaf reads ---- */
 
 /* Windows that reach `width` back from each step, as @ and offset move them. */
-silex_status slx_pq_leaf_windows(struct slx_pq_leaf *l, const struct slx_pq_modifiers *m, int64_t width, silex_error *err)
+silex_status slx_pq_leaf_windows(
+	struct slx_pq_leaf *l, const struct slx_pq_modifiers *m, int64_t width, silex_error *err)
 {
 	size_t n = l->grid->n;
 	l->starts = slx_pq_alloc(l->x, &l->x->arena, n * 2 * sizeof *l->starts);
@@ -410,7 +423,8 @@ silex_status slx_pq_leaf_windows(struct slx_pq_leaf *l, const struct slx_pq_modi
 		return slx_pq_oom(l->x, err);
 	l->ends = l->starts + n;
 	for (size_t k = 0; k < n; k++) {
-		l->ends[k] = clamp_ms(clamp_ms(m->at == SLX_PQ_AT_TIME ? m->at_ms : l->grid->times[k]) - clamp_ms(m->offset.ms));
+		l->ends[k] =
+			clamp_ms(clamp_ms(m->at == SLX_PQ_AT_TIME ? m->at_ms : l->grid->times[k]) - clamp_ms(m->offset.ms));
 		l->starts[k] = clamp_ms(l->ends[k] - width);
 	}
 	l->sparse = n > 1 && m->at == SLX_PQ_AT_NONE && l->grid->step > 2 * (width + l->before + l->after);
@@ -450,7 +464,8 @@ silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err)
 	return SILEX_OK;
 }
 
-silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n, struct slx_pq_leaf *ret, silex_error *err)
+silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
+	struct slx_pq_leaf *ret, silex_error *err)
 {
 	*ret = (struct slx_pq_leaf){ .x = x, .grid = g, .vector = n, .smooth = n->vector.smoothing == SLX_PQ_SMOOTHED };
 	ret->after = ret->smooth ? x->o.lookback_ms : 0;

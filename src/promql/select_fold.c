@@ -31,8 +31,9 @@ static enum slx_pq_fold fold_of(const struct slx_pq_node *call)
 	static const struct {
 		const char *name;
 		enum slx_pq_fold fold;
-	} known[] = { { "sum_over_time", SLX_PQ_FOLD_SUM }, { "avg_over_time", SLX_PQ_FOLD_AVG }, { "min_over_time", SLX_PQ_FOLD_MIN },
-		{ "max_over_time", SLX_PQ_FOLD_MAX }, { "count_over_time", SLX_PQ_FOLD_COUNT } };
+	} known[] = { { "sum_over_time", SLX_PQ_FOLD_SUM }, { "avg_over_time", SLX_PQ_FOLD_AVG },
+		{ "min_over_time", SLX_PQ_FOLD_MIN }, { "max_over_time", SLX_PQ_FOLD_MAX },
+		{ "count_over_time", SLX_PQ_FOLD_COUNT } };
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (slx_str_eq(call->call.name, slx_str(known[i].name)))
 			return known[i].fold;
@@ -44,10 +45,12 @@ void slx_pq_fold_init(struct slx_pq_leaf *l)
 	int64_t width = l->ends[0] - l->starts[0], step = l->grid->n > 1 ? l->grid->step : width;
 	enum slx_pq_fold fold = fold_of(l->call);
 	size_t last = l->grid->n - 1;
-	if (fold == SLX_PQ_FOLD_NONE || l->before || l->sparse || width <= 0 || l->ends[last] - l->ends[0] != (int64_t)last * step)
+	if (fold == SLX_PQ_FOLD_NONE || l->before || l->sparse || width <= 0 ||
+		l->ends[last] - l->ends[0] != (int64_t)last * step)
 		return;
 	int64_t bucket = common_measure(width, step);
-	if (bucket < BUCKET_MS_MIN || width / bucket > WINDOW_BUCKETS_MAX || (l->ends[last] - l->starts[0]) / bucket > BUCKETS_MAX)
+	if (bucket < BUCKET_MS_MIN || width / bucket > WINDOW_BUCKETS_MAX ||
+		(l->ends[last] - l->starts[0]) / bucket > BUCKETS_MAX)
 		return;
 	l->fold = fold;
 	l->bucket = bucket;
@@ -97,7 +100,8 @@ static silex_status fold_whole(struct folding *f, struct slx_scan *scan, const s
 	SLX_TRY(slx_scan_bytes(scan, run, &bytes, err));
 	if (run->meta.n > 1)
 		SLX_TRY(slx_chunk_line(&run->meta, bytes, &step, err));
-	f->unfit = !whole_ms(run->meta.tmin) || (run->meta.n > 1 && (step == 0 || step % SLX_MS)) || run->meta.tmin <= f->last;
+	f->unfit =
+		!whole_ms(run->meta.tmin) || (run->meta.n > 1 && (step == 0 || step % SLX_MS)) || run->meta.tmin <= f->last;
 	f->last = run->meta.tmax;
 	return f->unfit ? SILEX_OK : slx_scan_fold(scan, run, f->origin, f->step, add_bucket, f, err);
 }
@@ -164,7 +168,8 @@ static bool is_settled(const struct slx_pq_bucket_sum *b)
 	return isfinite(sum) && (double)b->n * most * rounding <= fabs(sum) * enough;
 }
 
-static bool set_window(const struct slx_pq_leaf *l, const struct slx_pq_bucket_sum *b, size_t n, struct slx_pq_row *r, size_t k)
+static bool set_window(
+	const struct slx_pq_leaf *l, const struct slx_pq_bucket_sum *b, size_t n, struct slx_pq_row *r, size_t k)
 {
 	struct slx_pq_bucket_sum all = { 0 };
 	for (size_t i = 0; i < n; i++) {
@@ -203,7 +208,8 @@ static bool set_window(const struct slx_pq_leaf *l, const struct slx_pq_bucket_s
 	return true;
 }
 
-silex_status slx_pq_fold_row(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, bool *ret_done, silex_error *err)
+silex_status slx_pq_fold_row(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, bool *ret_done, silex_error *err)
 {
 	size_t last = l->grid->n - 1, n = (size_t)((l->ends[last] - l->starts[0]) / l->bucket);
 	size_t width = (size_t)((l->ends[0] - l->starts[0]) / l->bucket);
@@ -215,7 +221,11 @@ silex_status slx_pq_fold_row(const struct slx_pq_leaf *l, struct slx_pq_work *w,
 		w->buckets_cap = n;
 	}
 	memset(w->buckets, 0, n * sizeof *w->buckets);
-	struct folding f = { .buckets = w->buckets, .n = n, .origin = slx_pq_leaf_range(l).from, .step = (uint64_t)(l->bucket * SLX_MS), .last = INT64_MIN };
+	struct folding f = { .buckets = w->buckets,
+		.n = n,
+		.origin = slx_pq_leaf_range(l).from,
+		.step = (uint64_t)(l->bucket * SLX_MS),
+		.last = INT64_MIN };
 	SLX_TRY(fold_series(l, w, &f, err));
 	bool fits = !f.unfit;
 	for (size_t k = 0; k <= last && fits; k++)

@@ -2,7 +2,8 @@
  * between them; after the last sample it has that one's. Stale markers are not seen. Before the first there is nothing. */
 #include "promql/functions_int.h"
 
-static void smooth_floats(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
+static void smooth_floats(
+	const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
 {
 	size_t i = 0; /* samples at or before the step */
 	for (size_t k = from; k < to; k++) {
@@ -18,8 +19,8 @@ static void smooth_floats(const struct slx_pq_leaf *l, const struct slx_pq_sampl
 	}
 }
 
-static silex_status between(
-	const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, int64_t at, struct slx_labels labels, const struct slx_histogram **ret, silex_error *err)
+static silex_status between(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, int64_t at,
+	struct slx_labels labels, const struct slx_histogram **ret, silex_error *err)
 {
 	const struct slx_histogram *a = w->samples.h[i], *b = w->samples.h[i + 1];
 	double share = (double)(at - w->samples.ht[i]) / (double)(w->samples.ht[i + 1] - w->samples.ht[i]);
@@ -27,14 +28,16 @@ static silex_status between(
 	unsigned found = 0;
 	*ret = NULL;
 	if (slx_pq_hist_custom(a) != slx_pq_hist_custom(b)) {
-		slx_pq_note(&l->x->notes, false, l->vector->pos, "PromQL warning: " SLX_PQ_MIXED_SCHEMAS " \"%.*s\"", (int)name.n, name.p);
+		slx_pq_note(&l->x->notes, false, l->vector->pos, "PromQL warning: " SLX_PQ_MIXED_SCHEMAS " \"%.*s\"",
+			(int)name.n, name.p);
 		return SILEX_OK;
 	}
 	*ret = slx_pq_histogram_between(&w->arena, a, b, share, b->reset != SLX_RESET_GAUGE, &found);
 	return *ret ? SILEX_OK : slx_pq_oom(l->x, err);
 }
 
-static silex_status smooth_histograms(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+static silex_status smooth_histograms(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	const struct slx_pq_samples *s = &w->samples;
 	size_t i = 0;
@@ -53,21 +56,23 @@ static silex_status smooth_histograms(const struct slx_pq_leaf *l, struct slx_pq
 }
 
 /* Both kinds within reach of a step: nothing, and a warning. */
-static void leave_out_mixes(const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
+static void leave_out_mixes(
+	const struct slx_pq_leaf *l, const struct slx_pq_samples *s, struct slx_pq_row *r, size_t from, size_t to)
 {
 	struct slx_str name = slx_labels_get(r->labels, SLX_METRIC_NAME);
 	for (size_t k = from; k < to; k++) {
 		int64_t begin = l->starts[k], end = l->ends[k] + l->after;
-		if (slx_pq_until(s->t, 0, s->n, begin) == slx_pq_until(s->t, 0, s->n, end)
-			|| slx_pq_until(s->ht, 0, s->hn, begin) == slx_pq_until(s->ht, 0, s->hn, end))
+		if (slx_pq_until(s->t, 0, s->n, begin) == slx_pq_until(s->t, 0, s->n, end) ||
+			slx_pq_until(s->ht, 0, s->hn, begin) == slx_pq_until(s->ht, 0, s->hn, end))
 			continue;
 		r->cell[k] = SLX_PQ_EMPTY;
-		slx_pq_note(&l->x->notes, false, l->vector->pos, "PromQL warning: encountered a mix of histograms and floats for metric name \"%.*s\"",
-			(int)name.n, name.p);
+		slx_pq_note(&l->x->notes, false, l->vector->pos,
+			"PromQL warning: encountered a mix of histograms and floats for metric name \"%.*s\"", (int)name.n, name.p);
 	}
 }
 
-silex_status slx_pq_smooth(const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
+silex_status slx_pq_smooth(
+	const struct slx_pq_leaf *l, struct slx_pq_work *w, struct slx_pq_row *r, size_t from, size_t to, silex_error *err)
 {
 	smooth_floats(l, &w->samples, r, from, to);
 	if (w->samples.hn == 0)

@@ -2,8 +2,8 @@
  * epoch, that cover all windows; each row of it is then a series whose samples the windows see. */
 #include "promql/exec_int.h"
 
-static silex_status subquery_grid(
-	struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end, struct slx_pq_grid *ret, silex_error *err)
+static silex_status subquery_grid(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end,
+	struct slx_pq_grid *ret, silex_error *err)
 {
 	int64_t step = n->subquery.has_step && n->subquery.step.ms > 0 ? n->subquery.step.ms : x->o.subquery_step_ms;
 	int64_t first = start / step * step; /* the first multiple after start */
@@ -11,7 +11,8 @@ static silex_status subquery_grid(
 		first += step;
 	uint64_t steps = end < first ? 0 : ((uint64_t)end - (uint64_t)first) / (uint64_t)step + 1;
 	if (steps > x->o.samples_max)
-		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "query processing would load too many samples into memory in query execution");
+		return slx_err(err, SILEX_RESOURCE_EXHAUSTED,
+			"query processing would load too many samples into memory in query execution");
 	return slx_pq_grid_init(x, first, step, (size_t)steps, ret, err);
 }
 
@@ -57,8 +58,8 @@ static silex_status forget_resets(struct slx_pq_exec *x, struct slx_pq_matrix *m
 	return SILEX_OK;
 }
 
-silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end, struct slx_pq_grid *ret_grid,
-	struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_node *n, int64_t start, int64_t end,
+	struct slx_pq_grid *ret_grid, struct slx_pq_matrix *ret, silex_error *err)
 {
 	SLX_TRY(subquery_grid(x, n, start, end, ret_grid, err));
 	if (ret_grid->n == 0)
@@ -67,7 +68,8 @@ silex_status slx_pq_subquery_eval(struct slx_pq_exec *x, const struct slx_pq_nod
 }
 
 /* The call of l over the windows of the subquery, one row after the other. */
-silex_status slx_pq_subquery_rows(struct slx_pq_leaf *l, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
+silex_status slx_pq_subquery_rows(
+	struct slx_pq_leaf *l, const struct slx_pq_node *n, struct slx_pq_matrix *ret, silex_error *err)
 {
 	struct slx_pq_exec *x = l->x;
 	size_t steps = l->grid->n;

@@ -28,10 +28,13 @@ static silex_db *open_db(const char *path)
 
 static struct slx_promql_options options(int64_t start, int64_t end, int64_t step)
 {
-	return (struct slx_promql_options){ .who = { .tenant = SLX_STR("default") }, .start_ms = start, .end_ms = end, .step_ms = step };
+	return (struct slx_promql_options){
+		.who = { .tenant = SLX_STR("default") }, .start_ms = start, .end_ms = end, .step_ms = step
+	};
 }
 
-static silex_status run(silex_db *db, const char *query, const struct slx_promql_options *o, struct slx_promql_result **ret, silex_error *err)
+static silex_status run(silex_db *db, const char *query, const struct slx_promql_options *o,
+	struct slx_promql_result **ret, silex_error *err)
 {
 	struct slx_mem *m = slx_engine_mem(slx_api_engine(db));
 	struct slx_promql_expr *x;
@@ -69,7 +72,8 @@ static void put_many(silex_db *db, const char *name, int series, int n)
 	free(rows);
 }
 
-static void refused(silex_db *db, const char *query, const struct slx_promql_options *o, silex_status code, const char *words)
+static void refused(
+	silex_db *db, const char *query, const struct slx_promql_options *o, silex_status code, const char *words)
 {
 	struct slx_promql_result *r;
 	silex_error err = { 0 };
@@ -86,7 +90,8 @@ static void limits_end_a_query(void **state)
 	int64_t before = slx_mem_total(slx_engine_mem(slx_api_engine(db)));
 	struct slx_promql_options o = options(0, 9990000, 10000);
 	o.samples_max = 1000;
-	refused(db, "m", &o, SILEX_RESOURCE_EXHAUSTED, "query processing would load too many samples into memory in query execution");
+	refused(db, "m", &o, SILEX_RESOURCE_EXHAUSTED,
+		"query processing would load too many samples into memory in query execution");
 	refused(db, "sum_over_time(m[1h])", &o, SILEX_RESOURCE_EXHAUSTED, "too many samples");
 	refused(db, "count_over_time(vector(1)[100000h:1s])", &o, SILEX_RESOURCE_EXHAUSTED, "too many samples");
 	o = options(0, 9990000, 10000);
@@ -183,8 +188,8 @@ static void blocks_answer_alike(void **state)
 	assert_non_null(mkdtemp(dir));
 	silex_db *db = open_db(dir);
 	put_many(db, "m", 10, 2000);
-	static const char *const queries[] = { "sum(avg_over_time(m[20m]))", "sum(max_over_time(m[20m]))", "sum(quantile_over_time(0.5, m[20m]))", "sum(m)",
-		"sum(rate(m[20m]))" };
+	static const char *const queries[] = { "sum(avg_over_time(m[20m]))", "sum(max_over_time(m[20m]))",
+		"sum(quantile_over_time(0.5, m[20m]))", "sum(m)", "sum(rate(m[20m]))" };
 	double before[5];
 	for (size_t i = 0; i < 5; i++)
 		before[i] = value_at(db, queries[i], 15000123);
@@ -219,7 +224,10 @@ static void answers_say_what_they_cost(void **state)
 
 static _Atomic long left = -1; /* allocations that still succeed; below 0: all of them */
 
-static bool fails(void) { return atomic_load(&left) >= 0 && atomic_fetch_sub(&left, 1) <= 0 && (atomic_store(&left, 0), true); }
+static bool fails(void)
+{
+	return atomic_load(&left) >= 0 && atomic_fetch_sub(&left, 1) <= 0 && (atomic_store(&left, 0), true);
+}
 static void *lent(void *ctx, size_t n) { return fails() ? NULL : malloc(n); }
 static void *lent_again(void *ctx, void *p, size_t old, size_t n) { return fails() ? NULL : realloc(p, n); }
 static void returned(void *ctx, void *p, size_t n) { free(p); }
@@ -227,8 +235,9 @@ static void returned(void *ctx, void *p, size_t n) { free(p); }
 /* Each allocation of a query fails once: the query says so, and nothing stays behind. */
 static void every_allocation_may_fail(void **state)
 {
-	static const char *const queries[] = { "m", "sum by (i) (rate(m[1m]))", "m + on(i) group_left n", "m or n", "topk(2, m)", "quantile(0.5, m)",
-		"count_values(\"v\", m)", "avg_over_time(max_over_time(m[1m])[5m:30s])", "sum_over_time(m[5m])", "m @ 100 > 3" };
+	static const char *const queries[] = { "m", "sum by (i) (rate(m[1m]))", "m + on(i) group_left n", "m or n",
+		"topk(2, m)", "quantile(0.5, m)", "count_values(\"v\", m)", "avg_over_time(max_over_time(m[1m])[5m:30s])",
+		"sum_over_time(m[5m])", "m @ 100 > 3" };
 	silex_options o;
 	silex_error err;
 	silex_db *db;
@@ -247,7 +256,8 @@ static void every_allocation_may_fail(void **state)
 			struct slx_promql_expr *x;
 			struct slx_promql_result *r = NULL;
 			assert_true(n < 10000);
-			assert_int_equal(slx_promql_parse(slx_engine_mem(slx_api_engine(db)), slx_str(queries[i]), false, &x, &err), SILEX_OK);
+			assert_int_equal(
+				slx_promql_parse(slx_engine_mem(slx_api_engine(db)), slx_str(queries[i]), false, &x, &err), SILEX_OK);
 			atomic_store(&left, n);
 			st = slx_promql_run(slx_api_engine(db), x, &q, &r, &err);
 			atomic_store(&left, -1);

@@ -257,7 +257,8 @@ static struct expected *find(struct eval *e, struct slx_labels l)
 	return NULL;
 }
 
-static bool check_series(struct script *s, struct eval *e, const struct slx_promql_series *x, int64_t start, int64_t step)
+static bool check_series(
+	struct script *s, struct eval *e, const struct slx_promql_series *x, int64_t start, int64_t step)
 {
 	struct expected *want = find(e, x->labels);
 	size_t at = 0;
@@ -274,10 +275,11 @@ static bool check_series(struct script *s, struct eval *e, const struct slx_prom
 		if (at == x->n)
 			return wrong(s, "%s: only %zu points", show(x->labels), x->n);
 		if (step && x->points[at].t_ms != start + (int64_t)i * step)
-			return wrong(s, "%s: point %zu at %lld ms, expected %lld", show(x->labels), at, (long long)x->points[at].t_ms,
-				(long long)(start + (int64_t)i * step));
+			return wrong(s, "%s: point %zu at %lld ms, expected %lld", show(x->labels), at,
+				(long long)x->points[at].t_ms, (long long)(start + (int64_t)i * step));
 		if (!near(x->points[at].v, want->values[i].v))
-			return wrong(s, "%s: value %zu is %.17g, expected %.17g", show(x->labels), i, x->points[at].v, want->values[i].v);
+			return wrong(
+				s, "%s: value %zu is %.17g, expected %.17g", show(x->labels), i, x->points[at].v, want->values[i].v);
 		at++;
 	}
 	return at == x->n || wrong(s, "%s: %zu points, expected %zu", show(x->labels), x->n, at);
@@ -294,8 +296,9 @@ static bool has_points(const struct expected *x)
 static bool check_result(struct script *s, struct eval *e, const struct slx_promql_result *r)
 {
 	if (e->string)
-		return (r->type == SLX_PROMQL_STRING && r->string.n == strlen(e->string) && memcmp(r->string.p, e->string, r->string.n) == 0)
-			|| wrong(s, "string \"%.*s\"", (int)r->string.n, r->string.p);
+		return (r->type == SLX_PROMQL_STRING && r->string.n == strlen(e->string) &&
+				   memcmp(r->string.p, e->string, r->string.n) == 0) ||
+			wrong(s, "string \"%.*s\"", (int)r->string.n, r->string.p);
 	if (e->scalar && r->type == SLX_PROMQL_SCALAR)
 		return near(r->scalar.v, e->scalar_value) || wrong(s, "scalar %g", r->scalar.v);
 	if (r->type == SLX_PROMQL_SCALAR)
@@ -303,7 +306,10 @@ static bool check_result(struct script *s, struct eval *e, const struct slx_prom
 	for (size_t i = 0; i < e->n; i++)
 		e->expected[i].seen = false;
 	for (size_t i = 0; i < r->n; i++) {
-		bool ok = check_series(s, e, &r->series[i], e->has_matrix ? e->matrix_start : e->start, e->has_matrix ? e->matrix_step : e->range ? e->step : 0);
+		bool ok = check_series(s, e, &r->series[i], e->has_matrix ? e->matrix_start : e->start,
+			e->has_matrix  ? e->matrix_step
+				: e->range ? e->step
+						   : 0);
 		if (!ok)
 			return false;
 		if (e->ordered && find(e, r->series[i].labels) != &e->expected[i])
@@ -350,9 +356,11 @@ static bool check_notes(struct script *s, const struct eval *e, const struct slx
 		if (strcmp(a->kind, "no_info") == 0 && r->n_infos)
 			return wrong(s, "informs: %.*s", (int)r->infos[0].n, r->infos[0].p);
 		if (strcmp(a->kind, "warn") == 0 && !any_fits(a, r->warnings, r->n_warnings))
-			return wrong(s, "no such warning, but %zu: %.*s", r->n_warnings, r->n_warnings ? (int)r->warnings[0].n : 0, r->n_warnings ? r->warnings[0].p : "");
+			return wrong(s, "no such warning, but %zu: %.*s", r->n_warnings, r->n_warnings ? (int)r->warnings[0].n : 0,
+				r->n_warnings ? r->warnings[0].p : "");
 		if (strcmp(a->kind, "info") == 0 && !any_fits(a, r->infos, r->n_infos))
-			return wrong(s, "no such info, but %zu: %.*s", r->n_infos, r->n_infos ? (int)r->infos[0].n : 0, r->n_infos ? r->infos[0].p : "");
+			return wrong(s, "no such info, but %zu: %.*s", r->n_infos, r->n_infos ? (int)r->infos[0].n : 0,
+				r->n_infos ? r->infos[0].p : "");
 	}
 	return true;
 }
@@ -370,8 +378,12 @@ static bool check_failure(struct script *s, const struct eval *e, const silex_er
 static bool run_eval(struct script *s, struct eval *e)
 {
 	struct slx_engine *engine = slx_api_engine(s->db);
-	struct slx_promql_options o = { .who = { .tenant = SLX_STR("default") }, .start_ms = e->start, .end_ms = e->end, .step_ms = e->range ? e->step : 0,
-		.experimental = s->experimental, .delayed_name_removal = s->experimental };
+	struct slx_promql_options o = { .who = { .tenant = SLX_STR("default") },
+		.start_ms = e->start,
+		.end_ms = e->end,
+		.step_ms = e->range ? e->step : 0,
+		.experimental = s->experimental,
+		.delayed_name_removal = s->experimental };
 	struct slx_promql_expr *x = NULL;
 	struct slx_promql_result *r = NULL;
 	silex_error err = { 0 };
@@ -449,8 +461,9 @@ static void expect_line(struct script *s, struct eval *e, char *p)
 	} else if (strncmp(p, "range", n) == 0) {
 		char from[64], to[64], step[64];
 		e->has_matrix = true;
-		if (sscanf(p, "range vector from %63s to %63s step %63s", from, to, step) != 3 || !parse_duration(from, strlen(from), &e->matrix_start)
-			|| !parse_duration(step, strlen(step), &e->matrix_step))
+		if (sscanf(p, "range vector from %63s to %63s step %63s", from, to, step) != 3 ||
+			!parse_duration(from, strlen(from), &e->matrix_start) ||
+			!parse_duration(step, strlen(step), &e->matrix_step))
 			fail_msg("%s:%zu: bad line", s->name, s->line);
 	} else {
 		expect_note(s, e, p, n, p + n);
@@ -485,7 +498,8 @@ static void begin_eval(struct script *s, struct eval *e, char *p)
 	e->line = s->line;
 	size_t n = word(p);
 	if (n > 5)
-		p[4] == '_' && strncmp(p + 5, "ordered", n - 5) == 0 ? (void)(e->ordered = true) : expect_note(s, e, p + 5, n - 5, p + strlen(p));
+		p[4] == '_' && strncmp(p + 5, "ordered", n - 5) == 0 ? (void)(e->ordered = true)
+															 : expect_note(s, e, p + 5, n - 5, p + strlen(p));
 	p = skip_blanks(p + n);
 	e->range = strncmp(p, "range", 5) == 0;
 	int64_t *to[3] = { &e->start, &e->end, &e->step };
@@ -642,7 +656,8 @@ static void shared_scripts(void **state)
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
-		struct script s = { .experimental = !getenv("STABLE"), .only = getenv("ONLY") ? read_list(getenv("ONLY")) : NULL };
+		struct script s = { .experimental = !getenv("STABLE"),
+			.only = getenv("ONLY") ? read_list(getenv("ONLY")) : NULL };
 		for (int i = 1; i < argc; i++)
 			run_file(&s, argv[i]);
 		printf("%zu evals, %zu failed, %zu skipped\n", s.run, s.failed, s.skipped);
