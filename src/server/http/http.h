@@ -1,11 +1,12 @@
-/* HTTP: libmicrohttpd's connections on one side, handlers on a pool of workers on the other.
+/* HTTP: libmicrohttpd's connections on one side, handlers on the other (docs/protocols/http.md).
  *
- *     I/O thread (epoll): header -> route, limits, admission -> body into a buffer -> suspend -> queue
- *     worker: handler(exchange) -> slx_http_reply... -> resume -> I/O thread sends
+ *     epoll: header -> route, limits, admission -> body into a buffer -> suspend -> handler -> resume -> the answer is sent
  *
- * I/O threads never run a handler and never wait for a disk. While a handler runs its socket is watched: when the client hangs
- * up, the exchange's cancel flag is set within 50 ms. Bodies are decoded (gzip, zstd, deflate; snappy where the route says so) under the
- * route's limit before the handler sees them. Each route names its class, by which tenants are admitted. */
+ * Handlers of writes run on threads of their own. Others run on the thread that polls; one that takes longer than half a millisecond
+ * goes on alone while another thread polls (shard.c), so a handler may take its time and may block. While it runs its socket is
+ * watched: when the client hangs up, the exchange's cancel flag is set within 50 ms. Bodies are decoded (gzip, zstd, deflate; snappy
+ * where the route says so) under the route's limit before the handler sees them. Each route names its class, by which tenants are
+ * admitted. */
 #ifndef SLX_SERVER_HTTP_H
 #define SLX_SERVER_HTTP_H
 
