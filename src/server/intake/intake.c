@@ -405,7 +405,10 @@ static bool make_rows(struct slx_intake_batch *b, struct rows *r)
 static void out_of_range(struct slx_intake_batch *b, uint32_t series, int64_t t)
 {
 	char text[80];
-	snprintf(text, sizeof text, "time %lld ns is outside the years 1677 to 2262", (long long)t);
+	if (t == INT64_MIN) /* it did not even fit */
+		snprintf(text, sizeof text, "the time is outside the years 1677 to 2262");
+	else
+		snprintf(text, sizeof text, "time %lld ns is outside the years 1677 to 2262", (long long)t);
 	slx_intake_refuse_of(b, 1, series, SILEX_INVALID, text);
 }
 
@@ -488,10 +491,10 @@ static struct slx_str copy(struct slx_intake_batch *b, const void *p, size_t n)
 void slx_intake_exemplar(struct slx_intake_batch *b, uint32_t series, int64_t t, double v, const struct slx_label *labels, size_t n_labels)
 {
 	struct slx_exemplar_row *row = slx_time_legal(t) ? add_beside(b, &b->exemplars, sizeof *row) : NULL;
-	struct slx_label *own = slx_arena_alloc(&b->beside, n_labels * sizeof *own, 8);
-	struct slx_labels l = series_labels(b, series);
 	if (!row)
 		return;
+	struct slx_label *own = slx_arena_alloc(&b->beside, n_labels * sizeof *own, 8);
+	struct slx_labels l = series_labels(b, series);
 	struct slx_str bytes = copy(b, l.p, l.n);
 	*row = (struct slx_exemplar_row){ .series = { (const uint8_t *)bytes.p, bytes.n }, .t = t, .value = v, .labels = own };
 	if (bytes.n == 0) {
