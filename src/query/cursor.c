@@ -236,6 +236,7 @@ silex_status slx_query_open(
 	pthread_mutex_init(&c->lock, NULL);
 	slx_arena_init(&c->labels, mem, SLX_MEM_QUERY, 65536);
 	set_limits(c, plan);
+	c->canceled_too = plan->canceled;
 	silex_status st = prepare(c, plan, err);
 	if (st == SILEX_OK)
 		st = slx_query_check(c, err);
@@ -252,7 +253,8 @@ silex_status slx_query_open(
 
 silex_status slx_query_check(struct slx_query_cursor *c, silex_error *err)
 {
-	if (atomic_load_explicit(&c->canceled, memory_order_relaxed))
+	if (atomic_load_explicit(&c->canceled, memory_order_relaxed) ||
+		(c->canceled_too && atomic_load_explicit(c->canceled_too, memory_order_relaxed)))
 		return slx_err(err, SILEX_CANCELED, "the query was canceled");
 	if (c->deadline_ns && slx_monotonic_ns(slx_engine_clock(c->engine)) > c->deadline_ns)
 		return slx_err(err, SILEX_DEADLINE_EXCEEDED, "the query took longer than its timeout of %lld ms",

@@ -41,6 +41,7 @@ struct slx_query_plan {
 	uint64_t limit_per_series; /* without aggregate: samples of each series; 0: all */
 	bool descending;
 	int64_t timeout_ns;
+	const _Atomic bool *canceled; /* looked at often, until close; may be NULL */
 	uint64_t memory_limit;
 	uint64_t rows_max;
 };

@@ -231,6 +231,7 @@ struct slx_query_cursor {
 	uint64_t limit, limit_per_series;
 
 	_Atomic bool canceled;
+	const _Atomic bool *canceled_too; /* the plan's; may be NULL */
 	int64_t begun_ns, deadline_ns, now_ns; /* monotonic; deadline 0: none; now: wall clock at the beginning */
 	int64_t elapsed_ns;                    /* from opening to the last row; -1: not there yet */
 	bool opened;

@@ -206,7 +206,7 @@ static bool read_request(struct way_out *o, struct slx_native *n, struct slx_htt
 		slx_native_fail_field(x, "match[]", "at least one selector", (struct slx_str){ 0 });
 		return false;
 	}
-	o->plan = (struct slx_query_plan){ .who = { .tenant = slx_http_tenant(x) }, .range = SLX_TIME_ALL, .timeout_ns = slx_core_config(n->core)->promql.timeout };
+	o->plan = (struct slx_query_plan){ .who = { .tenant = slx_http_tenant(x) }, .range = SLX_TIME_ALL, .timeout_ns = slx_core_config(n->core)->promql.timeout, .canceled = slx_http_canceled(x) };
 	o->per_line = ROWS_PER_LINE;
 	bool ok = slx_arg_selectors(&o->args, MATCH, &o->selectors) && slx_arg_time(&o->args, START, UNIT, &o->plan.range.from) &&
 		slx_arg_time(&o->args, END, UNIT, &o->plan.range.to) && slx_arg_count(&o->args, PER_LINE, &o->per_line);

@@ -88,7 +88,7 @@ static bool read_budget(struct query *q)
 
 static bool read_query(struct query *q)
 {
-	q->plan = (struct slx_query_plan){ .who = { .tenant = slx_http_tenant(q->a.x) }, .range = SLX_TIME_ALL };
+	q->plan = (struct slx_query_plan){ .who = { .tenant = slx_http_tenant(q->a.x) }, .range = SLX_TIME_ALL, .canceled = slx_http_canceled(q->a.x) };
 	if (!q->a.values[SELECTOR].n) {
 		slx_native_fail_field(q->a.x, "selector", "at least one, such as hr{ward=\"3\"}; {} is every series", (struct slx_str){ 0 });
 		return false;
