@@ -39,7 +39,7 @@ const struct slx_key slx_keys[] = {
 	COUNT("http.read_workers", http.read_workers, "0", 0, 256, false, "queries that run at a time; 0: `promql.concurrency`"),
 	COUNT("http.write_workers", http.write_workers, "0", 0, 1024, false, "writes that run at a time; 0: by the processors, at least 8"),
 	COUNT("http.connections_max", http.connections_max, "16384", 16, 1000000, false, "open connections; more wait in the system's queue"),
-	SIZE("http.header_max", http.header_max, "7000", 2048, MB, false, "request line and headers; every open connection that was used holds as much"),
+	SIZE("http.header_max", http.header_max, "6500", 2048, MB, false, "request line and headers; every open connection that was used holds as much"),
 	SIZE("http.body_max", http.body_max, "32MB", 1024, 1024 * MB, true, "body of a request after decompression"),
 	SIZE("http.upload_memory", http.upload_memory, NULL, MB, 1024 * 1024 * MB, false, "bodies of all requests together; default an eighth of the memory limit"),
 	COUNT("http.reads_max", http.reads_max, "256", 1, 100000, true, "queries of a tenant, running and waiting; more get 503"),
