@@ -76,8 +76,7 @@ void slx_server_rooms_stop(struct slx_server_rooms *r)
 {
 	slx_listen_stop(r->listen);
 	r->listen = NULL;
-	slx_prom_set_targets(r->prom, NULL);
-	slx_scrape_stop(atomic_exchange(&r->scrape, NULL));
+	slx_scrape_stop(atomic_load(&r->scrape));
 	slx_native_stop(r->native);
 }
 
@@ -87,6 +86,7 @@ void slx_server_rooms_free(struct slx_server_rooms *r)
 		return;
 	slx_native_free(r->native);
 	slx_prom_free(r->prom);
+	slx_scrape_free(atomic_load(&r->scrape));
 	slx_ingest_free(&r->ingest);
 	slx_intake_free(r->intake);
 	slx_free(r->core->mem, SLX_MEM_OTHER, r, sizeof *r);

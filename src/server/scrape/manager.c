@@ -499,5 +499,10 @@ void slx_scrape_stop(struct slx_scrape *s)
 	atomic_store(&s->stop, true);
 	curl_multi_wakeup(s->multi);
 	pthread_join(s->thread, NULL);
-	scrape_free(s);
+}
+
+void slx_scrape_free(struct slx_scrape *s)
+{
+	if (s)
+		scrape_free(s);
 }

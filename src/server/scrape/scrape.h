@@ -23,7 +23,8 @@ silex_status slx_scrape_check(struct slx_mem *m, const struct slx_config *c, sil
 silex_status slx_scrape_start(struct slx_core *core, struct slx_intake *intake, struct slx_scrape **ret, silex_error *err);
 /* Takes over the configuration in force now; targets that stay keep their series. */
 void slx_scrape_reload(struct slx_scrape *s);
-void slx_scrape_stop(struct slx_scrape *s); /* ends with stale markers for all; NULL is fine */
+void slx_scrape_stop(struct slx_scrape *s); /* ends with stale markers for all; there are no targets any more. NULL is fine */
+void slx_scrape_free(struct slx_scrape *s); /* after stop, when nobody asks for targets any more; NULL is fine */
 
 /* JSON for /api/v1/targets and /api/v1/targets/metadata (struct slx_prom_targets); ctx is the struct slx_scrape. */
 void slx_scrape_targets_json(void *ctx, struct slx_str state, struct slx_str scrape_pool, struct slx_buf *out);
