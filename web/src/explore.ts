@@ -127,10 +127,10 @@ export class Explore {
     this.execute();
   }
 
-  private execute(): void {
+  private execute(onlyIdle = false): void {
     const span = resolve(this.picker.range);
     this.stepField.classList.toggle('wrong', this.stepField.value.trim() !== '' && !parseDuration(this.stepField.value.trim()));
-    if (span) for (const p of this.panels) void p.run(span, this.shown);
+    if (span) for (const p of this.panels) if (!onlyIdle || !p.waiting) void p.run(span, this.shown);
     const first = this.panels[0]?.editor.text;
     document.title = first ? `${first.slice(0, 60)} – Silex` : 'Silex';
   }
@@ -150,7 +150,7 @@ export class Explore {
     this.live = parseDuration(every) ? every : 'off';
     this.picker.setLive(this.live);
     const ms = parseDuration(this.live);
-    if (ms) this.timer = window.setInterval(() => document.hidden || this.execute(), ms);
+    if (ms) this.timer = window.setInterval(() => document.hidden || this.execute(true), ms);
     if (!say) return;
     record('explore', this.params(), true);
     if (ms) this.execute();

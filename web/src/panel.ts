@@ -88,8 +88,16 @@ export class Panel {
       if (e instanceof ApiError && (e.status === 503 || e.status === 0)) this.again = window.setTimeout(() => void this.run(span, shows), retryMs);
     } finally {
       clearTimeout(busy);
-      if (this.running === running) this.element.classList.remove('busy');
+      if (this.running === running) {
+        this.running = null;
+        this.element.classList.remove('busy');
+      }
     }
+  }
+
+  /** An answer is under way: a live refresh waits for it, however slow it is. */
+  get waiting(): boolean {
+    return this.running !== null;
   }
 
   /** After a change of theme or time zone. */
