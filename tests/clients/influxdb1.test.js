@@ -39,8 +39,5 @@ test('precisions, another database, no time', async () => {
 });
 
 test('InfluxQL is refused in words', async () => {
-  await assert.rejects(db.query('select * from motor'), (e) => {
-    assert.match(`${e.message} ${e.res?.statusCode ?? ''}`, /SELECT|select|PromQL|not supported|InfluxQL/);
-    return true;
-  });
+  await assert.rejects(db.query('select * from motor'), /400 Bad Request.*ask in PromQL/);
 });
