@@ -41,7 +41,8 @@ static void copy(char *to, size_t size, struct slx_str s)
 	size_t n = s.n < size - 1 ? s.n : size - 1;
 	while (n < s.n && n > 0 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
 		n--; /* not inside of a character */
-	memcpy(to, s.p, n);
+	if (n)
+		memcpy(to, s.p, n);
 	to[n] = 0;
 }
 
