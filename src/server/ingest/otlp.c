@@ -45,7 +45,7 @@ struct conversion {
 static void reject(struct conversion *c, struct slx_str metric, const char *why)
 {
 	if (c->rejected++ == 0)
-		snprintf(c->why, sizeof c->why, "%.*s: %s", (int)(metric.n < 100 ? metric.n : 100), metric.p, why);
+		snprintf(c->why, sizeof c->why, "%.*s: %.150s", (int)(metric.n < 100 ? metric.n : 100), metric.p, why);
 }
 
 /* ---- labels ---- */
