@@ -83,7 +83,7 @@ static silex_status path_labels(struct slx_http_exchange *x, const struct slx_la
 	static const char prefix[] = "/metrics/";
 	struct slx_str path = slx_http_path(x);
 	const char *at = memmem(path.p, path.n, prefix, sizeof prefix - 1), *end = path.p + path.n;
-	SLX_TRY(slx_ingest_extra(x, NULL, ret, ret_n, err));
+	SLX_TRY(slx_ingest_extra(x, ret, ret_n, err));
 	struct slx_label *labels = (struct slx_label *)*ret; /* ours, in the arena */
 	for (const char *p = at ? at + sizeof prefix - 1 : end; p < end;) {
 		struct slx_str part[2] = { { 0 } };
@@ -119,7 +119,7 @@ static void import_with_extra(struct slx_ingest *i, struct slx_http_exchange *x,
 	const struct slx_label *labels;
 	size_t n;
 	silex_error err;
-	silex_status st = slx_ingest_extra(x, NULL, &labels, &n, &err);
+	silex_status st = slx_ingest_extra(x, &labels, &n, &err);
 	if (st != SILEX_OK)
 		return fail_status(x, st, &err);
 	import_body(i, x, space, make, labels, n);

@@ -26,14 +26,12 @@ int64_t slx_ingest_now(struct slx_ingest *i) { return slx_wall_ns(slx_engine_clo
 
 bool slx_ingest_is_retryable(silex_status st) { return st == SILEX_RESOURCE_EXHAUSTED || st == SILEX_UNAVAILABLE || st == SILEX_DEADLINE_EXCEEDED; }
 
-silex_status slx_ingest_extra(struct slx_http_exchange *x, const struct slx_label *first, const struct slx_label **ret, size_t *ret_n, silex_error *err)
+silex_status slx_ingest_extra(struct slx_http_exchange *x, const struct slx_label **ret, size_t *ret_n, silex_error *err)
 {
 	size_t n = 0;
 	struct slx_label *labels = slx_arena_alloc(slx_http_arena(x), SLX_INGEST_EXTRA_MAX * sizeof *labels, 8);
 	if (!labels)
 		return slx_err_oom(err);
-	if (first)
-		labels[n++] = *first;
 	struct slx_str p;
 	for (size_t i = 0; (p = slx_http_param(x, "extra_label", i)).p; i++) {
 		const char *eq = memchr(p.p, '=', p.n);

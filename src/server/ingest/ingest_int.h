@@ -6,7 +6,7 @@
 #include "server/ingest/sink.h"
 
 /* extra_label=name=value parameters as labels in the exchange's arena. INVALID names the parameter. */
-silex_status slx_ingest_extra(struct slx_http_exchange *x, const struct slx_label *first, const struct slx_label **ret, size_t *ret_n, silex_error *err);
+silex_status slx_ingest_extra(struct slx_http_exchange *x, const struct slx_label **ret, size_t *ret_n, silex_error *err);
 
 /* A batch for the exchange's tenant. UNAVAILABLE while the log is being replayed, else as slx_intake_begin. */
 silex_status slx_ingest_begin(struct slx_ingest *i, struct slx_http_exchange *x, struct slx_intake_batch **ret, silex_error *err);
@@ -17,7 +17,6 @@ bool slx_ingest_is_retryable(silex_status st);
 
 void slx_influx_routes(struct slx_http *h, struct slx_ingest *i);
 void slx_import_routes(struct slx_http *h, struct slx_ingest *i);
-void slx_export_routes(struct slx_http *h, struct slx_ingest *i);
 void slx_otlp_routes(struct slx_http *h, struct slx_ingest *i);
 void slx_remote_write_routes(struct slx_http *h, struct slx_ingest *i);
 

@@ -29,8 +29,7 @@ static size_t join_labels(const struct slx_ingest_sink *s, const struct slx_row 
 {
 	size_t n = 0;
 	for (uint32_t i = 0; i < row->labels_n && n < cap; i++)
-		if (!s->extra_wins || !has_name(s->extra, s->extra_n, row->labels[i].name))
-			ret[n++] = row->labels[i];
+		ret[n++] = row->labels[i];
 	size_t own = n;
 	for (size_t i = 0; i < s->extra_n && n < cap; i++)
 		if (!has_name(ret, own, s->extra[i].name))

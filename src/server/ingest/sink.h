@@ -14,7 +14,6 @@ struct slx_ingest_sink {
 	unsigned space;
 	const struct slx_label *extra; /* put on every series that lacks the label; part of the cache key */
 	size_t extra_n;
-	bool extra_wins; /* also on a series that has it */
 	uint64_t salt;   /* hash of extra */
 	int64_t now;     /* of rows without time */
 	uint32_t last;   /* series of the last row, plus one; 0: it was refused */

@@ -16,7 +16,6 @@
 #include "formats/json.h"
 #include "server/listen/listen_int.h"
 
-#include <math.h>
 #include <mosquitto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +39,7 @@ struct broker {
 	struct mosquitto *client;
 	const char *host, *client_id, *username, *password, *tenant;
 	const char *ca_file, *cert_file, *key_file;
-	bool insecure, tls, connected;
+	bool insecure, tls;
 	uint64_t port, qos;
 	int64_t keepalive;
 	struct topic *topics;

@@ -1,33 +1,16 @@
 /* What is scraped, as JSON for /api/v1/targets and /api/v1/targets/metadata. */
+#include "server/core/json.h"
 #include "server/scrape/scrape_int.h"
 
 #include <stdio.h>
 
 static void put(struct slx_buf *b, const char *text) { slx_buf_put(b, text, strlen(text)); }
 
-static void put_string(struct slx_buf *b, struct slx_str s)
-{
-	char escape[8];
-	slx_buf_u8(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = (uint8_t)s.p[i];
-		if (c == '"' || c == '\\') {
-			slx_buf_u8(b, '\\');
-			slx_buf_u8(b, c);
-		} else if (c < 0x20) {
-			slx_buf_put(b, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
-		} else {
-			slx_buf_u8(b, c);
-		}
-	}
-	slx_buf_u8(b, '"');
-}
-
 static void put_member(struct slx_buf *b, const char *name, struct slx_str value)
 {
-	put_string(b, slx_str(name));
+	slx_json_text(b, slx_str(name));
 	slx_buf_u8(b, ':');
-	put_string(b, value);
+	slx_json_text(b, value);
 }
 
 static void put_labels(struct slx_buf *b, const struct slx_label *l, size_t n)
@@ -36,9 +19,9 @@ static void put_labels(struct slx_buf *b, const struct slx_label *l, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			slx_buf_u8(b, ',');
-		put_string(b, l[i].name);
+		slx_json_text(b, l[i].name);
 		slx_buf_u8(b, ':');
-		put_string(b, l[i].value);
+		slx_json_text(b, l[i].value);
 	}
 	slx_buf_u8(b, '}');
 }
@@ -47,7 +30,7 @@ static void put_time(struct slx_buf *b, int64_t ms)
 {
 	char text[SLX_TIME_TEXT_SIZE];
 	size_t n = ms ? slx_time_format(ms * SLX_MS, text) : 0;
-	put_string(b, ms ? (struct slx_str){ text, n } : SLX_STR("0001-01-01T00:00:00Z"));
+	slx_json_text(b, ms ? (struct slx_str){ text, n } : SLX_STR("0001-01-01T00:00:00Z"));
 }
 
 static void put_duration(struct slx_buf *b, const char *name, int64_t ns)
@@ -132,7 +115,7 @@ void slx_scrape_targets_json(void *ctx, struct slx_str state, struct slx_str scr
 	for (size_t i = 0; i < s->jobs.n; i++) {
 		if (i)
 			slx_buf_u8(out, ',');
-		put_string(out, slx_str(s->jobs.v[i].name));
+		slx_json_text(out, slx_str(s->jobs.v[i].name));
 		slx_buf_put(out, number, (size_t)snprintf(number, sizeof number, ":%zu", count_dropped(s, &s->jobs.v[i])));
 	}
 	put(out, "}}");
