@@ -102,6 +102,9 @@ void slx_prom_buildinfo(void *ctx, struct slx_http_exchange *x)
 	slx_answer_end_json(&a, NULL, 0, NULL, 0);
 }
 
+/* What the server said of its configuration; a gauge of the same name is the same gauge. */
+static double config_gauge(struct slx_prom *p, const char *name) { return slx_metric_value(slx_metrics_gauge(p->core->metrics, name, "", "")); }
+
 void slx_prom_runtimeinfo(void *ctx, struct slx_http_exchange *x)
 {
 	struct slx_prom *p = ctx;
@@ -117,8 +120,8 @@ void slx_prom_runtimeinfo(void *ctx, struct slx_http_exchange *x)
 	put_text(&o, "CWD", directory);
 	put_text(&o, "hostname", host);
 	put_time(&o, "serverTime", slx_prom_now_ms(p) * SLX_MS);
-	put_literal(&o, "reloadConfigSuccess", "true");
-	put_time(&o, "lastConfigTime", p->core->started_ns);
+	put_literal(&o, "reloadConfigSuccess", config_gauge(p, "silex_config_last_reload_successful") != 0 ? "true" : "false");
+	put_time(&o, "lastConfigTime", (int64_t)(config_gauge(p, "silex_config_last_reload_success_timestamp_seconds") * 1e9));
 	put_literal(&o, "corruptionCount", "0");
 	put_literal(&o, "GOMAXPROCS", processors);
 	put_text(&o, "GOGC", "");
