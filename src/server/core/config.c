@@ -65,7 +65,7 @@ static silex_status set_number(struct load *l, const struct slx_key *k, void *at
 		*(int64_t *)at = ns;
 		return SILEX_OK;
 	}
-	if (!slx_config_count(text, &v) || v < (uint64_t)k->min || v > (uint64_t)k->max)
+	if (!slx_word_count(text, &v) || v < (uint64_t)k->min || v > (uint64_t)k->max)
 		return bad(l, k, where, text, "a %s of %lld to %lld", k->type == SLX_KEY_SIZE ? "size (\"64MB\")" : "number", (long long)k->min, (long long)k->max);
 	*(uint64_t *)at = v;
 	return SILEX_OK;
@@ -124,7 +124,7 @@ static silex_status set_text(struct load *l, const struct slx_key *k, const char
 		*(const char **)at = kept;
 		break;
 	case SLX_KEY_BOOL:
-		if (!slx_config_bool(kept, (bool *)at))
+		if (!slx_word_bool(kept, (bool *)at))
 			return bad(l, k, where, kept, "true or false");
 		break;
 	case SLX_KEY_COUNT:
@@ -181,7 +181,7 @@ static silex_status unknown_key(struct load *l, const char *where, const char *p
 			near = slx_keys[i].path;
 	}
 	if (!near)
-		near = slx_nearest(path, names);
+		near = slx_word_nearest(path, names);
 	if (near)
 		return slx_err(l->err, SILEX_INVALID, "%s: unknown key \"%.100s\"; did you mean \"%s\"?", where, path, near);
 	return slx_err(l->err, SILEX_INVALID, "%s: unknown key \"%.100s\" (docs/configuration.md lists them)", where, path);

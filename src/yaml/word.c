@@ -1,16 +1,16 @@
-/* Values of the configuration as words. */
-#include "server/core/config.h"
+/* Words as values. */
+#include "yaml/yaml.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-bool slx_config_bool(const char *s, bool *ret)
+bool slx_word_bool(const char *s, bool *ret)
 {
 	*ret = strcmp(s, "true") == 0 || strcmp(s, "yes") == 0 || strcmp(s, "on") == 0 || strcmp(s, "1") == 0;
 	return *ret || strcmp(s, "false") == 0 || strcmp(s, "no") == 0 || strcmp(s, "off") == 0 || strcmp(s, "0") == 0;
 }
 
-bool slx_config_count(const char *s, uint64_t *ret)
+bool slx_word_count(const char *s, uint64_t *ret)
 {
 	static const char units[] = "kmgt";
 	char *end;

@@ -1,5 +1,5 @@
 /* YAML into a tree, by libyaml's events. Anchors and aliases are refused: they make small files large. */
-#include "server/core/config.h"
+#include "yaml/yaml.h"
 
 #include "model/time.h"
 
@@ -52,7 +52,7 @@ static silex_status new_node(struct parse *p, const yaml_event_t *e, enum slx_ya
 	struct slx_yaml *y = slx_arena_alloc(p->a, sizeof *y, _Alignof(struct slx_yaml));
 	if (!y)
 		return slx_err_oom(p->err);
-	*y = (struct slx_yaml){ .type = type, .line = (unsigned)e->start_mark.line + 1, .file = p->file };
+	*y = (struct slx_yaml){ .type = type, .line = (unsigned)e->start_mark.line + 1, .column = (unsigned)e->start_mark.column + 1, .file = p->file };
 	if (++p->nodes > NODES_MAX)
 		return slx_yaml_err(y, p->err, "more than %d values", NODES_MAX);
 	*ret = y;
@@ -206,7 +206,7 @@ static size_t distance(const char *a, const char *b)
 	return row[n];
 }
 
-const char *slx_nearest(const char *word, const char *const *names)
+const char *slx_word_nearest(const char *word, const char *const *names)
 {
 	const char *nearest = NULL;
 	size_t best = strlen(word) / 2 + 2;
@@ -232,7 +232,7 @@ silex_status slx_yaml_keys(const struct slx_yaml *map, const char *what, const c
 			i++;
 		if (known[i])
 			continue;
-		const char *near = slx_nearest(y->key, known);
+		const char *near = slx_word_nearest(y->key, known);
 		if (near)
 			return slx_yaml_err(y, err, "unknown key \"%s\" in %s; did you mean \"%s\"?", y->key, what, near);
 		return slx_yaml_err(y, err, "unknown key \"%s\" in %s", y->key, what);
@@ -256,7 +256,7 @@ silex_status slx_yaml_bool(const struct slx_yaml *y, bool *ret, silex_error *err
 	SLX_TRY(slx_yaml_text(y, &s, err));
 	if (!s)
 		return SILEX_OK;
-	bool is = slx_config_bool(s, ret);
+	bool is = slx_word_bool(s, ret);
 	return is ? SILEX_OK : slx_yaml_err(y, err, "%s: \"%s\" given, expected true or false", y->key ? y->key : "item", s);
 }
 
@@ -267,7 +267,7 @@ silex_status slx_yaml_count(const struct slx_yaml *y, uint64_t min, uint64_t max
 	SLX_TRY(slx_yaml_text(y, &s, err));
 	if (!s)
 		return SILEX_OK;
-	if (!slx_config_count(s, &v) || v < min || v > max)
+	if (!slx_word_count(s, &v) || v < min || v > max)
 		return slx_yaml_err(y, err, "%s: \"%s\" given, expected a number of %llu to %llu", y->key ? y->key : "item", s, (unsigned long long)min,
 			(unsigned long long)max);
 	*ret = v;
