@@ -8,6 +8,7 @@
  * put of a tenant fills it from the store. It forgets all when it grows over KNOWN_MAX: metadata is then written once more. */
 #include "engine/companion.h"
 
+#include "engine/blobs.h"
 #include "engine/engine_int.h"
 
 enum { KNOWN_MIN = 256, KNOWN_MAX = 1 << 18, TEXT_SIZE_MAX = SLX_VALUE_SIZE_MAX / 4 };
@@ -38,51 +39,6 @@ static struct slx_str get_str(struct slx_rd *r)
 	return p ? (struct slx_str){ (const char *)p, n } : (struct slx_str){ "", 0 };
 }
 
-/* --- a batch of values to write ------------------------------------------------------------------------------------------ */
-
-/* Columns of up to n rows in one arena. */
-struct batch {
-	struct slx_arena arena;
-	struct slx_str tenant;
-	struct slx_labels *labels;
-	struct slx_hash128 *ids;
-	int64_t *ts;
-	uint64_t *bits;
-	size_t n;
-};
-
-static silex_status batch_begin(struct batch *b, struct slx_engine *e, struct slx_str tenant, size_t n, silex_error *err)
-{
-	*b = (struct batch){ .tenant = tenant };
-	slx_arena_init(&b->arena, &e->mem, SLX_MEM_OTHER, 64 << 10);
-	b->labels = slx_arena_alloc(&b->arena, n * sizeof *b->labels, 8);
-	b->ids = slx_arena_alloc(&b->arena, n * sizeof *b->ids, 8);
-	b->ts = slx_arena_alloc(&b->arena, n * sizeof *b->ts, 8);
-	b->bits = slx_arena_alloc(&b->arena, n * sizeof *b->bits, 8);
-	return b->labels && b->ids && b->ts && b->bits ? SILEX_OK : slx_err_oom(err);
-}
-
-static silex_status batch_add(struct batch *b, struct slx_labels labels, int64_t t, const struct slx_buf *value, silex_error *err)
-{
-	uint8_t *to = value->failed ? NULL : slx_arena_alloc(&b->arena, value->n + SLX_VARINT_SIZE_MAX, 1);
-	if (!to)
-		return slx_err_oom(err);
-	memcpy(slx_put_varint(to, value->n), value->p, value->n);
-	b->labels[b->n] = labels;
-	b->ids[b->n] = slx_series_id(b->tenant, labels);
-	b->ts[b->n] = t;
-	b->bits[b->n++] = (uint64_t)(uintptr_t)to;
-	return SILEX_OK;
-}
-
-static silex_status batch_write(struct slx_engine *e, const struct batch *b, struct slx_write_result *ret, uint64_t *ret_lsn, silex_error *err)
-{
-	struct slx_write w = { .kind = SLX_KIND_BYTES, .n = b->n, .ts = b->ts, .ts_stride = sizeof *b->ts, .bits = b->bits, .bits_stride = sizeof *b->bits,
-		.labels = b->labels, .ids = b->ids };
-	SLX_TRY(slx_engine_tenant(e, b->tenant, &w.tenant, err));
-	return slx_engine_write(e, &w, ret, ret_lsn, err);
-}
-
 /* --- exemplars out ---------------------------------------------------------------------------------------------------------- */
 
 static bool same_place(const struct slx_exemplar_row *a, const struct slx_exemplar_row *b)
@@ -101,7 +57,7 @@ static void put_exemplar(struct slx_buf *value, const struct slx_exemplar_row *x
 }
 
 /* One value for each run of rows of one series and time; *ret_legal counts the rows of a legal time. */
-static silex_status put_exemplars(struct batch *b, struct slx_buf *value, const struct slx_exemplar_row *rows, size_t n, size_t *ret_legal, silex_error *err)
+static silex_status put_exemplars(struct slx_blob_batch *b, struct slx_buf *value, const struct slx_exemplar_row *rows, size_t n, size_t *ret_legal, silex_error *err)
 {
 	*ret_legal = 0;
 	for (size_t i = 0, end; i < n; i = end) {
@@ -111,7 +67,7 @@ static silex_status put_exemplars(struct batch *b, struct slx_buf *value, const 
 		if (!slx_time_legal(rows[i].t))
 			continue;
 		*ret_legal += end - i;
-		SLX_TRY(batch_add(b, rows[i].series, rows[i].t, value, err));
+		SLX_TRY(slx_blob_batch_add(b, rows[i].series, rows[i].t, value, err));
 	}
 	return SILEX_OK;
 }
@@ -120,79 +76,24 @@ silex_status slx_engine_exemplar_put(struct slx_engine *e, struct slx_tenant *t,
 	uint64_t *ret_lsn, silex_error *err)
 {
 	char room[SLX_COMPANION_NAME_SIZE];
-	struct batch b;
+	struct slx_blob_batch b;
 	struct slx_buf value;
 	struct slx_write_result r = { 0 };
 	size_t legal = 0;
 	uint64_t lsn = 0;
 	slx_buf_init(&value, &e->mem, SLX_MEM_OTHER, SIZE_MAX);
-	silex_status status = batch_begin(&b, e, slx_companion_exemplars(t->name, room), n, err);
+	silex_status status = slx_blob_batch_begin(&b, e, slx_companion_exemplars(t->name, room), n, err);
 	if (status == SILEX_OK)
 		status = put_exemplars(&b, &value, rows, n, &legal, err);
 	if (status == SILEX_OK && b.n)
-		status = batch_write(e, &b, &r, ret_lsn ? &lsn : NULL, err);
+		status = slx_blob_batch_write(e, &b, &r, ret_lsn ? &lsn : NULL, err);
 	slx_buf_free(&value);
-	slx_arena_clear(&b.arena);
+	slx_blob_batch_end(&b);
 	if (status == SILEX_OK && ret_written)
 		*ret_written = legal - r.refused;
 	if (status == SILEX_OK && ret_lsn)
 		*ret_lsn = lsn;
 	return status;
-}
-
-/* --- reading series of bytes --------------------------------------------------------------------------------------------------- */
-
-/* Each series in range: its samples one after another (*ret_more false of visit: no more of anything). */
-struct reading {
-	struct slx_snapshot *snap;
-	struct slx_selection *sel;
-	struct slx_scan *scan;
-	struct slx_parts parts;
-};
-
-static silex_status reading_begin(struct reading *r, struct slx_engine *e, struct slx_str tenant, struct slx_matcher *const *ms, size_t n,
-	struct slx_time_range range, silex_error *err)
-{
-	*r = (struct reading){ 0 };
-	slx_parts_init(&r->parts, &e->mem);
-	SLX_TRY(slx_snapshot_new(e, (struct slx_identity){ .tenant = tenant }, &r->snap, err));
-	SLX_TRY(slx_scan_new(&e->mem, &e->codecs, &r->scan, err));
-	return slx_snapshot_select(r->snap, ms, n, range, &r->sel, err);
-}
-
-static void reading_end(struct reading *r)
-{
-	slx_selection_free(r->sel);
-	slx_scan_free(r->scan);
-	slx_parts_free(&r->parts);
-	slx_snapshot_free(r->snap);
-}
-
-static silex_status reading_series(struct reading *r, size_t i, struct slx_time_range range, silex_error *err)
-{
-	SLX_TRY(slx_snapshot_check(r->snap, err));
-	SLX_TRY(slx_snapshot_collect(r->snap, r->sel, i, range, &r->parts, err));
-	slx_scan_start(r->scan, r->parts.parts, r->parts.n, r->parts.hides, r->parts.n_hides, range);
-	return SILEX_OK;
-}
-
-/* The next run of bytes, decoded; n 0 at the end. Other kinds are not ours. */
-static silex_status reading_next(struct reading *r, struct slx_run *run, silex_error *err)
-{
-	bool more = true;
-	do {
-		SLX_TRY(slx_scan_next(r->scan, run, &more, err));
-	} while (more && run->kind != SLX_KIND_BYTES);
-	if (!more)
-		run->n = 0;
-	return more ? slx_scan_decode(r->scan, run, err) : SILEX_OK;
-}
-
-/* A section that could not be read was left out; what the rest had was given. */
-static silex_status reading_damage(const struct reading *r, silex_error *err)
-{
-	const silex_error *damage = slx_selection_damage(r->sel);
-	return damage ? slx_err(err, damage->code, "%s", damage->message) : SILEX_OK;
 }
 
 /* --- exemplars in ------------------------------------------------------------------------------------------------------------------ */
@@ -233,43 +134,27 @@ silex_status slx_engine_exemplars(struct slx_engine *e, struct slx_str tenant, s
 	slx_exemplar_fn *each, void *arg, silex_error *err)
 {
 	char name[SLX_COMPANION_NAME_SIZE];
-	struct reading r;
+	struct slx_blob_reader r;
 	struct slx_arena room;
 	bool more = true;
 	slx_arena_init(&room, &e->mem, SLX_MEM_QUERY, 4096);
-	silex_status status = reading_begin(&r, e, slx_companion_exemplars(tenant, name), ms, n, range, err);
+	silex_status status = slx_blob_reader_begin(&r, e, slx_companion_exemplars(tenant, name), ms, n, range, err);
 	for (size_t i = 0; status == SILEX_OK && more && i < slx_selection_count(r.sel); i++) {
 		struct slx_exemplar_row row = { .series = slx_selection_labels(r.sel, i) };
 		struct slx_run run = { 0 };
-		status = reading_series(&r, i, range, err);
-		while (status == SILEX_OK && more && (status = reading_next(&r, &run, err)) == SILEX_OK && run.n)
+		status = slx_blob_reader_series(&r, i, range, err);
+		while (status == SILEX_OK && more && (status = slx_blob_reader_next(&r, &run, err)) == SILEX_OK && run.n)
 			for (size_t k = 0; status == SILEX_OK && more && k < run.n; k++)
 				status = give_exemplars(&room, &run, k, &row, each, arg, &more, err);
 	}
 	if (status == SILEX_OK)
-		status = reading_damage(&r, err);
+		status = slx_blob_reader_damage(&r, err);
 	slx_arena_clear(&room);
-	reading_end(&r);
+	slx_blob_reader_end(&r);
 	return status;
 }
 
 /* --- metadata in -------------------------------------------------------------------------------------------------------------------- */
-
-/* The newest sample of series i. */
-static silex_status newest(struct reading *r, size_t i, struct slx_buf *ret, silex_error *err)
-{
-	struct slx_run run = { 0 };
-	slx_buf_reset(ret);
-	SLX_TRY(reading_series(r, i, SLX_TIME_ALL, err));
-	for (;;) {
-		SLX_TRY(reading_next(r, &run, err));
-		if (run.n == 0)
-			return ret->failed ? slx_err_oom(err) : SILEX_OK;
-		struct slx_str v = slx_value_bytes(run.bits[run.n - 1]);
-		slx_buf_reset(ret);
-		slx_buf_put(ret, v.p, v.n);
-	}
-}
 
 static silex_status get_metadata(struct slx_labels labels, const struct slx_buf *value, struct slx_metadata_row *ret, silex_error *err)
 {
@@ -284,25 +169,26 @@ static silex_status get_metadata(struct slx_labels labels, const struct slx_buf 
 silex_status slx_engine_metadata(struct slx_engine *e, struct slx_str tenant, struct slx_str metric, slx_metadata_fn *each, void *arg, silex_error *err)
 {
 	char name[SLX_COMPANION_NAME_SIZE];
-	struct reading r;
+	struct slx_blob_reader r;
 	struct slx_buf value;
 	struct slx_matcher *m = NULL;
 	bool more = true;
 	slx_buf_init(&value, &e->mem, SLX_MEM_QUERY, SIZE_MAX);
 	if (metric.n)
 		SLX_TRY(slx_matcher_new(&e->mem, SLX_MATCH_EQ, SLX_METRIC_NAME, metric, &m, err));
-	silex_status status = reading_begin(&r, e, name_of(tenant, "!metadata", name), &m, m ? 1 : 0, SLX_TIME_ALL, err);
+	silex_status status = slx_blob_reader_begin(&r, e, name_of(tenant, "!metadata", name), &m, m ? 1 : 0, SLX_TIME_ALL, err);
 	for (size_t i = 0; status == SILEX_OK && more && i < slx_selection_count(r.sel); i++) {
 		struct slx_metadata_row row;
-		status = newest(&r, i, &value, err);
+		int64_t t;
+		status = slx_blob_reader_newest(&r, i, &t, &value, err);
 		if (status != SILEX_OK || value.n == 0)
 			continue;
 		status = get_metadata(slx_selection_labels(r.sel, i), &value, &row, err);
 		more = status == SILEX_OK && each(arg, &row);
 	}
 	if (status == SILEX_OK)
-		status = reading_damage(&r, err);
-	reading_end(&r);
+		status = slx_blob_reader_damage(&r, err);
+	slx_blob_reader_end(&r);
 	slx_matcher_free(m);
 	slx_buf_free(&value);
 	return status;
@@ -434,7 +320,7 @@ static struct slx_labels metric_labels(struct slx_arena *a, struct slx_str metri
 }
 
 /* The rows that say something new; their hashes for when they are written. */
-static silex_status new_metadata(struct batch *b, struct slx_engine *e, struct slx_tenant *t, const struct slx_metadata_row *rows, size_t n, struct slx_buf *value,
+static silex_status new_metadata(struct slx_blob_batch *b, struct slx_engine *e, struct slx_tenant *t, const struct slx_metadata_row *rows, size_t n, struct slx_buf *value,
 	uint64_t (*hashes)[2], silex_error *err)
 {
 	int64_t now = slx_wall_ns(&e->clock);
@@ -452,7 +338,7 @@ static silex_status new_metadata(struct batch *b, struct slx_engine *e, struct s
 			return slx_err_oom(err);
 		hashes[b->n][0] = metric;
 		hashes[b->n][1] = content;
-		SLX_TRY(batch_add(b, labels, now, value, err));
+		SLX_TRY(slx_blob_batch_add(b, labels, now, value, err));
 	}
 	return SILEX_OK;
 }
@@ -461,24 +347,24 @@ silex_status slx_engine_metadata_put(struct slx_engine *e, struct slx_tenant *t,
 	silex_error *err)
 {
 	char room[SLX_COMPANION_NAME_SIZE];
-	struct batch b;
+	struct slx_blob_batch b;
 	struct slx_buf value;
 	struct slx_write_result r = { 0 };
 	uint64_t lsn = 0;
 	learn_tenant(e, t);
 	slx_buf_init(&value, &e->mem, SLX_MEM_OTHER, SIZE_MAX);
-	silex_status status = batch_begin(&b, e, name_of(t->name, "!metadata", room), n, err);
+	silex_status status = slx_blob_batch_begin(&b, e, name_of(t->name, "!metadata", room), n, err);
 	uint64_t(*hashes)[2] = status == SILEX_OK ? slx_arena_alloc(&b.arena, n * sizeof *hashes, 8) : NULL;
 	if (status == SILEX_OK)
 		status = hashes ? new_metadata(&b, e, t, rows, n, &value, hashes, err) : slx_err_oom(err);
 	if (status == SILEX_OK && b.n)
-		status = batch_write(e, &b, &r, ret_lsn ? &lsn : NULL, err);
+		status = slx_blob_batch_write(e, &b, &r, ret_lsn ? &lsn : NULL, err);
 	pthread_mutex_lock(&e->tenants_lock);
 	for (size_t i = 0; status == SILEX_OK && r.refused == 0 && i < b.n; i++)
 		known_set(e, hashes[i][0], hashes[i][1]);
 	pthread_mutex_unlock(&e->tenants_lock);
 	slx_buf_free(&value);
-	slx_arena_clear(&b.arena);
+	slx_blob_batch_end(&b);
 	if (status == SILEX_OK && ret_lsn)
 		*ret_lsn = lsn;
 	return status;

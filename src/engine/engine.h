@@ -29,6 +29,8 @@ silex_status slx_engine_tenant(struct slx_engine *e, struct slx_str name, struct
 struct slx_str slx_tenant_name(const struct slx_tenant *t);
 /* Tenants that have data, sorted, until each returns false. */
 silex_status slx_engine_tenants(struct slx_engine *e, bool (*each)(void *arg, struct slx_str name), void *arg, silex_error *err);
+/* Tenants that have data under this word beside them, "alerts" for T!alerts (companion.h); as above. */
+silex_status slx_engine_companions(struct slx_engine *e, struct slx_str word, bool (*each)(void *arg, struct slx_str tenant), void *arg, silex_error *err);
 silex_status slx_engine_set_limits(struct slx_engine *e, struct slx_tenant *t, uint64_t series_max, uint64_t head_bytes_max, silex_error *err);
 
 /* The number of a state's text in the tenant's dictionary, added (and logged) when new. */

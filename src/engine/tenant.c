@@ -165,25 +165,47 @@ static int by_name(const void *a, const void *b)
 	return slx_str_cmp(*(const struct slx_str *)a, *(const struct slx_str *)b);
 }
 
-silex_status slx_engine_tenants(struct slx_engine *e, bool (*each)(void *arg, struct slx_str name), void *arg, silex_error *err)
+/* The names of all tenants that have data, internal ones too, sorted, some twice. */
+static silex_status names_of_all(struct names *v, struct slx_view *view, silex_error *err)
+{
+	SLX_TRY(names_of_head(v, view->active, err));
+	SLX_TRY(names_of_head(v, view->frozen, err));
+	for (size_t i = 0; i < view->n_blocks; i++)
+		for (size_t s = 0; s < view->blocks[i]->info.sections; s++)
+			if (!names_add(v, slx_block_section_tenant(view->blocks[i]->block, s)))
+				return slx_err_oom(err);
+	if (v->n)
+		qsort(v->p, v->n, sizeof *v->p, by_name);
+	return SILEX_OK;
+}
+
+/* Is it a user's tenant (word.n 0), or one that is kept beside a user's under this word? *ret: the user's. */
+static bool is_wanted(struct slx_str name, struct slx_str word, struct slx_str *ret)
+{
+	*ret = name;
+	if (word.n == 0 || !slx_tenant_is_internal(name))
+		return word.n == 0 && !slx_tenant_is_internal(name);
+	ret->n = (size_t)((const char *)memchr(name.p, '!', name.n) - name.p);
+	return slx_str_eq((struct slx_str){ name.p + ret->n + 1, name.n - ret->n - 1 }, word);
+}
+
+silex_status slx_engine_companions(struct slx_engine *e, struct slx_str word, bool (*each)(void *arg, struct slx_str tenant), void *arg, silex_error *err)
 {
 	struct slx_view *view = slx_view_get(e);
 	struct names v = { .mem = &e->mem };
-	silex_status status = names_of_head(&v, view->active, err);
-	if (status == SILEX_OK)
-		status = names_of_head(&v, view->frozen, err);
-	for (size_t i = 0; i < view->n_blocks && status == SILEX_OK; i++)
-		for (size_t s = 0; s < view->blocks[i]->info.sections && status == SILEX_OK; s++)
-			if (!names_add(&v, slx_block_section_tenant(view->blocks[i]->block, s)))
-				status = slx_err_oom(err);
-	if (status == SILEX_OK && v.n)
-		qsort(v.p, v.n, sizeof *v.p, by_name);
+	struct slx_str tenant;
+	silex_status status = names_of_all(&v, view, err);
 	for (size_t i = 0; i < v.n && status == SILEX_OK; i++)
-		if ((i == 0 || !slx_str_eq(v.p[i - 1], v.p[i])) && !slx_tenant_is_internal(v.p[i]) && !each(arg, v.p[i]))
+		if ((i == 0 || !slx_str_eq(v.p[i - 1], v.p[i])) && is_wanted(v.p[i], word, &tenant) && !each(arg, tenant))
 			break;
 	slx_free(&e->mem, SLX_MEM_OTHER, v.p, v.cap * sizeof *v.p);
 	slx_view_unref(view);
 	return status;
+}
+
+silex_status slx_engine_tenants(struct slx_engine *e, bool (*each)(void *arg, struct slx_str name), void *arg, silex_error *err)
+{
+	return slx_engine_companions(e, (struct slx_str){ 0 }, each, arg, err);
 }
 
 /* --- states -------------------------------------------------------------------------------------------------------------- */
