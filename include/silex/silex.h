@@ -25,6 +25,7 @@
 #include <silex/env.h>
 #include <silex/export.h>
 #include <silex/status.h>
+#include <silex/store.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -101,6 +102,10 @@ typedef struct silex_options {
 	silex_env env;
 	const silex_codec *const *codecs; /* of the application; must outlive the database */
 	size_t n_codecs;
+	const silex_store_config *stores; /* object stores by name; strings must outlive the database. Opening needs none of them to be there */
+	size_t n_stores;
+	const silex_store_type *const *store_types; /* of the application, beside folder and memory (silex/store.h) */
+	size_t n_store_types;
 	void (*log)(void *arg, int level, const char *message); /* level 0 debug .. 3 error; any thread; NULL: silent */
 	void *log_arg;
 } silex_options;

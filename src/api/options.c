@@ -1,5 +1,6 @@
 /* Options by name: one table for setting, checking and documentation. */
 #include "api/api_int.h"
+#include "storage/store/store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -283,6 +284,18 @@ static silex_status check_codec(const silex_options *o, silex_error *err)
 	return slx_err(err, SILEX_INVALID, "option codec: \"%s\" given, expected auto, sx, gorilla, raw or a codec that the application registered", o->codec);
 }
 
+static silex_status check_stores(const silex_options *o, silex_error *err)
+{
+	SLX_TRY(slx_store_check_types(o->store_types, o->n_store_types, err));
+	for (size_t i = 0; i < o->n_stores; i++) {
+		SLX_TRY(slx_store_check_config(&o->stores[i], err));
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(o->stores[k].name, o->stores[i].name) == 0)
+				return slx_err(err, SILEX_INVALID, "two stores have the name \"%s\"", o->stores[i].name);
+	}
+	return SILEX_OK;
+}
+
 #define DEFAULT(member, value)     \
 	do {                           \
 		if (!to->member)           \
@@ -299,6 +312,7 @@ silex_status slx_options_resolve(const silex_options *o, silex_options *to, sile
 		silex_options_init(to);
 	SLX_TRY(check_ranges(to, err));
 	SLX_TRY(check_codec(to, err));
+	SLX_TRY(check_stores(to, err));
 	const char *word;
 	if (to->compression && !word_at("none lz4 zstd", to->compression, &word))
 		return slx_err(err, SILEX_INVALID, "option compression: \"%s\" given, expected none, lz4 or zstd", to->compression);

@@ -182,6 +182,50 @@ static silex_status check_exists(struct slx_engine *e, silex_error *err)
 	return need ? slx_err(err, SILEX_NOT_FOUND, "%s holds no Silex database", e->path) : slx_vfs_make_dir(e->vfs, e->path, err);
 }
 
+static silex_status open_stores(struct slx_engine *e, silex_error *err)
+{
+	const struct slx_store_env env = {
+		.vfs = e->vfs,
+		.mem = &e->mem,
+		.clock = &e->clock,
+		.random = &e->random,
+		.types = e->opt.store_types,
+		.n_types = e->opt.n_store_types,
+		.read_only = e->opt.read_only,
+	};
+	if (e->opt.n_stores == 0)
+		return SILEX_OK;
+	e->stores = slx_calloc(&e->mem, SLX_MEM_OTHER, e->opt.n_stores * sizeof *e->stores);
+	if (!e->stores)
+		return slx_err_oom(err);
+	for (size_t i = 0; i < e->opt.n_stores; i++) {
+		e->stores[i].name = e->opt.stores[i].name;
+		SLX_TRY(slx_store_open(&env, &e->opt.stores[i], &e->stores[i].store, err));
+	}
+	return SILEX_OK;
+}
+
+struct slx_store *slx_engine_store(struct slx_engine *e, const char *name)
+{
+	for (size_t i = 0; e->stores && i < e->opt.n_stores; i++)
+		if (strcmp(e->stores[i].name, name) == 0)
+			return e->stores[i].store;
+	return NULL;
+}
+
+static void stop_stores(struct slx_engine *e)
+{
+	for (size_t i = 0; e->stores && i < e->opt.n_stores; i++)
+		slx_store_stop(e->stores[i].store);
+}
+
+static void close_stores(struct slx_engine *e)
+{
+	for (size_t i = 0; e->stores && i < e->opt.n_stores; i++)
+		slx_store_close(e->stores[i].store);
+	slx_free(&e->mem, SLX_MEM_OTHER, e->stores, e->opt.n_stores * sizeof *e->stores);
+}
+
 static silex_status open_storage(struct slx_engine *e, silex_error *err)
 {
 	if (!e->path) {
@@ -305,6 +349,7 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 	uint64_t cache = e->opt.cache_size ? e->opt.cache_size : e->opt.memory_limit / 4;
 	SLX_TRY(slx_cache_new(&e->mem, cache, &e->cache, err));
 	SLX_TRY(open_storage(e, err));
+	SLX_TRY(open_stores(e, err));
 	e->view = slx_view_copy(e, 0, 0);
 	if (!e->view)
 		return slx_err_oom(err);
@@ -328,6 +373,7 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 static silex_status teardown(struct slx_engine *e, silex_error *err)
 {
 	silex_status status = SILEX_OK;
+	stop_stores(e); /* background work does not wait for one that is away */
 	slx_background_stop(e);
 	slx_pool_free(e->pool);
 	status = slx_wal_close(e->wal, err);
@@ -342,6 +388,7 @@ static silex_status teardown(struct slx_engine *e, silex_error *err)
 	if (e->cache)
 		slx_cache_free(e->cache);
 	slx_store_close(e->store);
+	close_stores(e);
 	slx_meta_close(e->meta);
 	slx_file_close(e->lock_file);
 	slx_companions_free(e);

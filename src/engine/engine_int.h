@@ -93,6 +93,12 @@ struct slx_lost_block {
 	struct slx_lost_block *next;
 };
 
+/* A store of silex_options.stores. */
+struct slx_named_store {
+	const char *name; /* the application's */
+	struct slx_store *store;
+};
+
 enum { SLX_RATE_SECONDS = 60 };
 
 struct slx_engine {
@@ -107,6 +113,7 @@ struct slx_engine {
 	char *path; /* NULL: in memory */
 	struct slx_file *lock_file;
 	struct slx_store *store;
+	struct slx_named_store *stores; /* opt.n_stores; opened before the manifest is read, closed after the last block */
 	struct slx_meta *meta;
 	struct slx_wal *wal;
 	struct slx_cache *cache;
@@ -245,6 +252,8 @@ void slx_engine_lock_stripes(struct slx_engine *e);
 void slx_engine_unlock_stripes(struct slx_engine *e);
 
 /* --- engine.c --- */
+
+struct slx_store *slx_engine_store(struct slx_engine *e, const char *name); /* of silex_options.stores; NULL: none of that name */
 enum { SLX_DAMAGE_TEXT_SIZE = 256 };
 void slx_engine_damage_text(const struct slx_wal_damage *d, char ret[SLX_DAMAGE_TEXT_SIZE]);
 

@@ -1,14 +1,17 @@
 /* Immutable objects (blocks) by name: written once as a stream, read by ranges, deleted.
  *
  * Names are [A-Za-z0-9._-]{1,128}, not beginning with '.' and not ending in ".tmp". An object appears whole, at commit,
- * and is durable then. Implementations: a local folder and memory; S3 later. Any thread; one writer belongs to one
- * thread at a time. */
+ * and is durable then. Implementations: a local folder, memory, and what include/silex/store.h's table stands for (S3,
+ * stores of the application). Any thread; one writer belongs to one thread at a time. */
 #ifndef SLX_STORAGE_STORE_H
 #define SLX_STORAGE_STORE_H
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/vfs.h"
+
+#include <silex/store.h>
 
 enum { SLX_STORE_NAME_SIZE_MAX = 128 };
 
@@ -25,6 +28,7 @@ struct slx_store_ops {
 	silex_status (*remove)(struct slx_store *s, const char *name, silex_error *err);
 	silex_status (*quarantine)(struct slx_store *s, const char *name, silex_error *err);
 	silex_status (*free_space)(struct slx_store *s, uint64_t *ret, silex_error *err);
+	void (*stop)(struct slx_store *s); /* may be NULL */
 	void (*close)(struct slx_store *s);
 };
 
@@ -49,6 +53,34 @@ silex_status slx_store_open_folder(struct slx_vfs *vfs, struct slx_mem *mem, con
 	bool read_only, struct slx_store **ret, silex_error *err);
 silex_status slx_store_open_memory(struct slx_mem *mem, struct slx_store **ret, silex_error *err);
 
+/* --- stores with a name and a url --- */
+
+struct slx_store_env {
+	struct slx_vfs *vfs;
+	struct slx_mem *mem;
+	const silex_clock *clock;   /* NULL: the system's */
+	const silex_random *random; /* NULL: the system's */
+	const silex_store_type *const *types; /* beside folder and memory */
+	size_t n_types;
+	bool read_only;
+};
+
+struct slx_store_stats {
+	uint64_t gets, get_bytes, puts, put_bytes, removes;
+	uint64_t errors; /* calls that failed by the store's fault */
+};
+
+/* The store of c->url; its messages begin with "store NAME: ". What e and c point at must outlive it. One that is away is
+ * opened at a later use. INVALID: name or url; UNSUPPORTED: a type that this build has not. */
+silex_status slx_store_open(
+	const struct slx_store_env *e, const silex_store_config *c, struct slx_store **ret, silex_error *err);
+silex_status slx_store_check_config(const silex_store_config *c, silex_error *err);
+silex_status slx_store_check_types(const silex_store_type *const *types, size_t n, silex_error *err);
+/* Of a store from slx_store_open. */
+void slx_store_stats(struct slx_store *s, struct slx_store_stats *ret);
+
+/* --- using one --- */
+
 /* Starts an object. CONFLICT when one of that name is there. */
 static inline silex_status slx_store_begin(
 	struct slx_store *s, const char *name, struct slx_store_writer **ret, silex_error *err)
@@ -62,7 +94,8 @@ static inline silex_status slx_store_append(struct slx_store_writer *w, const vo
 	return w->ops->append(w, bytes, n, err);
 }
 
-/* Makes the object durable and visible; frees the writer also when it fails (nothing is there then). */
+/* Makes the object durable and visible; frees the writer also when it fails. Nothing is there then, but over a network it
+ * may be, whole, when the answer was lost. */
 static inline silex_status slx_store_commit(struct slx_store_writer *w, silex_error *err)
 {
 	return w->ops->commit(w, err);
@@ -107,6 +140,13 @@ static inline silex_status slx_store_quarantine(struct slx_store *s, const char 
 static inline silex_status slx_store_free_space(struct slx_store *s, uint64_t *ret, silex_error *err)
 {
 	return s->ops->free_space(s, ret, err);
+}
+
+/* Calls under way and later ones end soon, CANCELED; what never waits for long goes on. */
+static inline void slx_store_stop(struct slx_store *s)
+{
+	if (s && s->ops->stop)
+		s->ops->stop(s);
 }
 
 static inline void slx_store_close(struct slx_store *s)

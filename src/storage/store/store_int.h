@@ -11,6 +11,9 @@
 silex_status slx_store_check_name(const char *name, silex_error *err);
 silex_status slx_store_damaged_name(const char *name, char to[SLX_STORE_NAME_SIZE_MAX + 1], silex_error *err);
 
+silex_status slx_store_open_custom(const struct slx_store_env *e, const silex_store_type *type,
+	const silex_store_config *config, struct slx_store **ret, silex_error *err);
+
 /* Names gathered for a listing: add them, then show calls each for those that begin with prefix, in order. */
 struct slx_store_names {
 	struct slx_buf text; /* SLX_STORE_NAME_SIZE_MAX + 1 bytes each */
