@@ -83,16 +83,16 @@ static silex_status drop_old(struct pass *p, bool *ret_did, silex_error *err)
 
 /* --- 2. parts of blocks ----------------------------------------------------------------------------------------------------------- */
 
-/* Samples too old among those of one series, by its chunks' headers. */
-static uint64_t old_of_series(const struct slx_section *s, uint32_t ordinal, int64_t cutoff)
+/* Samples too old among those of one series, by its chunks' headers; of a chunk that is so in part, one when little things count. */
+static uint64_t old_of_series(const struct slx_section *s, uint32_t ordinal, int64_t cutoff, bool all)
 {
 	uint32_t first, n;
 	struct slx_section_columns c;
 	uint64_t points = 0;
 	slx_section_chunks(s, ordinal, &first, &n);
 	slx_section_columns(s, &c);
-	for (uint32_t k = first; k < first + n && c.tmax[k] < cutoff; k++)
-		points += c.samples[k];
+	for (uint32_t k = first; k < first + n && c.tmin[k] < cutoff; k++)
+		points += c.tmax[k] < cutoff ? c.samples[k] : all;
 	return points;
 }
 
@@ -111,7 +111,7 @@ static silex_status old_by_labels(struct pass *p, size_t i, size_t number, uint6
 		status = label.failed ? slx_err_oom(err) :
 					slx_retention_cutoff(p->r, tenant, (struct slx_labels){ label.p, label.n }, p->now, &cutoff, err);
 		if (status == SILEX_OK)
-			*ret += old_of_series(s, k, cutoff);
+			*ret += old_of_series(s, k, cutoff, p->all);
 	}
 	slx_buf_free(&label);
 	slx_section_close(s);
