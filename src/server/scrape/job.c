@@ -16,56 +16,6 @@ static silex_status duration(const struct slx_yaml *map, const char *key, int64_
 	return slx_yaml_duration(slx_yaml_get(map, key), SLX_MS, SLX_WEEK, ret, err);
 }
 
-static silex_status auth_basic(const struct slx_yaml *y, struct scrape_auth *a, silex_error *err)
-{
-	static const char *const keys[] = { "username", "password", "password_file", NULL };
-	if (slx_yaml_null(y))
-		return SILEX_OK;
-	SLX_TRY(slx_yaml_keys(y, "basic_auth", keys, err));
-	SLX_TRY(text(y, "username", &a->user, err));
-	SLX_TRY(text(y, "password", &a->password, err));
-	SLX_TRY(text(y, "password_file", &a->password_file, err));
-	return a->user ? SILEX_OK : slx_yaml_err(y, err, "basic_auth: expected a username");
-}
-
-static silex_status auth_header(const struct slx_yaml *y, struct scrape_auth *a, silex_error *err)
-{
-	static const char *const keys[] = { "type", "credentials", "credentials_file", NULL };
-	if (slx_yaml_null(y))
-		return SILEX_OK;
-	SLX_TRY(slx_yaml_keys(y, "authorization", keys, err));
-	a->type = "Bearer";
-	SLX_TRY(text(y, "type", &a->type, err));
-	SLX_TRY(text(y, "credentials", &a->credentials, err));
-	return text(y, "credentials_file", &a->credentials_file, err);
-}
-
-static silex_status tls(const struct slx_yaml *y, struct scrape_auth *a, silex_error *err)
-{
-	static const char *const keys[] = { "ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify", NULL };
-	if (slx_yaml_null(y))
-		return SILEX_OK;
-	SLX_TRY(slx_yaml_keys(y, "tls_config", keys, err));
-	SLX_TRY(text(y, "ca_file", &a->ca_file, err));
-	SLX_TRY(text(y, "cert_file", &a->cert_file, err));
-	SLX_TRY(text(y, "key_file", &a->key_file, err));
-	SLX_TRY(text(y, "server_name", &a->server_name, err));
-	return slx_yaml_bool(slx_yaml_get(y, "insecure_skip_verify"), &a->insecure, err);
-}
-
-static silex_status auth(const struct slx_yaml *y, struct scrape_auth *a, silex_error *err)
-{
-	*a = (struct scrape_auth){ .follow_redirects = true };
-	SLX_TRY(auth_basic(slx_yaml_get(y, "basic_auth"), a, err));
-	SLX_TRY(auth_header(slx_yaml_get(y, "authorization"), a, err));
-	SLX_TRY(text(y, "bearer_token", &a->credentials, err));
-	SLX_TRY(text(y, "bearer_token_file", &a->credentials_file, err));
-	if ((a->credentials || a->credentials_file) && !a->type)
-		a->type = "Bearer";
-	SLX_TRY(tls(slx_yaml_get(y, "tls_config"), a, err));
-	return slx_yaml_bool(slx_yaml_get(y, "follow_redirects"), &a->follow_redirects, err);
-}
-
 /* params: {name: [value, ...]} */
 static silex_status params(struct slx_arena *a, const struct slx_yaml *y, struct scrape_job *j, silex_error *err)
 {
@@ -118,7 +68,7 @@ static silex_status http_source(const struct slx_yaml *y, struct scrape_job *j, 
 	SLX_TRY(slx_yaml_keys(y, "http_sd_configs", keys, err));
 	SLX_TRY(duration(y, "refresh_interval", &s.refresh, err));
 	SLX_TRY(text(y, "url", &s.where, err));
-	SLX_TRY(auth(y, &s.auth, err));
+	SLX_TRY(slx_auth_read(y, &s.auth, err));
 	if (!s.where)
 		return slx_yaml_err(y, err, "http_sd_configs: expected a url");
 	j->sources[j->n_sources++] = s;
@@ -206,7 +156,7 @@ static silex_status job(struct slx_mem *m, struct slx_arena *a, const struct slx
 		return slx_yaml_err(slx_yaml_get(y, "tenant"), err, "%s", why.message);
 	SLX_TRY(slx_yaml_bool(slx_yaml_get(y, "honor_labels"), &j->honor_labels, err));
 	SLX_TRY(slx_yaml_bool(slx_yaml_get(y, "honor_timestamps"), &j->honor_timestamps, err));
-	SLX_TRY(auth(y, &j->auth, err));
+	SLX_TRY(slx_auth_read(y, &j->auth, err));
 	SLX_TRY(params(a, slx_yaml_get(y, "params"), j, err));
 	SLX_TRY(limits(y, j, err));
 	SLX_TRY(sources(a, y, j, err));

@@ -34,33 +34,21 @@ static int64_t now_wall_ms(void)
 
 /* ---- curl ---- */
 
-/* The first line of a file, for secrets that are kept there. */
-static bool first_line(const char *path, char *ret, size_t cap)
-{
-	FILE *f = fopen(path, "r");
-	bool ok = f && fgets(ret, (int)cap, f);
-	if (f)
-		fclose(f);
-	if (ok)
-		ret[strcspn(ret, "\r\n")] = 0;
-	return ok;
-}
-
-static void auth_apply(CURL *easy, const struct scrape_auth *a, struct curl_slist **headers)
+static void auth_apply(CURL *easy, const struct slx_auth *a, struct curl_slist **headers)
 {
 	char secret[4096], header[4200];
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, (long)a->follow_redirects);
 	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 10L);
 	if (a->user) {
 		const char *password = a->password ? a->password : "";
-		if (a->password_file && first_line(a->password_file, secret, sizeof secret))
+		if (a->password_file && slx_auth_first_line(a->password_file, secret, sizeof secret))
 			password = secret;
 		curl_easy_setopt(easy, CURLOPT_USERNAME, a->user);
 		curl_easy_setopt(easy, CURLOPT_PASSWORD, password);
 	}
 	if (a->type) {
 		const char *credentials = a->credentials ? a->credentials : "";
-		if (a->credentials_file && first_line(a->credentials_file, secret, sizeof secret))
+		if (a->credentials_file && slx_auth_first_line(a->credentials_file, secret, sizeof secret))
 			credentials = secret;
 		snprintf(header, sizeof header, "Authorization: %s %s", a->type, credentials);
 		*headers = curl_slist_append(*headers, header);
@@ -77,7 +65,7 @@ static void auth_apply(CURL *easy, const struct scrape_auth *a, struct curl_slis
 	}
 }
 
-static CURL *new_easy(const char *url, const struct scrape_auth *auth, int64_t timeout, struct curl_slist **headers)
+static CURL *new_easy(const char *url, const struct slx_auth *auth, int64_t timeout, struct curl_slist **headers)
 {
 	CURL *easy = curl_easy_init();
 	if (!easy)

@@ -3,6 +3,7 @@
 #define SLX_SERVER_SCRAPE_INT_H
 
 #include "formats/formats.h"
+#include "server/core/auth.h"
 #include "server/scrape/relabel.h"
 #include "server/scrape/scrape.h"
 
@@ -11,14 +12,6 @@
 #include <stdatomic.h>
 
 /* ---- jobs: what the configuration says (job.c) ---- */
-
-struct scrape_auth {
-	const char *user, *password, *password_file;         /* basic_auth */
-	const char *type, *credentials, *credentials_file;   /* authorization, bearer_token */
-	const char *ca_file, *cert_file, *key_file, *server_name;
-	bool insecure;
-	bool follow_redirects;
-};
 
 struct scrape_param {
 	const char *name, *value;
@@ -30,14 +23,14 @@ struct scrape_source {
 	const struct slx_yaml *groups; /* STATIC */
 	const char *where;             /* FILE: glob; HTTP: url */
 	int64_t refresh;               /* ns */
-	struct scrape_auth auth;       /* HTTP */
+	struct slx_auth auth;          /* HTTP */
 };
 
 struct scrape_job {
 	const char *name, *metrics_path, *scheme, *tenant;
 	int64_t interval, timeout; /* ns */
 	bool honor_labels, honor_timestamps;
-	struct scrape_auth auth;
+	struct slx_auth auth;
 	struct scrape_param *params;
 	size_t n_params;
 	struct scrape_source *sources;
