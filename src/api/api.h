@@ -4,11 +4,14 @@
 
 #include "engine/engine.h"
 #include "query/query.h"
+#include "rules/silence/silence.h"
 
 #include <silex/silex.h>
 
 struct slx_engine *slx_api_engine(silex_db *db);
 struct slx_querier *slx_api_querier(silex_db *db);
 struct slx_mem *slx_api_mem(silex_db *db);
+struct slx_alerts *slx_api_alerts(silex_db *db);
+struct slx_silences *slx_api_silences(silex_db *db);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "query/query.h"
+#include "rules/silence/silence.h"
 
 #include <silex/silex.h>
 
@@ -12,6 +13,8 @@ struct slx_async;
 struct silex_db {
 	struct slx_engine *engine;
 	struct slx_querier *querier;
+	struct slx_alerts *alerts;
+	struct slx_silences *silences;
 	struct slx_mem *mem; /* the engine's */
 	int64_t unit_ns;     /* nanoseconds of one time unit */
 	struct slx_async *async; /* insert_async; made by the first call */

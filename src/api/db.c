@@ -8,6 +8,24 @@ const char *silex_version(void)
 
 static const int64_t unit_ns[] = { [SILEX_NS] = 1, [SILEX_US] = SLX_US, [SILEX_MS] = SLX_MS, [SILEX_S] = SLX_SECOND };
 
+/* What a database is beside its engine, from low to high. */
+static silex_status wire(silex_db *db, struct slx_engine *e, silex_error *err)
+{
+	db->engine = e;
+	SLX_TRY(slx_querier_new(e, &db->querier, err));
+	SLX_TRY(slx_alerts_new(e, &db->alerts, err));
+	return slx_silences_new(db->alerts, &db->silences, err);
+}
+
+static void unwire(silex_db *db)
+{
+	if (!db)
+		return;
+	slx_silences_free(db->silences);
+	slx_alerts_free(db->alerts);
+	slx_querier_free(db->querier);
+}
+
 silex_status silex_open(const char *path, const silex_options *o, silex_db **ret_db, silex_error *err)
 {
 	silex_options opt;
@@ -19,13 +37,13 @@ silex_status silex_open(const char *path, const silex_options *o, silex_db **ret
 		return slx_err(err, status, "open %s: %s", path ? path : "in memory", own.message);
 	struct slx_mem *m = slx_engine_mem(e);
 	silex_db *db = slx_calloc(m, SLX_MEM_OTHER, sizeof *db);
-	status = db ? slx_querier_new(e, &db->querier, err) : slx_err_oom(err);
+	status = db ? wire(db, e, err) : slx_err_oom(err);
 	if (status != SILEX_OK) {
+		unwire(db);
 		slx_free(m, SLX_MEM_OTHER, db, sizeof *db);
 		slx_engine_close(e, NULL);
 		return status;
 	}
-	db->engine = e;
 	db->mem = m;
 	db->unit_ns = unit_ns[opt.time_unit];
 	pthread_mutex_init(&db->async_lock, NULL);
@@ -39,7 +57,7 @@ silex_status silex_close(silex_db *db, silex_error *err)
 		return SILEX_OK;
 	struct slx_engine *e = db->engine;
 	slx_async_stop(db->async);
-	slx_querier_free(db->querier);
+	unwire(db);
 	pthread_mutex_destroy(&db->async_lock);
 	slx_free(db->mem, SLX_MEM_OTHER, db, sizeof *db);
 	return slx_engine_close(e, err);

@@ -298,9 +298,11 @@ static silex_status change_tenant(struct slx_alerts *a, const struct slx_alert_c
 	a->counts.failed += status == SILEX_OK ? 0 : n;
 	sweep(a);
 	pthread_mutex_unlock(&a->lock);
+	pthread_rwlock_rdlock(&a->sinks_lock);
 	for (size_t i = 0; i < n && status == SILEX_OK; i++)
 		for (size_t k = 0; k < a->n_sinks; k++)
 			a->sinks[k].fn(a->sinks[k].arg, &s[i].event);
+	pthread_rwlock_unlock(&a->sinks_lock);
 	return status;
 }
 
@@ -429,6 +431,7 @@ silex_status slx_alerts_new(struct slx_engine *e, struct slx_alerts **ret, silex
 	a->n_slots = SLOTS_MIN;
 	a->slots = slx_calloc(mem, SLX_MEM_OTHER, a->n_slots * sizeof *a->slots);
 	pthread_mutex_init(&a->lock, NULL);
+	pthread_rwlock_init(&a->sinks_lock, NULL);
 	struct restore to = { .a = a, .err = err };
 	silex_status status = a->slots ? slx_engine_companions(e, SLX_STR("alerts"), restore_tenant, &to, err) : slx_err_oom(err);
 	if (status == SILEX_OK)
@@ -451,15 +454,30 @@ void slx_alerts_free(struct slx_alerts *a)
 			free_entry(a, x);
 		}
 	slx_free(a->mem, SLX_MEM_OTHER, a->slots, a->n_slots * sizeof *a->slots);
+	pthread_rwlock_destroy(&a->sinks_lock);
 	pthread_mutex_destroy(&a->lock);
 	slx_free(a->mem, SLX_MEM_OTHER, a, sizeof *a);
 }
 
 silex_status slx_alerts_add_sink(struct slx_alerts *a, slx_alert_sink_fn *fn, void *arg, silex_error *err)
 {
-	if (a->n_sinks == SLX_ALERT_SINKS_MAX)
-		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "more than %d sinks of alerts", SLX_ALERT_SINKS_MAX);
-	a->sinks[a->n_sinks].fn = fn;
-	a->sinks[a->n_sinks++].arg = arg;
-	return SILEX_OK;
+	pthread_rwlock_wrlock(&a->sinks_lock);
+	bool room = a->n_sinks < SLX_ALERT_SINKS_MAX;
+	if (room) {
+		a->sinks[a->n_sinks].fn = fn;
+		a->sinks[a->n_sinks++].arg = arg;
+	}
+	pthread_rwlock_unlock(&a->sinks_lock);
+	return room ? SILEX_OK : slx_err(err, SILEX_RESOURCE_EXHAUSTED, "more than %d sinks of alerts", SLX_ALERT_SINKS_MAX);
+}
+
+void slx_alerts_remove_sink(struct slx_alerts *a, slx_alert_sink_fn *fn, void *arg)
+{
+	pthread_rwlock_wrlock(&a->sinks_lock);
+	size_t kept = 0;
+	for (size_t i = 0; i < a->n_sinks; i++)
+		if (a->sinks[i].fn != fn || a->sinks[i].arg != arg)
+			a->sinks[kept++] = a->sinks[i];
+	a->n_sinks = kept;
+	pthread_rwlock_unlock(&a->sinks_lock);
 }

@@ -63,6 +63,8 @@ struct slx_engine *slx_alerts_engine(const struct slx_alerts *a);
 enum { SLX_ALERT_SINKS_MAX = 16 };
 /* Before rules run. RESOURCE_EXHAUSTED beyond the maximum. */
 silex_status slx_alerts_add_sink(struct slx_alerts *a, slx_alert_sink_fn *fn, void *arg, silex_error *err);
+/* When it returns the sink is not called any more. Not from a sink. */
+void slx_alerts_remove_sink(struct slx_alerts *a, slx_alert_sink_fn *fn, void *arg);
 
 /* ---- changes ---- */
 

@@ -29,10 +29,11 @@ struct slx_alert_entry {
 struct slx_alerts {
 	struct slx_engine *engine;
 	struct slx_mem *mem;
+	pthread_rwlock_t sinks_lock; /* the sinks; held (to read) while they are told */
 	struct {
 		slx_alert_sink_fn *fn;
 		void *arg;
-	} sinks[SLX_ALERT_SINKS_MAX]; /* set before rules run */
+	} sinks[SLX_ALERT_SINKS_MAX];
 	size_t n_sinks;
 
 	pthread_mutex_t lock; /* all below; a leaf: nothing else is taken under it */
