@@ -1,5 +1,6 @@
 /* The rooms of the server. Each has its lines in the functions below, in the order of their lives: made with their routes before
  * anything listens; opened with the database; stopped when the server ends; freed when no handler runs any more. */
+#include "server/actions/actions.h"
 #include "server/ingest/ingest.h"
 #include "server/listen/listen.h"
 #include "server/native/native.h"
@@ -18,6 +19,7 @@ struct slx_server_rooms {
 	struct slx_scrape *_Atomic scrape; /* NULL until the database is open */
 	struct slx_prom_targets targets;
 	struct slx_listen *listen;
+	struct slx_actions *_Atomic actions; /* NULL until the database is open */
 };
 
 /* The configuration is read anew: rooms that keep something of it take it over. */
@@ -27,11 +29,15 @@ static void on_reload(void *ctx, const struct slx_config *now)
 	struct slx_scrape *scrape = atomic_load(&r->scrape);
 	if (scrape)
 		slx_scrape_reload(scrape);
+	struct slx_actions *actions = atomic_load(&r->actions);
+	if (actions)
+		slx_actions_reload(actions);
 }
 
 silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err)
 {
 	SLX_TRY(slx_scrape_check(m, c, err));
+	SLX_TRY(slx_actions_check(m, c, err));
 	return slx_listen_check(m, c, err);
 }
 
@@ -54,6 +60,28 @@ silex_status slx_server_rooms_new(struct slx_core *core, struct slx_http *http, 
 	return SILEX_OK;
 }
 
+static void on_silences(void *arg)
+{
+	struct slx_server_rooms *r = arg;
+	slx_actions_wake(atomic_load(&r->actions));
+	slx_native_silences_changed(r->native);
+}
+
+/* Before anything evaluates rules. */
+static silex_status open_actions(struct slx_server_rooms *r, silex_error *err)
+{
+	silex_db *db = slx_core_db(r->core);
+	struct slx_actions *a = NULL;
+	silex_status st = slx_actions_start(r->core, slx_api_alerts(db), slx_api_silences(db), slx_http_address(r->http), &a, err);
+	if (st == SILEX_OK)
+		atomic_store(&r->actions, a);
+	else
+		slx_actions_free(a);
+	if (st == SILEX_OK)
+		slx_silences_on_change(slx_api_silences(db), on_silences, r);
+	return st;
+}
+
 silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 {
 	const struct slx_config *c = slx_core_config(r->core);
@@ -64,6 +92,7 @@ silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 	SLX_TRY(slx_intake_new(slx_core_db(r->core), &limits, &r->intake, err));
 	slx_ingest_open(&r->ingest, r->intake);
 	SLX_TRY(slx_native_open(r->native, r->intake, err));
+	SLX_TRY(open_actions(r, err));
 	struct slx_scrape *scrape;
 	SLX_TRY(slx_scrape_start(r->core, r->intake, &scrape, err));
 	r->targets = (struct slx_prom_targets){ slx_scrape_targets_json, slx_scrape_metadata_json, scrape };
@@ -78,12 +107,14 @@ void slx_server_rooms_stop(struct slx_server_rooms *r)
 	r->listen = NULL;
 	slx_scrape_stop(atomic_load(&r->scrape));
 	slx_native_stop(r->native);
+	slx_actions_stop(atomic_load(&r->actions));
 }
 
 void slx_server_rooms_free(struct slx_server_rooms *r)
 {
 	if (!r)
 		return;
+	slx_actions_free(atomic_load(&r->actions));
 	slx_native_free(r->native);
 	slx_prom_free(r->prom);
 	slx_scrape_free(atomic_load(&r->scrape));

@@ -70,6 +70,8 @@ struct slx_config {
 	const struct slx_yaml *mqtt;           /* NULL none */
 	const struct slx_yaml *global;         /* of scrape_configs: scrape_interval, scrape_timeout, external_labels; NULL none */
 	const struct slx_yaml *scrape_configs; /* NULL none */
+	const struct slx_yaml *alerting;       /* Alertmanagers; NULL none */
+	const struct slx_yaml *notify;         /* webhooks, commands; NULL none */
 
 	const char *file; /* NULL: none */
 	struct slx_arena arena;

@@ -84,6 +84,8 @@ const struct slx_key slx_keys[] = {
 	LIST("graphite.templates", graphite.templates, false, "how dotted names become labels"),
 	TREE("mqtt", mqtt, false, "brokers and topics (docs/protocols/mqtt.md)"),
 	TREE("global", global, true, "scrape_interval, scrape_timeout, external_labels, as in Prometheus"),
+	TREE("alerting", alerting, true, "alertmanagers, as in Prometheus (docs/operations.md)"),
+	TREE("notify", notify, true, "webhooks, commands, resend_interval, log (docs/operations.md)"),
 	TREE("scrape_configs", scrape_configs, true, "what to scrape, as in Prometheus (docs/protocols/scrape.md)"),
 };
 const size_t slx_keys_n = sizeof slx_keys / sizeof *slx_keys;

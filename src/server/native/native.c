@@ -19,6 +19,11 @@ static const struct slx_http_route routes[] = {
 	ROUTE("POST", PREFIX "/delete", slx_native_delete, SLX_HTTP_ADMIN, 0),
 	ROUTE("POST", PREFIX "/checkpoint", slx_native_checkpoint, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/stream", slx_native_stream, SLX_HTTP_PLAIN, SLX_HTTP_WEBSOCKET),
+	ROUTE("GET,POST", PREFIX "/alerts", slx_native_alerts, SLX_HTTP_READ, 0),
+	ROUTE("GET,POST", PREFIX "/alerts/history", slx_native_alert_history, SLX_HTTP_READ, 0),
+	ROUTE("POST,DELETE", PREFIX "/alerts/{fingerprint}/acknowledge", slx_native_acknowledge, SLX_HTTP_ADMIN, 0),
+	ROUTE("GET,POST", PREFIX "/silences", slx_native_silences, SLX_HTTP_ADMIN, 0),
+	ROUTE("DELETE", PREFIX "/silences/{id}", slx_native_silence, SLX_HTTP_ADMIN, 0),
 	ROUTE("GET", PREFIX "/metrics", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", "/api/v1/stats", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/health", slx_native_health, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),
@@ -54,13 +59,22 @@ silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, si
 	SLX_TRY(slx_stream_new(n, &n->stream_kept, err));
 	atomic_store(&n->stream, n->stream_kept);
 	atomic_store(&n->intake, intake);
-	return SILEX_OK;
+	return slx_alerts_add_sink(slx_api_alerts(slx_core_db(n->core)), slx_stream_alert, n->stream_kept, err);
+}
+
+void slx_native_silences_changed(struct slx_native *n)
+{
+	struct slx_stream *s = atomic_load(&n->stream);
+	if (s)
+		slx_stream_alerts_changed(s);
 }
 
 void slx_native_stop(struct slx_native *n)
 {
-	if (atomic_exchange(&n->stream, NULL))
-		slx_stream_stop(n->stream_kept);
+	if (!atomic_exchange(&n->stream, NULL))
+		return;
+	slx_alerts_remove_sink(slx_api_alerts(slx_core_db(n->core)), slx_stream_alert, n->stream_kept);
+	slx_stream_stop(n->stream_kept);
 }
 
 void slx_native_free(struct slx_native *n)

@@ -13,6 +13,8 @@ silex_status slx_native_new(struct slx_core *core, struct slx_native **ret, sile
 void slx_native_routes(struct slx_http *h, struct slx_native *n);
 /* The database is open: writes and streams begin. The intake must outlive the handlers. */
 silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, silex_error *err);
+/* Silences or acknowledgements changed. Any thread. */
+void slx_native_silences_changed(struct slx_native *n);
 void slx_native_stop(struct slx_native *n); /* no stream reads the database any more */
 void slx_native_free(struct slx_native *n); /* after the listener; NULL is fine */
 

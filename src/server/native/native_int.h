@@ -2,6 +2,7 @@
 #ifndef SLX_SERVER_NATIVE_INT_H
 #define SLX_SERVER_NATIVE_INT_H
 
+#include "server/core/alert_json.h"
 #include "server/core/json.h"
 #include "server/native/native.h"
 
@@ -122,10 +123,19 @@ void slx_native_export(void *ctx, struct slx_http_exchange *x);
 void slx_native_export_csv(void *ctx, struct slx_http_exchange *x);
 void slx_native_openapi(void *ctx, struct slx_http_exchange *x);
 void slx_native_stream(void *ctx, struct slx_http_exchange *x);
+void slx_native_alerts(void *ctx, struct slx_http_exchange *x);
+void slx_native_alert_history(void *ctx, struct slx_http_exchange *x);
+void slx_native_acknowledge(void *ctx, struct slx_http_exchange *x);
+void slx_native_silences(void *ctx, struct slx_http_exchange *x);
+void slx_native_silence(void *ctx, struct slx_http_exchange *x);
 
 /* ---- the stream (stream.c) ---- */
 
 silex_status slx_stream_new(struct slx_native *n, struct slx_stream **ret, silex_error *err);
+/* A sink of alerts: tells those who follow them. */
+void slx_stream_alert(void *arg, const struct slx_alert_event *e);
+/* Silences or acknowledgements changed: the lists of those who follow alerts are sent anew. */
+void slx_stream_alerts_changed(struct slx_stream *s);
 void slx_stream_stop(struct slx_stream *s); /* its thread has ended */
 void slx_stream_free(struct slx_stream *s); /* no connection is left; NULL is fine */
 

@@ -1,6 +1,7 @@
 /* The live stream (docs/protocols/stream.md): WebSocket connections and their subscriptions.
  *
  *     WebSocket loop: a message -> a subscription, due now -> wake
+ *     sink of alerts: an event -> those who follow alerts, at once
  *     threads of the stream: the subscription that is due longest -> read, without the lock -> send -> due again
  *
  * Sending never waits: slx_ws_send refuses when too much waits, and the thread then counts what it drops. The loop's thread only
@@ -154,6 +155,11 @@ static silex_status fill_sub(struct slx_stream_conn *c, const struct request *r,
 		SLX_TRY(slx_tenant_check(r->tenant, err));
 		snprintf(sub->tenant, sizeof sub->tenant, "%.*s", (int)r->tenant.n, r->tenant.p);
 	}
+	if (slx_str_eq(r->type, SLX_STR("alerts"))) {
+		sub->alerts = true;
+		sub->interval_ns = SLX_STREAM_ALERTS_EVERY;
+		return text.n ? slx_selector_parse(core->mem, text, &sub->selector, err) : SILEX_OK;
+	}
 	if (!text.n)
 		return slx_err(err, SILEX_INVALID, "expected a %s", query ? "query" : "selector");
 	snprintf(sub->text, sizeof sub->text, "%.*s", (int)(text.n < sizeof sub->text ? text.n : sizeof sub->text - 1), text.p);
@@ -234,7 +240,7 @@ static void reject(struct slx_stream_conn *c, const struct slx_json *j, const ch
 	if (j->bad)
 		snprintf(message, sizeof message, "byte %zu: expected %s", (size_t)(j->bad - text) + 1, j->expected);
 	else
-		snprintf(message, sizeof message, "type: expected subscribe, query or unsubscribe");
+		snprintf(message, sizeof message, "type: expected subscribe, query, alerts or unsubscribe");
 	say_error(c, 0, message);
 	slx_ws_close(c->ws, 1008, "no message of this protocol");
 }
@@ -254,7 +260,7 @@ static void on_message(void *arg, struct slx_ws *ws, struct slx_str text)
 		reject(c, &j, text.p);
 	else if (slx_str_eq(r.type, SLX_STR("unsubscribe")))
 		unsubscribe(c, r.id);
-	else if (slx_str_eq(r.type, SLX_STR("subscribe")) || slx_str_eq(r.type, SLX_STR("query")))
+	else if (slx_str_eq(r.type, SLX_STR("subscribe")) || slx_str_eq(r.type, SLX_STR("query")) || slx_str_eq(r.type, SLX_STR("alerts")))
 		start(c, &r);
 	else
 		reject(c, &j, text.p);
@@ -280,6 +286,64 @@ static void on_closed(void *arg, struct slx_ws *ws)
 	*(c->prev ? &c->prev->next : &s->conns) = c->next;
 	pthread_mutex_unlock(&s->lock);
 	slx_free(s->n->core->mem, SLX_MEM_OTHER, c, sizeof *c);
+}
+
+/* ---- alerts ---- */
+
+/* Under the lock. */
+static void run_again(struct slx_stream *s, struct slx_stream_sub *sub)
+{
+	sub->due_ns = 0;
+	sub->again = sub->busy;
+	pthread_cond_signal(&s->wake);
+}
+
+static bool follows(const struct slx_stream_sub *sub, const struct slx_alert *a)
+{
+	bool yes = false;
+	return sub->alerts && slx_str_eq(slx_str(sub->tenant), a->rule->tenant) &&
+		slx_matchers_test(sub->selector.matchers, sub->selector.n, a->labels, &yes, NULL) == SILEX_OK && yes;
+}
+
+/* Under the lock. What does not fit into the connection's queue makes the whole list due. */
+static void tell(struct slx_stream *s, struct slx_stream_conn *c, struct slx_stream_sub *sub, const struct slx_buf *event)
+{
+	struct slx_buf b;
+	slx_buf_init(&b, s->n->core->mem, SLX_MEM_OTHER, 1 << 20);
+	slx_native_put(&b, "{\"id\":%llu,\"type\":\"alert\",\"event\":{", (unsigned long long)sub->id);
+	slx_buf_put(&b, event->p, event->n);
+	slx_native_put_text(&b, "}}");
+	if (!c->ws || b.failed || event->failed || !slx_ws_send(c->ws, b.p, b.n))
+		run_again(s, sub);
+	slx_buf_free(&b);
+}
+
+void slx_stream_alert(void *arg, const struct slx_alert_event *e)
+{
+	struct slx_stream *s = arg;
+	struct slx_buf event;
+	slx_buf_init(&event, s->n->core->mem, SLX_MEM_OTHER, 1 << 20);
+	pthread_mutex_lock(&s->lock);
+	for (struct slx_stream_conn *c = s->conns; c; c = c->next)
+		for (struct slx_stream_sub *sub = c->subs; sub; sub = sub->next) {
+			if (!follows(sub, &e->alert))
+				continue;
+			if (!event.n)
+				slx_json_event(&event, e);
+			tell(s, c, sub, &event);
+		}
+	pthread_mutex_unlock(&s->lock);
+	slx_buf_free(&event);
+}
+
+void slx_stream_alerts_changed(struct slx_stream *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (struct slx_stream_conn *c = s->conns; c; c = c->next)
+		for (struct slx_stream_sub *sub = c->subs; sub; sub = sub->next)
+			if (sub->alerts)
+				run_again(s, sub);
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- the handshake ---- */
@@ -347,6 +411,9 @@ static void settle(struct slx_stream_sub *sub, bool goes_on)
 	sub->busy = false;
 	sub->begun = true;
 	sub->due_ns = sub->due_ns + sub->interval_ns > now ? sub->due_ns + sub->interval_ns : now + sub->interval_ns;
+	if (sub->again)
+		sub->due_ns = now;
+	sub->again = false;
 	if (!atomic_load(&sub->gone) && !goes_on) {
 		struct slx_stream_sub **at = find(sub->conn, sub->id);
 		*at = sub->next;

@@ -5,6 +5,8 @@
 #include "promql/promql.h"
 #include "server/native/native_int.h"
 
+#define SLX_STREAM_ALERTS_EVERY SLX_YEAR /* the list of alerts comes again only when something was missed, or silences changed */
+
 enum { SLX_STREAM_THREADS = 2, SLX_STREAM_SERIES_MAX = 10000 };
 
 /* The newest time that was told, or passed over, of each series of a subscription. */
@@ -24,11 +26,13 @@ struct slx_stream_sub {
 	struct slx_native *n;
 	uint64_t id;
 	char tenant[SLX_TENANT_SIZE_MAX + 1];
-	struct slx_selector selector;  /* of a subscribe */
+	struct slx_selector selector;  /* of a subscribe; of alerts: n 0 is all */
+	bool alerts;                   /* changes of alerts, as they come; a run sends all that are there */
 	struct slx_promql_expr *query; /* of a query; NULL: a subscribe */
 	char text[256];                /* its words, cut, for the log of slow queries */
 	int64_t interval_ns, due_ns;   /* monotonic */
 	bool busy, begun;              /* begun: run once */
+	bool again;                    /* alerts: run once more, something was missed or changed meanwhile */
 	_Atomic bool gone;             /* unsubscribed, or the connection closed: whoever has it busy frees it */
 
 	struct slx_stream_seen *seen; /* open addressing, a power of two */

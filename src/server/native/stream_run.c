@@ -12,6 +12,7 @@ enum {
 	PIECE_SIZE = 128 << 10,   /* of a message; a new one begins */
 	MESSAGE_MAX = 16 << 20,
 	POINTS_AT_ONCE = 512,
+	ALERTS_MAX = 20000,
 	LOOKS_AFTER = 3, /* a counter may move before its samples can be seen */
 };
 
@@ -338,4 +339,50 @@ static bool run_query(struct slx_stream *s, struct slx_stream_sub *sub)
 	return st == SILEX_OK || sub->begun;
 }
 
-bool slx_stream_run(struct slx_stream *s, struct slx_stream_sub *sub) { return sub->query ? run_query(s, sub) : run_samples(s, sub); }
+/* ---- alerts ---- */
+
+struct listing {
+	struct slx_stream_sub *sub;
+	struct slx_silences *silences;
+	struct slx_buf *b;
+	int64_t now;
+	size_t n;
+};
+
+/* Under the lock of rules/alert. */
+static bool add_alert(void *arg, const struct slx_alert *a)
+{
+	struct listing *l = arg;
+	struct slx_mute m;
+	bool yes = false;
+	if (slx_matchers_test(l->sub->selector.matchers, l->sub->selector.n, a->labels, &yes, NULL) != SILEX_OK || !yes)
+		return true;
+	slx_silences_mute(l->silences, a, l->now, &m);
+	slx_buf_put(l->b, ",", l->n++ > 0);
+	slx_json_alert(l->b, a, &m);
+	return l->n < ALERTS_MAX;
+}
+
+/* All that are there; changes follow as they come (slx_stream_alert). */
+static bool run_alerts(struct slx_stream *s, struct slx_stream_sub *sub)
+{
+	silex_db *db = slx_core_db(s->n->core);
+	struct slx_buf b;
+	struct listing l = { .sub = sub, .silences = slx_api_silences(db), .b = &b, .now = slx_native_now(s->n) };
+	slx_buf_init(&b, s->n->core->mem, SLX_MEM_OTHER, MESSAGE_MAX);
+	slx_native_put(&b, "{\"id\":%llu,\"type\":\"alerts\",\"alerts\":[", (unsigned long long)sub->id);
+	slx_alerts_list(slx_api_alerts(db), slx_str(sub->tenant), add_alert, &l);
+	slx_native_put_text(&b, "]}");
+	if (b.failed)
+		slx_stream_send_error(s, sub, "the list of alerts is larger than 16 MB: select fewer");
+	else
+		sub->interval_ns = slx_stream_send(s, sub, &b) ? SLX_STREAM_ALERTS_EVERY : SLX_SECOND;
+	bool ok = !b.failed;
+	slx_buf_free(&b);
+	return ok;
+}
+
+bool slx_stream_run(struct slx_stream *s, struct slx_stream_sub *sub)
+{
+	return sub->alerts ? run_alerts(s, sub) : sub->query ? run_query(s, sub) : run_samples(s, sub);
+}
