@@ -52,6 +52,15 @@ static void give(struct set *s, struct act_note *n)
 		act_command_take(s->commands[i], n);
 }
 
+/* No memory for a copy: webhooks find it in the journal, Alertmanagers are told all. */
+static void miss(struct set *s)
+{
+	for (size_t i = 0; i < s->config.n_endpoints; i++)
+		act_alertmanager_wake(s->alertmanagers[i]);
+	for (size_t i = 0; i < s->config.n_hooks; i++)
+		act_webhook_miss(s->webhooks[i]);
+}
+
 static void on_event(void *arg, const struct slx_alert_event *e)
 {
 	struct slx_actions *a = arg;
@@ -64,6 +73,8 @@ static void on_event(void *arg, const struct slx_alert_event *e)
 		log = a->set->config.log;
 		if (n)
 			give(a->set, n);
+		else
+			miss(a->set);
 	}
 	pthread_mutex_unlock(&a->lock);
 	if (!n)
@@ -195,7 +206,7 @@ silex_status slx_actions_start(struct slx_core *core, struct slx_alerts *alerts,
 	a->silences = silences;
 	snprintf(a->listen, sizeof a->listen, "%s", listen);
 	a->out_of_memory = slx_metrics_counter(core->metrics, "silex_notifications_lost_total",
-		"Events that no receiver was given for want of memory; webhooks have them after a restart.", "");
+		"Events that commands were not given for want of memory.", "");
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_mutex_init(&a->reload_lock, NULL);
 	*ret = a; /* freed by the caller, on failure too */

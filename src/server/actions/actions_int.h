@@ -171,6 +171,7 @@ void act_alertmanager_stop(struct act_alertmanager *m); /* NULL is fine */
 struct act_webhook;
 silex_status act_webhook_start(struct act_shared *s, const struct act_hook *h, struct act_webhook **ret, silex_error *err);
 void act_webhook_take(struct act_webhook *w, struct act_note *n);
+void act_webhook_miss(struct act_webhook *w); /* there is an event that only the journal has */
 void act_webhook_wake(struct act_webhook *w);
 void act_webhook_stop(struct act_webhook *w); /* NULL is fine */
 

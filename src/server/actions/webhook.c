@@ -7,7 +7,7 @@
  * on. What was not delivered after expire_after is given up, counted and logged. A firing alert that is silenced or acknowledged
  * waits until that ends; when the alert ends before, neither is told.
  *
- * More than ACT_QUEUE_MAX events stay in the journal only and are read again when the queue is empty. */
+ * More than ACT_QUEUE_MAX events stay in the journal only and are read again when there is room. */
 #include "base/clock.h"
 #include "server/actions/actions_int.h"
 
@@ -97,7 +97,7 @@ static void drop_chain(struct act_webhook *w, struct chain *c)
 static bool append(struct act_webhook *w, struct act_note *n)
 {
 	struct chain *c = find_chain(w, n->event.alert.fingerprint);
-	/* what the journal told already: times ascend */
+	/* what is in the queue already: times ascend */
 	bool old = c && c->last && n->event.at_ns <= c->last->note->event.at_ns;
 	struct entry *e = old ? NULL : slx_alloc(w->s->core->mem, SLX_MEM_OTHER, sizeof *e);
 	if (e && !c)
@@ -112,6 +112,8 @@ static bool append(struct act_webhook *w, struct act_note *n)
 	*e = (struct entry){ .note = n };
 	*(c->last ? &c->last->next : &c->first) = e;
 	c->last = e;
+	if (!c->failures)
+		c->due_ns = 0; /* held back: the end of the alert may be the end of it */
 	w->waiting++;
 	return true;
 }
@@ -145,6 +147,14 @@ void act_webhook_take(struct act_webhook *w, struct act_note *n)
 	pthread_mutex_unlock(&w->lock);
 }
 
+void act_webhook_miss(struct act_webhook *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->more = w->arrived = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+}
+
 static void take_pending(void *arg, struct act_note *n)
 {
 	struct act_webhook *w = arg;
@@ -153,7 +163,8 @@ static void take_pending(void *arg, struct act_note *n)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Under the lock, which is given up meanwhile: reads the journal while nothing waits. What comes meanwhile is read the next time. */
+/* Under the lock, which is given up meanwhile: reads the journal. What waits already is known by its time; what comes meanwhile is
+ * read the next time. */
 static void refill(struct act_webhook *w)
 {
 	silex_error err;
@@ -336,7 +347,7 @@ static void *run(void *arg)
 	pthread_mutex_lock(&w->lock);
 	while (!atomic_load(&w->s->stop)) {
 		int64_t now = slx_monotonic_ns(w->s->clock);
-		if (w->more && !w->waiting && !w->reading && now >= w->read_ns) {
+		if (w->more && w->waiting < ACT_QUEUE_MAX / 2 && !w->reading && now >= w->read_ns) {
 			refill(w);
 			continue;
 		}
