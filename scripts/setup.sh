@@ -3,7 +3,7 @@
 # missing. Does nothing, fast, when all are there. Needs root, or sudo without a password; else says what to install.
 set -u
 build="gcc libc6-dev cmake ninja-build pkg-config libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libedit-dev zlib1g-dev
-	libmicrohttpd-dev libgnutls28-dev libwslay-dev libuv1-dev libyaml-dev libjansson-dev libcurl4-openssl-dev libmosquitto-dev libsnappy-dev lemon re2c"
+	libmicrohttpd-dev libgnutls28-dev libwslay-dev libuv1-dev libyaml-dev libjansson-dev libcurl4-openssl-dev nettle-dev libexpat1-dev libmosquitto-dev libsnappy-dev lemon re2c"
 test="$build libcmocka-dev python3 binutils curl prometheus prometheus-node-exporter prometheus-alertmanager mosquitto mosquitto-clients collectd-core libprotobuf-c1"
 # Debian's npm does not install over another node.
 if command -v npm >/dev/null; then npm=""; else npm="nodejs npm"; fi
