@@ -321,6 +321,7 @@ static silex_status check(struct load *l)
 		return slx_err(l->err, SILEX_INVALID, "http.tls_cert and http.tls_key: only one of them is given");
 	SLX_TRY(check_url(l));
 	SLX_TRY(check_tenants(l));
+	SLX_TRY(slx_config_read_stores(c, l->err));
 	if (!c->engine.memory_limit)
 		c->engine.memory_limit = half_of_machine();
 	if (!c->http.upload_memory)

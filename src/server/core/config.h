@@ -67,6 +67,7 @@ struct slx_config {
 		const char *listen; /* TCP plaintext; "" none */
 		struct slx_config_list templates;
 	} graphite;
+	const struct slx_yaml *stores;         /* NULL none; engine.stores is what it says */
 	const struct slx_yaml *mqtt;           /* NULL none */
 	const struct slx_yaml *global;         /* of scrape_configs: scrape_interval, scrape_timeout, external_labels; NULL none */
 	const struct slx_yaml *scrape_configs; /* NULL none */

@@ -33,6 +33,8 @@ const struct slx_key slx_keys[] = {
 	ENGINE("storage.series_limit", NULL, "0: memory alone", "series that a tenant may have in its head"),
 	ENGINE("storage.write_wait", "5s", NULL, "how long a write waits for memory before it is answered with 503"),
 
+	TREE("stores", stores, false, "object stores by name: {name, url, access_key, secret_key, session_token} (docs/operations.md)"),
+
 	TEXT("http.route_prefix", http.route_prefix, "", false, "put before every path: `/silex`"),
 	TEXT("http.external_url", http.external_url, "", false, "how clients reach the server, for links"),
 	COUNT("http.io_threads", http.io_threads, "0", 0, 256, false, "threads that read and write sockets; 0: the processors"),

@@ -30,4 +30,7 @@ struct slx_key {
 extern const struct slx_key slx_keys[];
 extern const size_t slx_keys_n;
 
+/* Fills engine.stores from the tree `stores`. */
+silex_status slx_config_read_stores(struct slx_config *c, silex_error *err);
+
 #endif

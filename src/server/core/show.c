@@ -35,7 +35,7 @@ static void put_scalar(struct slx_buf *b, const char *s)
 
 static bool is_secret(const char *key)
 {
-	static const char *const secrets[] = { "password", "bearer_token", "credentials", "token", "client_secret", "secret", NULL };
+	static const char *const secrets[] = { "password", "bearer_token", "credentials", "token", "client_secret", "secret", "secret_key", "session_token", NULL };
 	for (size_t i = 0; key && secrets[i]; i++)
 		if (strcmp(key, secrets[i]) == 0)
 			return true;
