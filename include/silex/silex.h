@@ -342,6 +342,8 @@ typedef struct silex_metrics {
 	double query_mean_ms;
 	uint64_t query_latency[SILEX_LATENCY_BUCKETS];
 	uint64_t damaged_pages, damaged_frames, torn_bytes;
+	uint64_t points_expired; /* among those refused: older than their series' retention (retention.h) */
+	uint64_t expired_blocks, expired_bytes; /* blocks that retention dropped whole; bytes that came back, by merges too */
 } silex_metrics;
 SILEX_API silex_status silex_get_metrics(silex_db *db, silex_metrics *ret, silex_error *err); /* ret->size set by the caller */
 

@@ -9,13 +9,13 @@
  * Waiting ends when a flush gave memory back, or after write_wait_ms with RESOURCE_EXHAUSTED. While heads are over the
  * hard mark and only readers hold them, the readers' snapshots are revoked. A flush that fails is tried again after a
  * second; its reason is in health. */
-#include "engine/engine_int.h"
+#include "engine/retention_int.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { TICK_MS = 200, RETRY_MS = 1000, QUIET_S = 20, QUIET_LOG_MIN = 8 << 20 };
+enum { TICK_MS = 200, RETRY_MS = 1000, QUIET_S = 20, QUIET_LOG_MIN = 8 << 20, EXPIRE_MS = 60000 };
 
 static uint64_t share(const struct slx_engine *e, unsigned per_mille) { return e->opt.memory_limit / 1000 * per_mille; }
 static uint64_t head_flush(const struct slx_engine *e) { return share(e, 220); }
@@ -108,15 +108,32 @@ static void *flush_main(void *arg)
 	return NULL;
 }
 
+/* What is too old goes: beside compaction, on the same thread. */
+static void expire(struct slx_engine *e)
+{
+	silex_error err = { 0 };
+	pthread_mutex_lock(&e->compact_lock);
+	silex_status status = slx_engine_expire(e, false, &err);
+	pthread_mutex_unlock(&e->compact_lock);
+	if (status != SILEX_OK && status != SILEX_CANCELED)
+		slx_engine_log(e, 2, "retention: %s; trying again in a minute", err.message);
+}
+
 static void *compact_main(void *arg)
 {
 	struct slx_engine *e = arg;
 	pthread_mutex_lock(&e->bg_lock);
 	while (!e->bg_stop) {
-		if (!e->bg_compact_wanted) {
+		if (slx_monotonic_ns(&e->clock) >= e->expire_due_ns) {
+			e->expire_due_ns = slx_monotonic_ns(&e->clock) + EXPIRE_MS * SLX_MS;
+			pthread_mutex_unlock(&e->bg_lock);
+			expire(e);
+			pthread_mutex_lock(&e->bg_lock);
+		} else if (!e->bg_compact_wanted) {
 			timed_wait(&e->bg_wake, &e->bg_lock, 5 * TICK_MS);
-			continue;
 		}
+		if (!e->bg_compact_wanted)
+			continue;
 		e->bg_compact_wanted = false;
 		pthread_mutex_unlock(&e->bg_lock);
 		silex_error err = { 0 };
@@ -178,6 +195,14 @@ void slx_background_want_compact(struct slx_engine *e)
 {
 	pthread_mutex_lock(&e->bg_lock);
 	e->bg_compact_wanted = true;
+	pthread_cond_broadcast(&e->bg_wake);
+	pthread_mutex_unlock(&e->bg_lock);
+}
+
+void slx_background_want_expire(struct slx_engine *e)
+{
+	pthread_mutex_lock(&e->bg_lock);
+	e->expire_due_ns = 0;
 	pthread_cond_broadcast(&e->bg_wake);
 	pthread_mutex_unlock(&e->bg_lock);
 }

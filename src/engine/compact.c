@@ -4,9 +4,7 @@
  * each series goes through the one merge (scan: newest version wins, tombstones applied) and the chunker, which copies
  * chunks that nothing touches. One manifest edit swaps the blocks; the old files go with their last reader. Disk is
  * asked for first. A crash leaves either the inputs or the output in the manifest; the next open removes the others. */
-#include "engine/engine_int.h"
-
-enum { INPUTS_MAX = 64 };
+#include "engine/retention_int.h"
 
 /* --- one input ------------------------------------------------------------------------------------------------------------------ */
 
@@ -65,6 +63,8 @@ struct merge {
 	struct slx_block_writer *writer;
 	struct slx_block_info made;
 	uint64_t series_done, series_all;
+	struct slx_retention *retention; /* what it says is left out; NULL: nothing is */
+	int64_t now, oldest;
 };
 
 static void part_of(struct slx_part *p, struct walk *w)
@@ -77,6 +77,20 @@ static void part_of(struct slx_part *p, struct walk *w)
 	p->block.n = n;
 }
 
+/* What of the series is too old. */
+static silex_status cutoff_of(const struct merge *m, const struct walk *w, int64_t *ret, silex_error *err)
+{
+	const struct slx_retention_rule *rule;
+	*ret = INT64_MIN;
+	if (!m->retention)
+		return SILEX_OK;
+	SLX_TRY(slx_retention_find(m->retention, w->tenant, (struct slx_labels){ w->label.p, w->label.n }, &rule, err));
+	*ret = slx_retention_before(rule, m->now);
+	if ((!rule || !rule->hold.n) && m->oldest > *ret)
+		*ret = m->oldest;
+	return SILEX_OK;
+}
+
 static silex_status hides_of(struct merge *m, const struct walk *w, size_t *ret, silex_error *err)
 {
 	*ret = 0;
@@ -87,6 +101,10 @@ static silex_status hides_of(struct merge *m, const struct walk *w, size_t *ret,
 		if (yes)
 			m->hides[(*ret)++] = (struct slx_hide){ t->range, t->version };
 	}
+	int64_t cutoff;
+	SLX_TRY(cutoff_of(m, w, &cutoff, err));
+	if (cutoff != INT64_MIN)
+		m->hides[(*ret)++] = (struct slx_hide){ { SLX_TIME_MIN, slx_time_sub(cutoff, 1) }, UINT64_MAX };
 	return SILEX_OK;
 }
 
@@ -98,7 +116,7 @@ static silex_status merge_series(struct merge *m, const struct walk *first, sile
 	struct slx_hash128 id = slx_section_id(first->open, first->ordinal);
 	SLX_TRY(hides_of(m, first, &n_hides, err));
 	SLX_TRY(slx_block_writer_series(m->writer, first->tenant, (struct slx_labels){ first->label.p, first->label.n }, id, err));
-	bool same[INPUTS_MAX];
+	bool same[SLX_MERGE_MAX];
 	for (size_t i = 0; i < m->n; i++) {
 		same[i] = !m->walks[i].at_end && (&m->walks[i] == first || walk_cmp(&m->walks[i], first) == 0);
 		if (same[i])
@@ -171,7 +189,7 @@ static silex_status prepare(struct merge *m, silex_error *err)
 	struct slx_block_info spec = spec_of(m);
 	m->walks = slx_calloc(&e->mem, SLX_MEM_OTHER, m->n * sizeof *m->walks);
 	m->parts = slx_calloc(&e->mem, SLX_MEM_OTHER, m->n * sizeof *m->parts);
-	m->hides = slx_calloc(&e->mem, SLX_MEM_OTHER, (m->view->n_tombs + 1) * sizeof *m->hides);
+	m->hides = slx_calloc(&e->mem, SLX_MEM_OTHER, (m->view->n_tombs + 2) * sizeof *m->hides);
 	if (!m->walks || !m->parts || !m->hides)
 		return slx_err_oom(err);
 	for (size_t i = 0; i < m->n; i++) {
@@ -199,25 +217,24 @@ static void release(struct merge *m)
 		if (m->walks[i].label.mem)
 			slx_buf_free(&m->walks[i].label);
 	}
+	slx_retention_unref(m->retention);
 	slx_free(&e->mem, SLX_MEM_OTHER, m->walks, m->n * sizeof *m->walks);
 	slx_free(&e->mem, SLX_MEM_OTHER, m->parts, m->n * sizeof *m->parts);
-	slx_free(&e->mem, SLX_MEM_OTHER, m->hides, (m->view->n_tombs + 1) * sizeof *m->hides);
+	slx_free(&e->mem, SLX_MEM_OTHER, m->hides, (m->view->n_tombs + 2) * sizeof *m->hides);
 }
 
-static bool is_input(const struct merge *m, const struct slx_used_block *b)
+static bool is_chosen(const struct slx_view *v, const size_t *chosen, size_t n, const struct slx_used_block *b)
 {
-	for (size_t i = 0; i < m->n; i++)
-		if (m->view->blocks[m->chosen[i]] == b)
+	for (size_t i = 0; i < n; i++)
+		if (v->blocks[chosen[i]] == b)
 			return true;
 	return false;
 }
 
-/* One manifest edit: inputs out, the made block (if anything was left) in. */
-static silex_status commit(struct merge *m, bool any, silex_error *err)
+silex_status slx_compact_commit(struct slx_engine *e, struct slx_view *from, const size_t *chosen, size_t n, const struct slx_block_info *info, silex_error *err)
 {
-	struct slx_engine *e = m->e;
-	struct slx_used_block *made = any ? slx_used_block_new(e, m->made.name, err) : NULL;
-	if (any && !made)
+	struct slx_used_block *made = info ? slx_used_block_new(e, info->name, err) : NULL;
+	if (info && !made)
 		return err ? err->code : SILEX_UNAVAILABLE;
 	pthread_mutex_lock(&e->manifest_lock);
 	struct slx_view *v = slx_view_copy(e, 1, 0);
@@ -225,13 +242,13 @@ static silex_status commit(struct merge *m, bool any, silex_error *err)
 	if (status == SILEX_OK) {
 		size_t kept = 0;
 		for (size_t i = 0; i < v->n_blocks; i++)
-			if (is_input(m, v->blocks[i]))
+			if (is_chosen(from, chosen, n, v->blocks[i]))
 				slx_used_block_unref(e, v->blocks[i]);
 			else
 				v->blocks[kept++] = v->blocks[i];
 		v->n_blocks = kept;
 		if (made) {
-			made->info.level = m->made.level;
+			made->info.level = info->level;
 			v->blocks[v->n_blocks++] = made;
 			made = NULL;
 		}
@@ -240,8 +257,8 @@ static silex_status commit(struct merge *m, bool any, silex_error *err)
 		status = slx_manifest_store(e, v, e->checkpoint_seq, e->max_version, err);
 	}
 	if (status == SILEX_OK) {
-		for (size_t i = 0; i < m->n; i++)
-			atomic_store(&m->view->blocks[m->chosen[i]]->doomed, true);
+		for (size_t i = 0; i < n; i++)
+			atomic_store(&from->blocks[chosen[i]]->doomed, true);
 		slx_view_install(e, v);
 	} else {
 		slx_view_unref(v);
@@ -251,11 +268,28 @@ static silex_status commit(struct merge *m, bool any, silex_error *err)
 	return status;
 }
 
-static silex_status merge_blocks(struct slx_engine *e, const silex_compact_options *opt, struct slx_view *view, size_t *chosen, size_t n, silex_error *err)
+/* What retention takes from a block it takes from all older ones that overlap it too, in the same edit: else a rule made longer
+ * would show there what was overwritten here. */
+static bool may_expire(const struct slx_view *v, const size_t *chosen, size_t n)
 {
-	struct merge m = { .e = e, .opt = opt, .view = view, .chosen = chosen, .n = n };
+	for (size_t i = 0; i < n; i++) {
+		const struct slx_block_info *b = &v->blocks[chosen[i]]->info;
+		for (size_t k = 0; k < chosen[i]; k++) {
+			const struct slx_block_info *older = &v->blocks[k]->info;
+			if (older->tmin <= b->tmax && older->tmax >= b->tmin && !is_chosen(v, chosen, n, v->blocks[k]))
+				return false;
+		}
+	}
+	return true;
+}
+
+silex_status slx_compact_merge(struct slx_engine *e, const silex_compact_options *opt, struct slx_view *view, size_t *chosen, size_t n, int64_t oldest,
+	uint64_t *ret_size, silex_error *err)
+{
+	struct merge m = { .e = e, .opt = opt, .view = view, .chosen = chosen, .n = n, .now = slx_wall_ns(&e->clock), .oldest = oldest };
 	bool any = true;
 	SLX_TRY(ask_for_disk(&m, err));
+	m.retention = may_expire(view, chosen, n) ? slx_retention_get(e) : NULL;
 	silex_status status = prepare(&m, err);
 	if (status == SILEX_OK)
 		status = merge_all(&m, err);
@@ -270,12 +304,14 @@ static silex_status merge_blocks(struct slx_engine *e, const silex_compact_optio
 	}
 	release(&m);
 	if (status == SILEX_OK) {
-		status = commit(&m, any, err);
+		status = slx_compact_commit(e, view, chosen, n, any ? &m.made : NULL, err);
 		if (status != SILEX_OK && any && !e->manifest_unsure)
 			slx_store_remove(e->store, m.made.name, NULL);
 	}
 	if (status == SILEX_OK)
 		atomic_fetch_add(&e->compactions, 1);
+	if (status == SILEX_OK && ret_size)
+		*ret_size = any ? m.made.size : 0;
 	return status;
 }
 
@@ -328,18 +364,6 @@ static void set_aside(struct slx_engine *e, const struct slx_view *v, const size
 		atomic_store(&v->blocks[chosen[i]]->damaged, true);
 }
 
-/* The view without its heads: a long merge must not keep their memory. NULL when out of memory. */
-static struct slx_view *view_of_blocks(struct slx_engine *e)
-{
-	struct slx_view *v = slx_view_copy(e, 0, 0);
-	if (!v)
-		return NULL;
-	slx_head_unref(v->active);
-	slx_head_unref(v->frozen);
-	v->active = v->frozen = NULL;
-	return v;
-}
-
 static silex_status step(struct slx_engine *e, const silex_compact_options *opt, bool full, bool *ret_did, silex_error *err)
 {
 	struct slx_view *v = slx_view_get(e);
@@ -353,8 +377,8 @@ static silex_status step(struct slx_engine *e, const silex_compact_options *opt,
 		goto out;
 	}
 	k = choose(e, v, full, infos, chosen, chosen + n);
-	if (k > 0 && k <= INPUTS_MAX) {
-		status = merge_blocks(e, opt, v, chosen, k, err);
+	if (k > 0 && k <= SLX_MERGE_MAX) {
+		status = slx_compact_merge(e, opt, v, chosen, k, INT64_MIN, NULL, err);
 		*ret_did = status == SILEX_OK;
 		if (status == SILEX_CORRUPT)
 			set_aside(e, v, chosen, k);
@@ -377,10 +401,10 @@ silex_status slx_engine_compact_step(struct slx_engine *e, bool *ret_did, silex_
 /* Rewrites each block that was there at the beginning once. */
 static silex_status recode_all(struct slx_engine *e, const silex_compact_options *o, silex_error *err)
 {
-	struct slx_view *start = view_of_blocks(e);
+	struct slx_view *start = slx_view_of_blocks(e);
 	silex_status status = start ? SILEX_OK : slx_err_oom(err);
 	for (size_t i = 0; status == SILEX_OK && i < start->n_blocks; i++) {
-		struct slx_view *v = view_of_blocks(e);
+		struct slx_view *v = slx_view_of_blocks(e);
 		size_t at = 0;
 		if (!v) {
 			status = slx_err_oom(err);
@@ -389,7 +413,7 @@ static silex_status recode_all(struct slx_engine *e, const silex_compact_options
 		while (at < v->n_blocks && v->blocks[at] != start->blocks[i])
 			at++;
 		if (at < v->n_blocks)
-			status = merge_blocks(e, o, v, &at, 1, err);
+			status = slx_compact_merge(e, o, v, &at, 1, INT64_MIN, NULL, err);
 		slx_view_unref(v);
 	}
 	slx_view_unref(start);
@@ -406,6 +430,8 @@ silex_status slx_engine_compact(struct slx_engine *e, const silex_compact_option
 		status = step(e, o, o && o->full, &did, err);
 	if (status == SILEX_OK && o && o->recode)
 		status = recode_all(e, o, err);
+	if (status == SILEX_OK)
+		status = slx_engine_expire(e, o && o->full, err);
 	pthread_mutex_unlock(&e->compact_lock);
 	return status;
 }

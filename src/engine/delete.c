@@ -3,7 +3,7 @@
  * hides their samples (all of lower version) until a compaction has digested it.
  *
  * Replay calls the same `slx_engine_bury`. A tombstone that is in the manifest already is not added twice. */
-#include "engine/engine_int.h"
+#include "engine/retention_int.h"
 
 /* Distinct visible samples of one series in range. */
 static silex_status count_series(struct slx_scan *scan, struct slx_parts *parts, struct slx_time_range range, uint64_t *sum, silex_error *err)
@@ -19,8 +19,15 @@ static silex_status count_series(struct slx_scan *scan, struct slx_parts *parts,
 	}
 }
 
-static silex_status count_visible(struct slx_engine *e, const struct slx_tombstone *t, uint64_t *ret, silex_error *err)
+/* Samples that t would take, of the series for which its matchers hold and (hold not NULL) those of a hold. */
+static silex_status count_visible(struct slx_engine *e, const struct slx_tombstone *t, const struct slx_retention_rule *hold, uint64_t *ret, silex_error *err)
 {
+	struct slx_matcher *ms[2 * SLX_SELECTOR_MATCHERS_MAX];
+	size_t n = 0;
+	for (; n < t->sel.n; n++)
+		ms[n] = t->sel.matchers[n];
+	for (size_t i = 0; hold && i < hold->sel.n; i++)
+		ms[n++] = hold->sel.matchers[i];
 	struct slx_snapshot *snap = NULL;
 	struct slx_selection *sel = NULL;
 	struct slx_scan *scan = NULL;
@@ -30,7 +37,7 @@ static silex_status count_visible(struct slx_engine *e, const struct slx_tombsto
 	if (status == SILEX_OK)
 		status = slx_scan_new(&e->mem, &e->codecs, &scan, err);
 	if (status == SILEX_OK)
-		status = slx_snapshot_select(snap, t->sel.matchers, t->sel.n, t->range, &sel, err);
+		status = slx_snapshot_select(snap, ms, n, t->range, &sel, err);
 	*ret = 0;
 	for (size_t i = 0; status == SILEX_OK && i < slx_selection_count(sel); i++) {
 		status = slx_snapshot_collect(snap, sel, i, t->range, &parts, err);
@@ -42,6 +49,22 @@ static silex_status count_visible(struct slx_engine *e, const struct slx_tombsto
 	slx_parts_free(&parts);
 	slx_snapshot_free(snap);
 	return status;
+}
+
+/* manifest_lock and the stripes are held: rules do not change meanwhile. */
+static silex_status check_holds(struct slx_engine *e, const struct slx_tombstone *t, silex_error *err)
+{
+	for (size_t i = 0; e->retention && i < e->retention->n; i++) {
+		const struct slx_retention_rule *x = &e->retention->rules[i];
+		uint64_t held;
+		if (!x->hold.n || (x->tenant.n && !slx_str_eq(x->tenant, t->tenant)))
+			continue;
+		SLX_TRY(count_visible(e, t, x, &held, err));
+		if (held)
+			return slx_err(err, SILEX_PERMISSION_DENIED, "legal hold \"%s\" on %s keeps %llu of the samples; leave them out, or end the hold first",
+				x->hold.p, x->text.n ? x->text.p : "all series", (unsigned long long)held);
+	}
+	return SILEX_OK;
 }
 
 static silex_status edit_active(struct slx_engine *e, const struct slx_tombstone *t, struct slx_str tenant, silex_error *err)
@@ -105,7 +128,9 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 	uint64_t count = 0;
 	pthread_mutex_lock(&e->manifest_lock);
 	slx_engine_lock_stripes(e);
-	silex_status status = count_visible(e, tomb, &count, err);
+	silex_status status = check_holds(e, tomb, err);
+	if (status == SILEX_OK)
+		status = count_visible(e, tomb, NULL, &count, err);
 	/* Once it is logged it must be in the view: a compaction between would count it as applied, and a replay would then
 	 * apply it to the head alone. So the memory for that is asked for first. */
 	struct slx_view *v = status == SILEX_OK ? slx_view_copy(e, 0, 1) : NULL;

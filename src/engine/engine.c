@@ -1,5 +1,5 @@
 /* Opening and closing; replay is in replay.c. */
-#include "engine/engine_int.h"
+#include "engine/retention_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -353,6 +353,7 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 	e->view = slx_view_copy(e, 0, 0);
 	if (!e->view)
 		return slx_err_oom(err);
+	SLX_TRY(slx_retention_load(e, err)); /* before any tenant is made */
 	SLX_TRY(slx_manifest_load(e, uuid, err));
 	if (!e->opt.read_only)
 		SLX_TRY(remove_orphans(e, err));
@@ -391,6 +392,7 @@ static silex_status teardown(struct slx_engine *e, silex_error *err)
 	close_stores(e);
 	slx_meta_close(e->meta);
 	slx_file_close(e->lock_file);
+	slx_retention_unref(e->retention);
 	slx_companions_free(e);
 	slx_tenants_free(e);
 	free_stripes(e);

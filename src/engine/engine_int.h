@@ -16,6 +16,7 @@ struct slx_used_block {
 	_Atomic uint32_t refs;
 	_Atomic bool doomed;
 	_Atomic bool damaged; /* a compaction could not read it: left as it is, for repair from a backup */
+	int64_t expire_next;  /* wall clock: looked at for what is too old, not again before; engine->compact_lock */
 	struct slx_block *block;
 	struct slx_store *store;
 	struct slx_block_info info;
@@ -54,6 +55,7 @@ struct slx_tenant {
 	_Atomic uint64_t head_bytes_max;
 	_Atomic int64_t head_bytes;      /* estimate of what it put into the active head; 0 again at each freeze */
 	_Atomic bool limits_set;         /* to be kept in the manifest */
+	_Atomic int64_t keep_least;      /* ns: the shortest time that a rule of retention keeps some series of it; 0: none does */
 	struct slx_states *states;       /* NULL until the first; engine->tenants_lock */
 	struct slx_tenant *payer;        /* whose limits and memory its writes count against: itself, or the user's tenant */
 	bool metadata_known;             /* what is stored is in engine->known; engine->tenants_lock */
@@ -127,6 +129,7 @@ struct slx_engine {
 	pthread_mutex_t view_lock; /* guards view and the list of snapshots; held for moments */
 	struct slx_view *view;
 	struct slx_snapshot *snapshots;
+	struct slx_retention *retention; /* NULL: none was ever set. Changed with manifest_lock, all stripes, tenants_lock and view_lock held */
 
 	pthread_mutex_t manifest_lock; /* one manifest edit at a time; view_lock nests inside */
 	uint64_t manifest_version;
@@ -139,6 +142,9 @@ struct slx_engine {
 	uint64_t frozen_seq;       /* log position of the view's frozen head */
 	struct slx_lost_block *lost;
 	struct slx_wal_report replayed; /* what open found in the log */
+
+	uint64_t retention_version;       /* of its document; manifest_lock */
+	uint32_t retention_gen;
 
 	pthread_mutex_t flush_lock;   /* one flush at a time */
 	pthread_mutex_t compact_lock; /* one compaction at a time */
@@ -153,12 +159,15 @@ struct slx_engine {
 	pthread_cond_t bg_room;  /* memory came free, or a flush failed */
 	pthread_t bg_thread, compact_thread;
 	bool bg_running, bg_stop, bg_flush_wanted, bg_compact_wanted;
+	int64_t expire_due_ns;   /* monotonic: the next pass of retention */
 	uint64_t flush_rounds;   /* completed tries */
 	int64_t flush_retry_ns;  /* monotonic: not before */
 
 	/* Counters. */
 	_Atomic int64_t head_first_write_ns; /* monotonic; 0: empty head */
 	_Atomic uint64_t points_ingested, points_refused, points_head, points_frozen;
+	_Atomic uint64_t points_expired;              /* refused: older than retention */
+	_Atomic uint64_t expired_blocks, expired_bytes; /* blocks that retention dropped whole, what its merges gave back too */
 	_Atomic uint64_t flushes, compactions, queries, query_ns;
 	_Atomic uint64_t query_latency[SILEX_LATENCY_BUCKETS];
 	_Atomic uint64_t damaged_pages, damaged_frames, torn_bytes;
@@ -170,6 +179,7 @@ struct slx_engine {
 
 /* --- view.c --- */
 struct slx_view *slx_view_get(struct slx_engine *e); /* a reference */
+struct slx_view *slx_view_of_blocks(struct slx_engine *e); /* a copy without heads, for long work; NULL when out of memory */
 void slx_view_unref(struct slx_view *v);
 /* A copy of the current view with own references, to change and install. NULL when out of memory. */
 struct slx_view *slx_view_copy(struct slx_engine *e, size_t more_blocks, size_t more_tombs);
@@ -237,6 +247,8 @@ silex_status slx_record_limits_decode(const uint8_t *p, size_t n, struct slx_str
 /* --- tenant.c --- */
 silex_status slx_states_set(struct slx_engine *e, struct slx_tenant *t, uint32_t number, struct slx_str text, silex_error *err); /* tenants_lock held */
 void slx_tenants_free(struct slx_engine *e);
+/* Tenants that have data, internal ones too, sorted; *ret from e->mem (SLX_MEM_OTHER), *ret_n elements. Names live as long as e. */
+silex_status slx_engine_stored_tenants(struct slx_engine *e, struct slx_str **ret, size_t *ret_n, silex_error *err);
 void slx_tenants_reset(struct slx_engine *e); /* head_bytes of all to 0: the head was frozen */
 
 /* --- companion.c --- */
@@ -265,6 +277,8 @@ silex_status slx_engine_bury(struct slx_engine *e, struct slx_view *v, struct sl
 /* --- snapshot.c --- */
 /* Marks the snapshots that hold heads of the past, so that their memory comes free. */
 void slx_snapshots_revoke(struct slx_engine *e);
+/* It shows what is too old, too. */
+void slx_snapshot_show_expired(struct slx_snapshot *s);
 
 /* --- replay.c --- */
 /* The log since the checkpoint into the head; the log is ready for appends then. Nobody else uses the engine yet. */
@@ -307,12 +321,20 @@ size_t slx_compact_close(const struct slx_block_info *blocks, size_t n, size_t *
 /* --- compact.c --- */
 /* One step of the policy: *ret_did false when there is nothing to do. */
 silex_status slx_engine_compact_step(struct slx_engine *e, bool *ret_did, silex_error *err);
+/* Merges the n chosen blocks of the view into one (none, when nothing is left); samples before `oldest` go but for what is held.
+ * compact_lock held. */
+enum { SLX_MERGE_MAX = 64 };
+silex_status slx_compact_merge(struct slx_engine *e, const silex_compact_options *o, struct slx_view *v, size_t *chosen, size_t n, int64_t oldest,
+	uint64_t *ret_size, silex_error *err); /* ret_size, of what it made, may be NULL */
+/* One manifest edit: the chosen blocks of v out, the made one (NULL: none) in. */
+silex_status slx_compact_commit(struct slx_engine *e, struct slx_view *v, const size_t *chosen, size_t n, const struct slx_block_info *made, silex_error *err);
 
 /* --- background.c --- */
 silex_status slx_background_start(struct slx_engine *e, silex_error *err);
 void slx_background_stop(struct slx_engine *e);
 void slx_background_want_flush(struct slx_engine *e);
 void slx_background_want_compact(struct slx_engine *e);
+void slx_background_want_expire(struct slx_engine *e);
 /* Called by writers before a batch: asks for a flush when the head is large, waits when memory is out. */
 silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, silex_error *err);
 /* The same for a batch that was admitted and holds a head: never waits, since the head may be what a flush would give back.

@@ -104,6 +104,9 @@ void slx_engine_metrics(struct slx_engine *e, silex_metrics *m)
 	m->damaged_pages = atomic_load(&e->damaged_pages);
 	m->damaged_frames = atomic_load(&e->damaged_frames);
 	m->torn_bytes = atomic_load(&e->torn_bytes);
+	m->points_expired = atomic_load(&e->points_expired);
+	m->expired_blocks = atomic_load(&e->expired_blocks);
+	m->expired_bytes = atomic_load(&e->expired_bytes);
 	health(e, &w, m);
 	slx_view_unref(v);
 }

@@ -1,5 +1,5 @@
 /* Read snapshots: a reference to a view, and series joined over its sources by identity. See snapshot.h. */
-#include "engine/engine_int.h"
+#include "engine/retention_int.h"
 
 #include <stdlib.h>
 
@@ -10,6 +10,8 @@ struct slx_snapshot {
 	struct slx_engine *engine;
 	struct slx_view *view;
 	struct slx_tenant *tenant;
+	struct slx_retention *retention; /* NULL: nothing is too old */
+	int64_t now, floor;  /* before floor all series of the tenant are too old */
 	_Atomic bool revoked;
 	struct slx_snapshot *prev, *next; /* engine->view_lock */
 };
@@ -62,6 +64,9 @@ silex_status slx_snapshot_new(struct slx_engine *e, struct slx_identity who, str
 		return status;
 	}
 	s->engine = e;
+	s->retention = slx_retention_get(e);
+	s->now = s->retention ? slx_wall_ns(&e->clock) : 0;
+	s->floor = slx_retention_bounds(s->retention, s->tenant->name, s->now).all;
 	pthread_mutex_lock(&e->view_lock);
 	s->view = e->view;
 	atomic_fetch_add_explicit(&s->view->refs, 1, memory_order_relaxed);
@@ -88,8 +93,22 @@ void slx_snapshot_free(struct slx_snapshot *s)
 		s->next->prev = s->prev;
 	pthread_mutex_unlock(&e->view_lock);
 	slx_view_unref(s->view);
+	slx_retention_unref(s->retention);
 	slx_free(&e->mem, SLX_MEM_QUERY, s, sizeof *s);
 	slx_background_room(e);
+}
+
+void slx_snapshot_show_expired(struct slx_snapshot *s)
+{
+	slx_retention_unref(s->retention);
+	s->retention = NULL;
+	s->floor = INT64_MIN;
+}
+
+/* The part of range in which something may be kept. */
+static struct slx_time_range kept_part(const struct slx_snapshot *s, struct slx_time_range range)
+{
+	return slx_range_cut(range, (struct slx_time_range){ s->floor, INT64_MAX });
 }
 
 silex_status slx_snapshot_check(const struct slx_snapshot *s, silex_error *err)
@@ -303,6 +322,7 @@ silex_status slx_snapshot_select(struct slx_snapshot *s, struct slx_matcher *con
 	slx_buf_init(&label, m, SLX_MEM_QUERY, 1 << 20);
 	silex_status status = SILEX_OK;
 	uint32_t heads = (uint32_t)s->view->n_blocks;
+	range = kept_part(s, range);
 	if (slx_range_empty(range))
 		goto out;
 	status = select_blocks(s, ms, n, range, x, &label, err);
@@ -476,6 +496,7 @@ silex_status slx_snapshot_strings(struct slx_snapshot *s, const struct slx_str *
 	struct string_lists l = { .mem = &s->engine->mem };
 	silex_status status = SILEX_OK;
 	*ret = (struct slx_strings){ 0 };
+	range = kept_part(s, range);
 	if (!slx_range_empty(range))
 		status = strings_of_blocks(s, name, ms, n, range, &l, err);
 	if (status == SILEX_OK && s->view->frozen && !slx_range_empty(range))
@@ -510,7 +531,7 @@ struct slx_time_range slx_snapshot_extent(const struct slx_snapshot *s)
 	if (s->view->frozen)
 		widen(&r, slx_head_tenant_extent(s->view->frozen, s->tenant->name));
 	widen(&r, slx_head_tenant_extent(s->view->active, s->tenant->name));
-	return r;
+	return kept_part(s, r);
 }
 
 /* --- collecting --------------------------------------------------------------------------------------------------------------------- */
@@ -537,8 +558,20 @@ static silex_status collect_block(const struct slx_view *v, const struct source 
 	return SILEX_OK;
 }
 
+static silex_status add_hide(const struct slx_snapshot *s, struct slx_parts *p, struct slx_time_range range, uint64_t version, silex_error *err)
+{
+	if (!p->hides && !(p->hides = slx_arena_alloc(&p->arena, (s->view->n_tombs + 1) * sizeof *p->hides, 8)))
+		return slx_err_oom(err);
+	p->hides[p->n_hides++] = (struct slx_hide){ range, version };
+	return SILEX_OK;
+}
+
 static silex_status collect_hides(const struct slx_snapshot *s, struct slx_labels l, struct slx_time_range range, struct slx_parts *p, silex_error *err)
 {
+	int64_t cutoff;
+	SLX_TRY(slx_retention_cutoff(s->retention, s->tenant->name, l, s->now, &cutoff, err));
+	if (cutoff > range.from)
+		SLX_TRY(add_hide(s, p, (struct slx_time_range){ SLX_TIME_MIN, slx_time_sub(cutoff, 1) }, UINT64_MAX, err));
 	for (size_t i = 0; i < s->view->n_tombs; i++) {
 		const struct slx_tombstone *t = s->view->tombs[i];
 		bool yes;
@@ -547,9 +580,7 @@ static silex_status collect_hides(const struct slx_snapshot *s, struct slx_label
 		SLX_TRY(slx_tombstone_matches(t, s->tenant->name, l, &yes, err));
 		if (!yes)
 			continue;
-		if (!p->hides && !(p->hides = slx_arena_alloc(&p->arena, s->view->n_tombs * sizeof *p->hides, 8)))
-			return slx_err_oom(err);
-		p->hides[p->n_hides++] = (struct slx_hide){ t->range, t->version };
+		SLX_TRY(add_hide(s, p, t->range, t->version, err));
 	}
 	return SILEX_OK;
 }
@@ -574,9 +605,9 @@ silex_status slx_snapshot_collect(struct slx_snapshot *s, const struct slx_selec
 		}
 		bool frozen = at->source == v->n_blocks;
 		struct slx_head *h = frozen ? v->frozen : v->active;
-		/* The active head is edited by deletes itself: no tombstone of this view applies to it. */
-		SLX_TRY(slx_head_collect(h, at->series, range, SOURCE_RANK(at->source), frozen ? v->frozen_floor : UINT64_MAX, &p->arena, &p->parts, &p->n,
-			&cap, err));
+		/* The active head is edited by deletes itself: no tombstone of this view applies to it; retention's hide does. */
+		SLX_TRY(slx_head_collect(h, at->series, range, SOURCE_RANK(at->source), frozen ? v->frozen_floor : UINT64_MAX - 1, &p->arena, &p->parts,
+			&p->n, &cap, err));
 	}
 	return collect_hides(s, sel->labels, range, p, err);
 }

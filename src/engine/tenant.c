@@ -1,5 +1,5 @@
 /* Tenants and their dictionaries of states. */
-#include "engine/engine_int.h"
+#include "engine/retention_int.h"
 
 #include <stdlib.h>
 
@@ -63,6 +63,7 @@ silex_status slx_engine_tenant(struct slx_engine *e, struct slx_str name, struct
 			t->name = (struct slx_str){ (char *)(t + 1), name.n };
 			t->hash = hash;
 			t->payer = payer ? payer : t;
+			slx_retention_tenant(e, t);
 			e->tenants.map[at] = t;
 			e->tenants.n++;
 		} else {
@@ -198,6 +199,43 @@ silex_status slx_engine_companions(struct slx_engine *e, struct slx_str word, bo
 	for (size_t i = 0; i < v.n && status == SILEX_OK; i++)
 		if ((i == 0 || !slx_str_eq(v.p[i - 1], v.p[i])) && is_wanted(v.p[i], word, &tenant) && !each(arg, tenant))
 			break;
+	slx_free(&e->mem, SLX_MEM_OTHER, v.p, v.cap * sizeof *v.p);
+	slx_view_unref(view);
+	return status;
+}
+
+/* Each name once, in order, as the tenants' records have them: those outlive views. */
+static silex_status names_settle(struct slx_engine *e, struct names *v, struct slx_str **ret, size_t *ret_n, silex_error *err)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < v->n; i++)
+		if (n == 0 || !slx_str_eq(v->p[n - 1], v->p[i]))
+			v->p[n++] = v->p[i];
+	struct slx_str *names = n ? slx_alloc(&e->mem, SLX_MEM_OTHER, n * sizeof *names) : NULL;
+	if (n && !names)
+		return slx_err_oom(err);
+	silex_status status = SILEX_OK;
+	for (size_t i = 0; i < n && status == SILEX_OK; i++) {
+		struct slx_tenant *t;
+		status = slx_engine_tenant(e, v->p[i], &t, err);
+		names[i] = status == SILEX_OK ? t->name : SLX_STR("");
+	}
+	if (status != SILEX_OK) {
+		slx_free(&e->mem, SLX_MEM_OTHER, names, n * sizeof *names);
+		return status;
+	}
+	*ret = names;
+	*ret_n = n;
+	return SILEX_OK;
+}
+
+silex_status slx_engine_stored_tenants(struct slx_engine *e, struct slx_str **ret, size_t *ret_n, silex_error *err)
+{
+	struct slx_view *view = slx_view_get(e);
+	struct names v = { .mem = &e->mem };
+	silex_status status = names_of_all(&v, view, err);
+	if (status == SILEX_OK)
+		status = names_settle(e, &v, ret, ret_n, err);
 	slx_free(&e->mem, SLX_MEM_OTHER, v.p, v.cap * sizeof *v.p);
 	slx_view_unref(view);
 	return status;

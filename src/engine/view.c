@@ -96,6 +96,17 @@ struct slx_view *slx_view_get(struct slx_engine *e)
 	return v;
 }
 
+struct slx_view *slx_view_of_blocks(struct slx_engine *e)
+{
+	struct slx_view *v = slx_view_copy(e, 0, 0);
+	if (!v)
+		return NULL;
+	slx_head_unref(v->active);
+	slx_head_unref(v->frozen);
+	v->active = v->frozen = NULL;
+	return v;
+}
+
 static size_t view_size(size_t blocks, size_t tombs)
 {
 	return sizeof(struct slx_view) + blocks * sizeof(void *) + tombs * sizeof(void *);

@@ -11,7 +11,7 @@
  * What may fail: 1 refuses rows (labels, limits, memory), the others go on; 2 fails the batch from this group on, with
  * nothing of the group applied; 3 can only fail for lack of memory, with the row in the log: the batch is then not
  * acknowledged, and a replay may bring it back. */
-#include "engine/engine_int.h"
+#include "engine/retention_int.h"
 
 #include <assert.h>
 
@@ -50,6 +50,7 @@ struct group {
 	struct slx_stripe *stripe;
 	struct slx_head *head;
 	bool run; /* all of one series: `row` and `who` of the first row stand for all */
+	int64_t floor; /* rows before it may be older than retention; INT64_MIN: none is looked at */
 };
 
 silex_status slx_handle_new(struct slx_engine *e, struct slx_tenant *t, struct slx_labels l, void *owner, struct slx_handle **ret, silex_error *err)
@@ -230,6 +231,18 @@ static silex_status find_row(struct slx_engine *e, const struct group *g, const 
 	return SILEX_OK;
 }
 
+/* The same once series are known, of a run too. */
+static inline void keep_row(struct group *g, size_t to, size_t i)
+{
+	struct piece *p = g->piece;
+	if (!g->run) {
+		keep(p, to, i, p->who[i].series);
+		return;
+	}
+	p->ts[to] = p->ts[i];
+	p->bits[to] = p->bits[i];
+}
+
 /* The rows' series, their cache lines asked for. */
 static void find_series(struct slx_engine *e, struct group *g, const struct slx_write *w, struct slx_write_result *r)
 {
@@ -288,6 +301,27 @@ static void find_run(struct slx_engine *e, struct group *g, enum slx_kind kind, 
 	refuse(r, p->row[0], &why);
 	r->refused += g->n - 1;
 	g->n = 0;
+}
+
+/* Rows that are older than their series' retention. */
+static void check_age(struct slx_engine *e, struct group *g, const struct slx_write *w, struct slx_write_result *r)
+{
+	struct piece *p = g->piece;
+	size_t kept = g->from, end = g->from + g->n;
+	int64_t now = slx_wall_ns(&e->clock);
+	for (size_t i = g->from; i < end; i++) {
+		silex_error why;
+		struct slx_head_series *s = p->who[g->run ? 0 : i].series;
+		size_t row = g->run ? p->row[0] + i : p->row[i];
+		bool words = r->refused == 0 || row < r->first;
+		if (p->ts[i] < g->floor &&
+		    slx_retention_check(e, g->head, s, w->tenant->name, p->ts[i], now, &g->stripe->label, words ? &why : NULL) != SILEX_OK) {
+			refuse(r, row, &why);
+			continue;
+		}
+		keep_row(g, kept++, i);
+	}
+	g->n = kept - g->from;
 }
 
 /* Values that are bytes: their copies in the head take their place. Rows without room or over the limit are refused. */
@@ -473,6 +507,8 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 		find_series(e, g, w, r);
 		check_kinds(g, w->kind, r);
 	}
+	if (g->n && g->floor != INT64_MIN)
+		check_age(e, g, w, r);
 	if (g->n && slx_kind_is_bytes(w->kind))
 		keep_values(g, w->tenant, r);
 	if (g->n && logged)
@@ -486,8 +522,8 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 }
 
 /* Rows of one series: nothing to sort. */
-static silex_status write_run(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, struct slx_write_result *r, uint64_t *lsn,
-	silex_error *err)
+static silex_status write_run(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, int64_t floor, struct slx_write_result *r,
+	uint64_t *lsn, silex_error *err)
 {
 	struct piece p;
 	struct column ts = column(w->ts, w->ts_stride, first), bits = column(w->bits, w->bits_stride, first);
@@ -497,21 +533,21 @@ static silex_status write_run(struct slx_engine *e, const struct slx_write *w, s
 		memcpy(&p.ts[i], ts.p, sizeof p.ts[i]);
 		memcpy(&p.bits[i], bits.p, sizeof p.bits[i]);
 	}
-	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].at->stripe], .run = true };
+	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].at->stripe], .run = true, .floor = floor };
 	return write_group(e, &g, w, logged, r, lsn, err);
 }
 
 /* Rows first .. first + n of w (n <= PIECE_MAX). */
-static silex_status write_piece(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, struct slx_write_result *r,
-	uint64_t *lsn, silex_error *err)
+static silex_status write_piece(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, int64_t floor,
+	struct slx_write_result *r, uint64_t *lsn, silex_error *err)
 {
 	struct piece p;
 	uint32_t end[SLX_STRIPES] = { 0 };
 	if (w->handles && w->handle_stride == 0)
-		return write_run(e, w, first, n, logged, r, lsn, err);
+		return write_run(e, w, first, n, logged, floor, r, lsn, err);
 	sort_rows(w, first, n, &p, end);
 	for (size_t s = 0, from = 0; s < SLX_STRIPES; from = end[s++]) {
-		struct group g = { .piece = &p, .from = from, .n = end[s] - from, .stripe = &e->stripes[s] };
+		struct group g = { .piece = &p, .from = from, .n = end[s] - from, .stripe = &e->stripes[s], .floor = floor };
 		if (g.n)
 			SLX_TRY(write_group(e, &g, w, logged, r, lsn, err));
 	}
@@ -561,6 +597,7 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 	uint64_t lsn = 0;
 	silex_status status = SILEX_OK;
 	bool logged = e->opt.wal == SILEX_WAL_FILE;
+	int64_t floor = slx_retention_floor(e, w->tenant);
 	if (e->opt.read_only)
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
 	size_t done = 0;
@@ -568,7 +605,7 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 		size_t k = piece_rows(w, done);
 		status = w->rows ? slx_background_room_left(e, w->tenant, err) : slx_background_admit(e, w->tenant, err);
 		if (status == SILEX_OK)
-			status = write_piece(e, w, done, k, logged, &r, &lsn, err);
+			status = write_piece(e, w, done, k, logged, floor, &r, &lsn, err);
 		done += k;
 	}
 	if (status == SILEX_OK)
@@ -611,7 +648,7 @@ silex_status slx_engine_apply(struct slx_engine *e, struct slx_handle *const *ha
 	};
 	struct slx_write_result r = { 0 };
 	uint64_t lsn = 0;
-	SLX_TRY(write_piece(e, &w, 0, s->n, false, &r, &lsn, err));
+	SLX_TRY(write_piece(e, &w, 0, s->n, false, INT64_MIN, &r, &lsn, err));
 	if (r.refused)
 		return slx_err(err, r.error.code, "%s", r.error.message);
 	int64_t none = 0;

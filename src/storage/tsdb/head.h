@@ -68,6 +68,7 @@ struct slx_head_series {
 	struct slx_late *_Atomic late;
 	struct slx_head_tenant *tenant;
 	struct slx_slot *_Atomic segment; /* the tail's first; NULL: none yet */
+	uint32_t keep_gen, keep_rule;     /* the engine's: rule of retention, of which set of rules; 0: not looked up */
 };
 
 struct slx_head;
