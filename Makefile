@@ -8,7 +8,7 @@ T ?=
 B ?=
 QUICK ?=
 
-.PHONY: build page demo test test-clients bench bench-peers fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
+.PHONY: build page demo test test-clients test-readme bench bench-peers fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 18
@@ -33,6 +33,10 @@ test-clients: build ## the page in chromium and other vendors' clients against b
 	@scripts/setup.sh clients
 	@tests/web/run.sh
 	@tests/clients/run.sh
+
+test-readme: ## the README's code blocks in a bare Debian root, then its page in chromium (root, a mirror, npm; 6 minutes)
+	@scripts/setup.sh readme
+	@tests/readme/run.sh
 
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench

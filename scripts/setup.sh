@@ -1,5 +1,5 @@
 #!/bin/bash
-# setup.sh build|page|test|clients|fuzz|lint|format|coverage|arm64: installs the Debian 12 packages that a make target needs, only those
+# setup.sh build|page|test|clients|readme|fuzz|lint|format|coverage|arm64: installs the Debian 12 packages that a make target needs, only those
 # missing. Does nothing, fast, when all are there. Needs root, or sudo without a password; else says what to install.
 set -u
 build="gcc libc6-dev cmake ninja-build pkg-config libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libedit-dev zlib1g-dev
@@ -12,6 +12,7 @@ build) want=$build ;;
 page) want=$npm ;;
 clients) want="$build $npm chromium mosquitto" ;;
 test) want=$test ;;
+readme) want="git $npm chromium debootstrap" ;;
 fuzz) want="$test clang libclang-rt-14-dev" ;;
 lint) want="cppcheck python3" ;;
 format) want=clang-format ;;
@@ -19,7 +20,7 @@ coverage) want="$test gcovr" ;;
 peers) want="$build python3 victoria-metrics prometheus" ;;
 deb) want="$build dpkg-dev fakeroot" ;;
 arm64) want="debootstrap qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross cmake ninja-build pkg-config" ;;
-*) echo "usage: scripts/setup.sh build|page|test|clients|fuzz|lint|format|coverage|arm64" >&2; exit 2 ;;
+*) echo "usage: scripts/setup.sh build|page|test|clients|readme|fuzz|lint|format|coverage|arm64" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || {

@@ -39,10 +39,6 @@ done
 if [ -x "$work/usr/bin/silex" ]; then
 	mkdir "$work/shell"
 	cd "$work/shell"
-	{
-		echo time,patient,hr,spo2
-		for m in 0 1 2 3 4 5 6 7 8 9; do echo "2024-05-01T08:0$m:00Z,p1,$((70 + m)),97"; done
-	} >vitals.csv
 	block sh 'silex import' >commands
 	PATH=$work/usr/bin:$PATH LD_LIBRARY_PATH=$libdir bash -eu commands >"$work/out" 2>&1 </dev/null ||
 		{ echo "the README's command lines failed:"; cat commands "$work/out"; exit 1; }

@@ -7,7 +7,7 @@
  * whether the tags are sound), that number and the field key give the series key. Fields mostly come in the order of
  * their first line, whose keys were given one after the other: so the key after the last one is tried first, which
  * saves nearly all of the second look-ups. Nothing is unescaped for a series that was seen before. With sink->known both
- * are hashes: of "measurement,tags", and of that hash and the field key. */
+ * are hashes: of "measurement,tags", and of that hash joined with the field key's, which is kept from line to line. */
 #include "formats/formats_int.h"
 #include "formats/lineprotocol.h"
 
@@ -24,6 +24,10 @@ struct line_decoder {
 	uint32_t *first_keys;      /* series key of the first field of tag set 1, 2...; 0: none yet */
 	uint32_t first_keys_cap;
 	struct slx_buf key; /* one key of `series` */
+	struct {
+		uint64_t id; /* of the field key */
+		struct slx_hash128 hash;
+	} field_hash[SLX_LINE_PLACES]; /* with sink->known */
 };
 
 static void destroy(struct slx_decoder *d)
@@ -106,19 +110,22 @@ static uint32_t series_key(
 	return l->key.failed ? 0 : slx_keymap_get(&l->series, (const char *)l->key.p, l->key.n, ret_new);
 }
 
-/* The same by sink->known; row->key is set. */
-static uint32_t known_key(struct slx_decoder *d, struct slx_hash128 tags, struct slx_line_token field, struct slx_row *row)
+/* The hash of the key of field i. */
+static struct slx_hash128 field_hash(struct line_decoder *l, uint32_t i, const struct slx_line_field *f)
 {
-	enum { SHORT = 112 };
-	if (field.n <= SHORT) {
-		uint8_t bytes[sizeof tags + SHORT];
-		memcpy(bytes, &tags, sizeof tags);
-		memcpy(bytes + sizeof tags, field.p, field.n);
-		row->key = slx_hash128(bytes, sizeof tags + field.n, 0);
-	} else {
-		row->key = slx_hash128(field.p, field.n, tags.lo ^ tags.hi);
+	if (!f->key_id)
+		return slx_hash128(f->key.p, f->key.n, 0);
+	if (l->field_hash[i].id != f->key_id) {
+		l->field_hash[i].hash = slx_hash128(f->key.p, f->key.n, 0);
+		l->field_hash[i].id = f->key_id;
 	}
-	return d->sink.known(d->sink.arg, row->key);
+	return l->field_hash[i].hash;
+}
+
+/* Two hashes to one that depends on which is which. */
+static struct slx_hash128 join_hashes(struct slx_hash128 tags, struct slx_hash128 field)
+{
+	return (struct slx_hash128){ .lo = tags.lo + field.lo * UINT64_C(0x9e3779b97f4a7c15), .hi = tags.hi + field.hi * UINT64_C(0xc2b2ae3d27d4eb4f) };
 }
 
 static bool field_value(struct slx_decoder *d, const struct slx_line_field *f, struct slx_row *row)
@@ -181,7 +188,8 @@ static void give_known(struct line_decoder *l, const char *record, struct slx_ro
 		const struct slx_line_field *f = &pt->fields[i];
 		if (!field_value(d, f, row))
 			continue;
-		row->series_key = known_key(d, tags, f->key, row);
+		row->key = join_hashes(tags, field_hash(l, i, f));
+		row->series_key = d->sink.known(d->sink.arg, row->key);
 		row->labels_n = 0;
 		if (!row->series_key || d->limits.labels_every_row) {
 			if (!sound && !tags_sound(r)) {

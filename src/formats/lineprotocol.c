@@ -242,6 +242,26 @@ static bool read_value(struct cursor *c, struct slx_line_field *f)
 	return read_bool(c, p, n, f);
 }
 
+static bool read_field_key(struct cursor *c, uint32_t place, struct slx_line_field *f)
+{
+	struct slx_line_seen *s = place < SLX_LINE_PLACES ? &c->r->seen[place] : NULL;
+	if (s && s->n && (size_t)(c->end - c->p) > s->n && c->p[s->n] == '=' && memcmp(c->p, s->key, s->n) == 0) {
+		f->key = (struct slx_line_token){ c->p, s->n, false };
+		f->key_id = s->id;
+		c->p += s->n;
+		return true;
+	}
+	f->key_id = 0;
+	if (!read_token(c, STOP_KEY, "a field key", &f->key))
+		return false;
+	if (s && f->key.n <= SLX_LINE_SEEN_SIZE && !f->key.escapes) {
+		memcpy(s->key, f->key.p, f->key.n);
+		s->n = f->key.n;
+		f->key_id = s->id = ++c->r->ids;
+	}
+	return true;
+}
+
 static bool read_fields(struct cursor *c, struct slx_line_point *pt)
 {
 	for (;;) {
@@ -249,7 +269,7 @@ static bool read_fields(struct cursor *c, struct slx_line_point *pt)
 				"expected fewer fields"))
 			return false;
 		struct slx_line_field *f = &pt->fields[pt->fields_n];
-		if (!read_token(c, STOP_KEY, "a field key", &f->key))
+		if (!read_field_key(c, pt->fields_n, f))
 			return false;
 		if (!at_char(c, '='))
 			return fail(c, "'=' after the field key");

@@ -4,7 +4,7 @@
  *
  *     measurement[,tag=value...] field=value[,field=value...] [timestamp]
  *
- * The parser copies nothing: tokens point into the text and keep their backslashes. */
+ * Tokens point into the text and keep their backslashes. */
 #ifndef SLX_FORMATS_LINEPROTOCOL_H
 #define SLX_FORMATS_LINEPROTOCOL_H
 
@@ -25,6 +25,7 @@ struct slx_line_tag {
 
 struct slx_line_field {
 	struct slx_line_token key;
+	uint64_t key_id; /* the same number: the same key at the same place as in a line before; 0: none was given */
 	enum slx_line_type type;
 	union {
 		double f64;
@@ -45,6 +46,14 @@ struct slx_line_point {
 	int64_t time; /* in the unit of the precision */
 };
 
+/* The field key last seen at a place: lines of one kind have the same keys in the same order. */
+enum { SLX_LINE_PLACES = 32, SLX_LINE_SEEN_SIZE = 44 };
+struct slx_line_seen {
+	uint64_t id;
+	uint32_t n; /* 0: none */
+	char key[SLX_LINE_SEEN_SIZE];
+};
+
 /* A reader owns the arrays of the point it reads, and reuses them. */
 struct slx_line_reader {
 	struct slx_mem *mem;
@@ -53,6 +62,8 @@ struct slx_line_reader {
 	struct slx_line_point point;
 	const char *bad;   /* of SLX_LINE_BAD: where */
 	char message[160]; /* and what */
+	uint64_t ids;      /* given to keys */
+	struct slx_line_seen seen[SLX_LINE_PLACES];
 };
 
 enum slx_line_result {

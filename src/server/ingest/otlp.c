@@ -174,13 +174,14 @@ static bool series(struct conversion *c, struct slx_str name, const struct slx_l
 		slx_intake_refuse(c->batch, 1, SILEX_INVALID, c->labels, c->n_labels, "labels of at most 1 MB");
 		return false;
 	}
-	if (slx_intake_lookup(c->batch, SLX_SPACE_OTLP, c->text.p, c->text.n, ret) == SILEX_OK)
+	struct slx_hash128 key = slx_intake_key(SLX_SPACE_OTLP, c->text.p, c->text.n);
+	if (slx_intake_lookup(c->batch, key, ret) == SILEX_OK)
 		return true;
 	memcpy(all, c->labels, n * sizeof all[0]);
 	if (more)
 		all[n++] = *more;
 	all[n++] = (struct slx_label){ SLX_METRIC_NAME, name };
-	silex_status st = slx_intake_define(c->batch, SLX_SPACE_OTLP, c->text.p, c->text.n, all, n, ret, &err);
+	silex_status st = slx_intake_define(c->batch, key, all, n, ret, &err);
 	if (st != SILEX_OK)
 		slx_intake_refuse(c->batch, 1, st, all, n, err.message);
 	return st == SILEX_OK;

@@ -200,7 +200,7 @@ static unsigned space_of(const struct writing *w) { return w->rw.version == SLX_
 
 static silex_status lookup(struct writing *w, const struct slx_rw_series *s, uint32_t *ret)
 {
-	return s->fault ? SILEX_NOT_FOUND : slx_intake_lookup(w->batch, space_of(w), s->key.p, s->key.n, ret);
+	return s->fault ? SILEX_NOT_FOUND : slx_intake_lookup(w->batch, slx_intake_key(space_of(w), s->key.p, s->key.n), ret);
 }
 
 /* A series that is not known by its key. Not OK: its samples are refused, or (UNAVAILABLE) the batch fails. */
@@ -217,7 +217,7 @@ static silex_status define(struct writing *w, const struct slx_rw_series *s, uin
 	if (status == SILEX_OK && name.n == 0)
 		status = slx_err(&why, SILEX_INVALID, "the series has no name (label __name__)");
 	if (status == SILEX_OK)
-		status = slx_intake_define(w->batch, space_of(w), s->key.p, s->key.n, labels, n, ret, &why);
+		status = slx_intake_define(w->batch, slx_intake_key(space_of(w), s->key.p, s->key.n), labels, n, ret, &why);
 	if (status == SILEX_OK && s->metadata.p && slx_rw_series_metadata(&w->rw, s, &md))
 		add_metadata(w, name, &md);
 	if (status != SILEX_OK && status != SILEX_UNAVAILABLE)

@@ -2,18 +2,19 @@
 
 #include <stdio.h>
 
-/* What a decoder's key becomes in the intake's cache: labels from outside are part of the series. */
-struct cache_key {
-	struct slx_hash128 row;
-	uint64_t salt;
-};
+/* What a decoder's key becomes for the intake: labels from outside are part of the series, and spaces are apart. */
+static struct slx_hash128 key_of(const struct slx_ingest_sink *s, struct slx_hash128 key)
+{
+	key.lo ^= s->salt;
+	key.hi ^= s->space;
+	return key;
+}
 
 static uint32_t on_known(void *arg, struct slx_hash128 key)
 {
 	struct slx_ingest_sink *s = arg;
-	struct cache_key k = { key, s->salt };
 	uint32_t series;
-	return slx_intake_lookup(s->batch, s->space, &k, sizeof k, &series) == SILEX_OK ? series + 1 : 0;
+	return slx_intake_lookup(s->batch, key_of(s, key), &series) == SILEX_OK ? series + 1 : 0;
 }
 
 static bool has_name(const struct slx_label *labels, size_t n, struct slx_str name)
@@ -42,11 +43,10 @@ static uint32_t define(struct slx_ingest_sink *s, const struct slx_row *row)
 {
 	enum { LABELS_MAX = 256 + SLX_INGEST_EXTRA_MAX };
 	struct slx_label labels[LABELS_MAX];
-	struct cache_key k = { row->key, s->salt };
 	silex_error err;
 	uint32_t series;
 	size_t n = join_labels(s, row, labels, LABELS_MAX);
-	silex_status st = slx_intake_define(s->batch, s->space, &k, sizeof k, labels, n, &series, &err);
+	silex_status st = slx_intake_define(s->batch, key_of(s, row->key), labels, n, &series, &err);
 	if (st == SILEX_OK)
 		return series + 1;
 	slx_intake_refuse(s->batch, 1, st, labels, n, err.message);

@@ -289,11 +289,11 @@ void slx_intake_refuse_of(struct slx_intake_batch *b, uint64_t n, uint32_t serie
 
 /* --- series ---------------------------------------------------------------------------------------------------------- */
 
-static struct slx_hash128 key_of(const struct slx_intake_batch *b, unsigned space, const void *key, size_t n)
+/* Tenants are apart. */
+static struct slx_hash128 key_of(const struct slx_intake_batch *b, struct slx_hash128 key)
 {
-	struct slx_hash128 h = slx_hash128(key, n, 0);
-	h.hi ^= b->seed + space; /* beside the hash: a seed costs it more */
-	return h;
+	key.hi ^= b->seed;
+	return key;
 }
 
 static silex_status add_series(struct slx_intake_batch *b, struct slx_series_at at, uint32_t *ret)
@@ -311,16 +311,16 @@ static silex_status add_series(struct slx_intake_batch *b, struct slx_series_at 
 	return SILEX_OK;
 }
 
-silex_status slx_intake_lookup(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, uint32_t *ret)
+silex_status slx_intake_lookup(struct slx_intake_batch *b, struct slx_hash128 key, uint32_t *ret)
 {
 	struct slx_series_at at;
-	if (!slx_intake_cache_get(b->intake->cache, key_of(b, space, key, n), &at) || !slx_pins_hold(&b->pins, at.gen))
+	if (!slx_intake_cache_get(b->intake->cache, key_of(b, key), &at) || !slx_pins_hold(&b->pins, at.gen))
 		return SILEX_NOT_FOUND;
 	return add_series(b, at, ret);
 }
 
-silex_status slx_intake_define(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, const struct slx_label *labels, size_t n_labels,
-	uint32_t *ret, silex_error *err)
+silex_status slx_intake_define(struct slx_intake_batch *b, struct slx_hash128 key, const struct slx_label *labels, size_t n_labels, uint32_t *ret,
+	silex_error *err)
 {
 	struct slx_labels l;
 	struct slx_series_at at;
@@ -342,7 +342,7 @@ silex_status slx_intake_define(struct slx_intake_batch *b, unsigned space, const
 			fail(b, &why);
 		return slx_err(err, status, "%s", why.message);
 	}
-	slx_intake_cache_put(b->intake->cache, key_of(b, space, key, n), at);
+	slx_intake_cache_put(b->intake->cache, key_of(b, key), at);
 	return SILEX_OK;
 }
 

@@ -29,15 +29,23 @@ void slx_intake_free(struct slx_intake *i); /* all batches have ended; NULL is f
 /* Waits for memory as a write does. RESOURCE_EXHAUSTED, UNAVAILABLE: the client must send it again; INVALID: the tenant's name. */
 silex_status slx_intake_begin(struct slx_intake *i, struct slx_str tenant, struct slx_intake_batch **ret, silex_error *err);
 
-/* The series for the raw bytes `key` (`space` keeps protocols apart). Found: *ret is its number in this batch. Else NOT_FOUND: the
- * caller builds the labels and calls slx_intake_define, which remembers them under key. A number stays valid in its batch. */
+/* What a series is remembered by: the hash of its raw bytes, or of what stands for them. `space` keeps protocols apart. */
 enum slx_intake_space { SLX_SPACE_REMOTE_WRITE, SLX_SPACE_SYMBOLS, SLX_SPACE_LINE, SLX_SPACE_OTLP, SLX_SPACE_TEXT, SLX_SPACE_JSON, SLX_SPACE_CSV,
 	SLX_SPACE_GRAPHITE, SLX_SPACE_MQTT, SLX_SPACE_SCRAPE };
-silex_status slx_intake_lookup(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, uint32_t *ret);
+static inline struct slx_hash128 slx_intake_key(enum slx_intake_space space, const void *p, size_t n)
+{
+	struct slx_hash128 h = slx_hash128(p, n, 0);
+	h.hi ^= space; /* beside the hash: a seed costs it more */
+	return h;
+}
+
+/* The series known by key: *ret is its number in this batch. Else NOT_FOUND: the caller builds the labels and calls slx_intake_define,
+ * which remembers them. A number stays valid in its batch. */
+silex_status slx_intake_lookup(struct slx_intake_batch *b, struct slx_hash128 key, uint32_t *ret);
 /* labels: any order, empty values allowed; checked here: limits, UTF-8, no name twice, at least one left. INVALID (bad labels),
  * RESOURCE_EXHAUSTED (series limit): the caller refuses the samples by slx_intake_refuse. UNAVAILABLE: stop, the batch fails. */
-silex_status slx_intake_define(struct slx_intake_batch *b, unsigned space, const void *key, size_t n, const struct slx_label *labels, size_t n_labels,
-	uint32_t *ret, silex_error *err);
+silex_status slx_intake_define(struct slx_intake_batch *b, struct slx_hash128 key, const struct slx_label *labels, size_t n_labels, uint32_t *ret,
+	silex_error *err);
 
 /* Samples: t in ns, refused by itself when outside the legal range. */
 void slx_intake_float(struct slx_intake_batch *b, uint32_t series, int64_t t, double v);

@@ -50,11 +50,11 @@ static silex_status find_series(struct slx_intake_batch *b, unsigned k, bool *re
 {
 	char key[32];
 	int n = snprintf(key, sizeof key, "series %u", k);
-	*ret_known = slx_intake_lookup(b, SPACE, key, (size_t)n, ret) == SILEX_OK;
+	*ret_known = slx_intake_lookup(b, slx_intake_key(SPACE, key, (size_t)n), ret) == SILEX_OK;
 	if (*ret_known)
 		return SILEX_OK;
 	const struct slx_label labels[] = { { SLX_STR("k"), { key, (size_t)n } }, { SLX_METRIC_NAME, SLX_STR("m") } };
-	return slx_intake_define(b, SPACE, key, (size_t)n, labels, 2, ret, NULL);
+	return slx_intake_define(b, slx_intake_key(SPACE, key, (size_t)n), labels, 2, ret, NULL);
 }
 
 /* Series number k by its key; made when it is unknown. */
@@ -129,7 +129,7 @@ static void known_the_second_time(void **state)
 	struct slx_intake_batch *b;
 	uint32_t s;
 	assert_int_equal(slx_intake_begin(i, SLX_STR("other"), &b, NULL), SILEX_OK); /* a tenant's keys are its own */
-	assert_int_equal(slx_intake_lookup(b, SPACE, "series 1", 8, &s), SILEX_NOT_FOUND);
+	assert_int_equal(slx_intake_lookup(b, slx_intake_key(SPACE, "series 1", 8), &s), SILEX_NOT_FOUND);
 	slx_intake_abandon(b);
 	assert_int_equal(slx_intake_begin(i, SLX_STR("no/tenant"), &b, NULL), SILEX_INVALID);
 	close_db(db, i);
@@ -170,7 +170,7 @@ static void too_many_flushes(void **state)
 	silex_status status = SILEX_OK;
 	uint32_t s;
 	for (int k = 0; k < 10 && status == SILEX_OK; k++) {
-		status = slx_intake_define(b, SPACE, &k, sizeof k, &l, 1, &s, NULL);
+		status = slx_intake_define(b, slx_intake_key(SPACE, &k, sizeof k), &l, 1, &s, NULL);
 		if (status != SILEX_OK)
 			break;
 		slx_intake_float(b, s, k, 1);
@@ -192,9 +192,9 @@ static void refused_by_themselves(void **state)
 	bool known;
 	const struct slx_label twice[] = { { SLX_METRIC_NAME, SLX_STR("m") }, { SLX_STR("a"), SLX_STR("1") }, { SLX_STR("a"), SLX_STR("2") } };
 	const struct slx_label none[] = { { SLX_STR("a"), SLX_STR("") } };
-	assert_int_equal(slx_intake_define(b, SPACE, "x", 1, twice, 3, &other, &err), SILEX_INVALID);
+	assert_int_equal(slx_intake_define(b, slx_intake_key(SPACE, "x", 1), twice, 3, &other, &err), SILEX_INVALID);
 	slx_intake_refuse(b, 7, err.code, twice, 3, err.message);
-	assert_int_equal(slx_intake_define(b, SPACE, "x", 1, none, 1, &other, &err), SILEX_INVALID);
+	assert_int_equal(slx_intake_define(b, slx_intake_key(SPACE, "x", 1), none, 1, &other, &err), SILEX_INVALID);
 	slx_intake_refuse(b, 1, err.code, none, 1, err.message);
 	good = series(b, 1, &known);
 	slx_intake_float(b, good, 1, 1);
@@ -203,7 +203,7 @@ static void refused_by_themselves(void **state)
 	slx_intake_value(b, good, 2, SLX_KIND_INT64, 4);
 	series(b, 2, &known);
 	const struct slx_label third[] = { { SLX_METRIC_NAME, SLX_STR("third") } };
-	assert_int_equal(slx_intake_define(b, SPACE, "y", 1, third, 1, &other, &err), SILEX_RESOURCE_EXHAUSTED);
+	assert_int_equal(slx_intake_define(b, slx_intake_key(SPACE, "y", 1), third, 1, &other, &err), SILEX_RESOURCE_EXHAUSTED);
 	slx_intake_refuse(b, 1, err.code, third, 1, err.message);
 	struct slx_intake_result r = commit(b);
 	assert_int_equal(r.samples, 2);

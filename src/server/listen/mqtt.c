@@ -316,9 +316,9 @@ static void give(struct message *m, struct slx_str suffix, double v)
 		slx_buf_varint(&key, all[i].value.n);
 		slx_buf_put(&key, all[i].value.p, all[i].value.n);
 	}
-	silex_status st = key.failed ? slx_err_oom(&err) : slx_intake_lookup(m->batch, SLX_SPACE_MQTT, key.p, key.n, &series);
+	silex_status st = key.failed ? slx_err_oom(&err) : slx_intake_lookup(m->batch, slx_intake_key(SLX_SPACE_MQTT, key.p, key.n), &series);
 	if (st == SILEX_NOT_FOUND)
-		st = slx_intake_define(m->batch, SLX_SPACE_MQTT, key.p, key.n, all, m->n_labels + 1, &series, &err);
+		st = slx_intake_define(m->batch, slx_intake_key(SLX_SPACE_MQTT, key.p, key.n), all, m->n_labels + 1, &series, &err);
 	if (st == SILEX_OK)
 		slx_intake_float(m->batch, series, m->t, v);
 	else

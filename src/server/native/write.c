@@ -155,12 +155,12 @@ static bool find_series(struct writer *w, const struct item *it, uint64_t n, uin
 		slx_native_put(key, "native %zu ", it->metric.n);
 		slx_buf_put(key, it->metric.p, it->metric.n);
 		slx_buf_put(key, it->labels.p, it->labels.n);
-		if (!key->failed && slx_intake_lookup(w->batch, SLX_SPACE_JSON, key->p, key->n, ret) == SILEX_OK)
+		if (!key->failed && slx_intake_lookup(w->batch, slx_intake_key(SLX_SPACE_JSON, key->p, key->n), ret) == SILEX_OK)
 			return true;
 	}
 	if (!read_labels(w, it, labels, &labels_n) || !w->batch)
 		return !w->failed;
-	silex_status st = key->failed ? slx_err_oom(&err) : slx_intake_define(w->batch, SLX_SPACE_JSON, key->p, key->n, labels, labels_n, ret, &err);
+	silex_status st = key->failed ? slx_err_oom(&err) : slx_intake_define(w->batch, slx_intake_key(SLX_SPACE_JSON, key->p, key->n), labels, labels_n, ret, &err);
 	if (st != SILEX_OK)
 		slx_intake_refuse(w->batch, n, st, labels, labels_n, err.message);
 	return st == SILEX_OK;

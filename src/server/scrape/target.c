@@ -271,12 +271,12 @@ static bool resolve(struct store *x, const struct scrape_entry *e, uint32_t *ret
 	struct slx_label labels[LABELS_MAX], l;
 	size_t n = 0;
 	silex_error err;
-	if (slx_intake_lookup(x->batch, SLX_SPACE_SCRAPE, &e->id, sizeof e->id, ret) == SILEX_OK)
+	if (slx_intake_lookup(x->batch, slx_intake_key(SLX_SPACE_SCRAPE, &e->id, sizeof e->id), ret) == SILEX_OK)
 		return true;
 	struct slx_labels_iter it = slx_labels_iter((struct slx_labels){ e->labels, e->labels_n });
 	while (n < LABELS_MAX && slx_labels_next(&it, &l))
 		labels[n++] = l;
-	silex_status st = slx_intake_define(x->batch, SLX_SPACE_SCRAPE, &e->id, sizeof e->id, labels, n, ret, &err);
+	silex_status st = slx_intake_define(x->batch, slx_intake_key(SLX_SPACE_SCRAPE, &e->id, sizeof e->id), labels, n, ret, &err);
 	if (st != SILEX_OK)
 		slx_intake_refuse(x->batch, 1, st, labels, n, err.message);
 	return st == SILEX_OK;
@@ -413,8 +413,8 @@ static void report(struct store *x, const char *name, double v)
 	labels[n++] = (struct slx_label){ SLX_METRIC_NAME, slx_str(name) };
 	for (size_t i = 0; i < t->n_labels && n < LABELS_MAX; i++)
 		labels[n++] = t->labels[i];
-	if (slx_intake_lookup(x->batch, SLX_SPACE_SCRAPE, &key, sizeof key, &series) == SILEX_OK ||
-		slx_intake_define(x->batch, SLX_SPACE_SCRAPE, &key, sizeof key, labels, n, &series, &err) == SILEX_OK)
+	if (slx_intake_lookup(x->batch, slx_intake_key(SLX_SPACE_SCRAPE, &key, sizeof key), &series) == SILEX_OK ||
+		slx_intake_define(x->batch, slx_intake_key(SLX_SPACE_SCRAPE, &key, sizeof key), labels, n, &series, &err) == SILEX_OK)
 		slx_intake_float(x->batch, series, t->scraped_ms * SLX_MS, v);
 }
 

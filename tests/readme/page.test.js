@@ -1,0 +1,31 @@
+// The README's link, opened in chromium: the processors' time by mode is drawn, with a legend. run.sh starts this.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { answered, colouredPixels, openBrowser, openPage, root, until } from '../web/lib.js';
+
+test('the page draws what node_exporter tells of the processors', async () => {
+  const url = process.env.README_URL;
+  const browser = await openBrowser();
+  try {
+    const page = await openPage(browser, url);
+    // rate() wants two scrapes, which are 5 s apart.
+    const drawn = await until(async () => {
+      await page.goto('about:blank');
+      await page.goto(url);
+      await answered(page);
+      const n = await colouredPixels(page);
+      if (!n) await new Promise((done) => setTimeout(done, 2000));
+      return n;
+    }, 60_000);
+    assert.ok(drawn > 50, `${drawn} coloured pixels`);
+    const legend = (await page.locator('.legend-row .c-name').allInnerTexts()).join(' ');
+    for (const mode of ['idle', 'system', 'user']) assert.ok(legend.includes(mode), `the legend has ${mode}: ${legend}`);
+    mkdirSync(join(root, 'build/screenshots'), { recursive: true });
+    await page.screenshot({ path: join(root, 'build/screenshots/readme.png') });
+    assert.deepEqual(page.faults, []);
+  } finally {
+    await browser.close();
+  }
+});
