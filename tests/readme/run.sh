@@ -26,7 +26,7 @@ end() {
 trap end EXIT
 
 if [ ! -x "$root/usr/bin/apt-get" ]; then
-	mirror=$(grep -rhE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/ 2>/dev/null | grep -oE 'https?://[^ ]+' | head -1)
+	mirror=$(grep -rhE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/ 2>/dev/null | grep -oE 'https?://[^ ]*debian/?( |$)' | head -1)
 	debootstrap --variant=minbase bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >"$root.log" 2>&1 ||
 		{ tail -3 "$root.log"; rm -f "$root.log"; not_here "debootstrap could not make a root"; }
 	rm -f "$root.log"
