@@ -12,6 +12,7 @@ for port in 9470 9100; do
 done
 root=${1:-$(mktemp -d /var/tmp/silex-readme.XXXXXX)}
 keep=${1:-}
+mkdir -p "$root" && chmod 755 "$root" # others than root look into it, too
 
 # What still runs in the root.
 inside() { for p in /proc/[0-9]*; do [ "$(readlink "$p/root")" != "$root" ] || echo "${p#/proc/}"; done; }
