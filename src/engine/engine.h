@@ -88,6 +88,7 @@ struct slx_write {
 	size_t bits_stride;
 	const struct slx_labels *labels; /* without handles: canonical labels of each row, and */
 	const struct slx_hash128 *ids;   /* their identities */
+	bool backfill;                   /* data of the past: told to the observer */
 };
 
 /* Rows refused by themselves; the rest of the batch is written. */
@@ -102,6 +103,41 @@ struct slx_write_result {
 silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, struct slx_write_result *ret, uint64_t *ret_lsn, silex_error *err);
 silex_status slx_engine_wait(struct slx_engine *e, uint64_t lsn, silex_error *err);
 silex_status slx_engine_sync(struct slx_engine *e, silex_error *err);
+
+/* ---- watching what is written ----
+ *
+ * One observer marks series of the active head and is given their samples, as they are written. A series without a mark costs one
+ * look at a field that lies beside what a write touches anyway. Both functions run under the lock of the series' stripe, so for one
+ * series they follow one another in the order of writes; they must be short, and must not call the engine. */
+
+/* Rows of one stripe that were logged and applied. */
+struct slx_observed {
+	unsigned stripe;
+	enum slx_kind kind; /* a number's: no states, no bytes */
+	size_t n;
+	const uint32_t *mark;
+	const int64_t *ts;
+	const uint64_t *bits;
+	int64_t arrived_ns, wall_ns; /* when the write began: monotonic, wall clock */
+	bool backfill;
+};
+
+struct slx_observer {
+	void *ctx;
+	/* A series that is new in the head of that generation: its mark, 0 for none. */
+	uint32_t (*mark)(void *ctx, struct slx_str tenant, struct slx_labels l, struct slx_hash128 id, uint64_t generation);
+	void (*samples)(void *ctx, const struct slx_observed *o);
+};
+
+/* From now on; *o is copied. NULL: no more: when this returns no call is under way. Marks that are there stay. */
+void slx_engine_observe(struct slx_engine *e, const struct slx_observer *o);
+/* Asks for the marks of the series of the active head for which all matchers hold anew. Returns with every such series marked,
+ * those that come meanwhile too. */
+silex_status slx_engine_mark(struct slx_engine *e, struct slx_tenant *t, struct slx_matcher *const *ms, size_t n, silex_error *err);
+/* Of the active head: series marked in lower ones are not written under their marks any more. */
+uint64_t slx_engine_generation(struct slx_engine *e);
+/* The wall clock (ms, never going back) when something was last written. */
+int64_t slx_engine_last_write_ns(struct slx_engine *e);
 
 /* ---- deleting ---- */
 

@@ -125,6 +125,8 @@ struct slx_engine {
 	struct slx_stripe stripes[SLX_STRIPES];
 	_Atomic uint32_t next_ref;  /* log references given out in the active head */
 	_Atomic(struct slx_head *) active; /* changed with all stripes and view_lock held; stable under any one stripe */
+	struct slx_observer observer; /* changed with all stripes held; read under any one */
+	_Atomic bool observed;        /* whether there is one: clocks are read for it */
 
 	pthread_mutex_t view_lock; /* guards view and the list of snapshots; held for moments */
 	struct slx_view *view;
@@ -262,6 +264,16 @@ void slx_companions_free(struct slx_engine *e);
 silex_status slx_engine_apply(struct slx_engine *e, struct slx_handle *const *handles, const struct slx_record_samples *s, silex_error *err);
 void slx_engine_lock_stripes(struct slx_engine *e);
 void slx_engine_unlock_stripes(struct slx_engine *e);
+
+/* --- observe.c --- */
+/* Under the stripe's lock: the mark of a series that was just created. */
+void slx_observe_new(struct slx_engine *e, const struct slx_head *head, struct slx_str tenant, struct slx_labels l, struct slx_head_series *s);
+/* When a write began, for the observer. */
+struct slx_arrival {
+	int64_t monotonic_ns, wall_ns; /* 0: nobody watches */
+	bool backfill;
+};
+struct slx_arrival slx_observe_arrival(struct slx_engine *e, bool backfill);
 
 /* --- engine.c --- */
 

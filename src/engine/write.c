@@ -5,6 +5,7 @@
  *   1. resolve: each row's series in the active head (from the handle, found, or created), with prefetch ahead
  *   2. log:     one frame for the group, with definitions of series that the current log segment does not know yet
  *   3. apply:   one slot in each tail, prefetched
+ *   4. tell:    rows of marked series to the observer
  * Since a stripe logs and applies under one lock, samples of a series reach the head in the order of their versions.
  * After the last group the caller waits for the log once.
  *
@@ -51,6 +52,7 @@ struct group {
 	struct slx_head *head;
 	bool run; /* all of one series: `row` and `who` of the first row stand for all */
 	int64_t floor; /* rows before it may be older than retention; INT64_MIN: none is looked at */
+	bool watched; /* some series has a mark */
 };
 
 silex_status slx_handle_new(struct slx_engine *e, struct slx_tenant *t, struct slx_labels l, void *owner, struct slx_handle **ret, silex_error *err)
@@ -176,7 +178,9 @@ static silex_status find_or_create(struct slx_engine *e, struct slx_head *head, 
 	if (*ret)
 		return SILEX_OK;
 	uint64_t own = atomic_load_explicit(&t->payer->series_max, memory_order_relaxed);
-	return slx_head_create(head, t->name, l, id, own ? own : e->opt.series_limit, ret, err);
+	SLX_TRY(slx_head_create(head, t->name, l, id, own ? own : e->opt.series_limit, ret, err));
+	slx_observe_new(e, head, t->name, l, *ret);
+	return SILEX_OK;
 }
 
 static struct slx_handle *handle_of(struct slx_series_at *at) { return (struct slx_handle *)((char *)at - offsetof(struct slx_handle, at)); }
@@ -270,6 +274,7 @@ static void check_kinds(struct group *g, enum slx_kind kind, struct slx_write_re
 {
 	struct piece *p = g->piece;
 	size_t kept = g->from, end = g->from + g->n;
+	uint32_t watched = 0;
 	for (size_t i = g->from; i < end; i++) {
 		struct slx_head_series *s = p->who[i].series;
 		silex_error why;
@@ -278,9 +283,11 @@ static void check_kinds(struct group *g, enum slx_kind kind, struct slx_write_re
 			continue;
 		}
 		__builtin_prefetch(atomic_load_explicit(&s->tail, memory_order_relaxed) + atomic_load_explicit(&s->tail_n, memory_order_relaxed), 1);
+		watched |= s->watch;
 		keep(p, kept++, i, s);
 	}
 	g->n = kept - g->from;
+	g->watched = watched != 0;
 }
 
 /* A run has one row: its first. */
@@ -296,6 +303,7 @@ static void find_run(struct slx_engine *e, struct group *g, enum slx_kind kind, 
 		status = check_kind(at->series, kind, &why);
 	if (status == SILEX_OK) {
 		p->who[0].series = at->series;
+		g->watched = at->series->watch != 0;
 		return;
 	}
 	refuse(r, p->row[0], &why);
@@ -432,6 +440,41 @@ static silex_status apply(const struct group *g, enum slx_kind kind, silex_error
 	return status;
 }
 
+/* --- 4. tell ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The rows of marked series, together. */
+static void tell_marked(struct slx_engine *e, const struct group *g, struct slx_observed *o)
+{
+	uint32_t mark[SLX_GROUP_MAX];
+	int64_t ts[SLX_GROUP_MAX];
+	uint64_t bits[SLX_GROUP_MAX];
+	const struct piece *p = g->piece;
+	for (size_t i = 0; i < g->n; i++) {
+		mark[o->n] = series_of(g, i)->watch;
+		ts[o->n] = p->ts[g->from + i];
+		bits[o->n] = p->bits[g->from + i];
+		o->n += mark[o->n] != 0;
+	}
+	o->mark = mark;
+	o->ts = ts;
+	o->bits = bits;
+	e->observer.samples(e->observer.ctx, o);
+}
+
+/* Under the stripe's lock. */
+static void tell(struct slx_engine *e, const struct group *g, enum slx_kind kind, const struct slx_arrival *a)
+{
+	struct slx_observed o = {
+		.stripe = (unsigned)(g->stripe - e->stripes),
+		.kind = kind,
+		.arrived_ns = a->monotonic_ns,
+		.wall_ns = a->wall_ns,
+		.backfill = a->backfill,
+	};
+	if (e->observer.samples && a->monotonic_ns && kind != SLX_KIND_ENUM && !slx_kind_is_bytes(kind))
+		tell_marked(e, g, &o);
+}
+
 /* --- pins ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Some stripe's lock is held: `head` is the active one and cannot go away meanwhile. */
@@ -495,8 +538,15 @@ silex_status slx_engine_resolve(struct slx_engine *e, struct slx_pins *p, struct
 
 /* --- the batch ------------------------------------------------------------------------------------------------------------------- */
 
-static silex_status write_group(struct slx_engine *e, struct group *g, const struct slx_write *w, bool logged, struct slx_write_result *r, uint64_t *lsn,
-	silex_error *err)
+/* How a batch is written. */
+struct way {
+	bool logged;
+	int64_t floor; /* as a group's */
+	struct slx_arrival arrival;
+};
+
+static silex_status write_group(struct slx_engine *e, struct group *g, const struct slx_write *w, const struct way *way, struct slx_write_result *r,
+	uint64_t *lsn, silex_error *err)
 {
 	silex_status status = SILEX_OK;
 	pthread_mutex_lock(&g->stripe->lock);
@@ -511,10 +561,12 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 		check_age(e, g, w, r);
 	if (g->n && slx_kind_is_bytes(w->kind))
 		keep_values(g, w->tenant, r);
-	if (g->n && logged)
+	if (g->n && way->logged)
 		status = log_group(e, g, w, lsn, err);
 	if (g->n && status == SILEX_OK)
 		status = apply(g, w->kind, err);
+	if (g->n && g->watched && status == SILEX_OK)
+		tell(e, g, w->kind, &way->arrival);
 	pthread_mutex_unlock(&g->stripe->lock);
 	if (status == SILEX_OK && w->tenant == w->tenant->payer)
 		atomic_fetch_add_explicit(&e->points_head, g->n, memory_order_relaxed);
@@ -522,7 +574,7 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 }
 
 /* Rows of one series: nothing to sort. */
-static silex_status write_run(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, int64_t floor, struct slx_write_result *r,
+static silex_status write_run(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, const struct way *way, struct slx_write_result *r,
 	uint64_t *lsn, silex_error *err)
 {
 	struct piece p;
@@ -533,23 +585,23 @@ static silex_status write_run(struct slx_engine *e, const struct slx_write *w, s
 		memcpy(&p.ts[i], ts.p, sizeof p.ts[i]);
 		memcpy(&p.bits[i], bits.p, sizeof p.bits[i]);
 	}
-	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].at->stripe], .run = true, .floor = floor };
-	return write_group(e, &g, w, logged, r, lsn, err);
+	struct group g = { .piece = &p, .n = n, .stripe = &e->stripes[p.who[0].at->stripe], .run = true, .floor = way->floor };
+	return write_group(e, &g, w, way, r, lsn, err);
 }
 
 /* Rows first .. first + n of w (n <= PIECE_MAX). */
-static silex_status write_piece(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, bool logged, int64_t floor,
-	struct slx_write_result *r, uint64_t *lsn, silex_error *err)
+static silex_status write_piece(struct slx_engine *e, const struct slx_write *w, size_t first, size_t n, const struct way *way, struct slx_write_result *r,
+	uint64_t *lsn, silex_error *err)
 {
 	struct piece p;
 	uint32_t end[SLX_STRIPES] = { 0 };
 	if (w->handles && w->handle_stride == 0)
-		return write_run(e, w, first, n, logged, floor, r, lsn, err);
+		return write_run(e, w, first, n, way, r, lsn, err);
 	sort_rows(w, first, n, &p, end);
 	for (size_t s = 0, from = 0; s < SLX_STRIPES; from = end[s++]) {
-		struct group g = { .piece = &p, .from = from, .n = end[s] - from, .stripe = &e->stripes[s], .floor = floor };
+		struct group g = { .piece = &p, .from = from, .n = end[s] - from, .stripe = &e->stripes[s], .floor = way->floor };
 		if (g.n)
-			SLX_TRY(write_group(e, &g, w, logged, r, lsn, err));
+			SLX_TRY(write_group(e, &g, w, way, r, lsn, err));
 	}
 	return SILEX_OK;
 }
@@ -596,8 +648,7 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 	struct slx_write_result r = { 0 };
 	uint64_t lsn = 0;
 	silex_status status = SILEX_OK;
-	bool logged = e->opt.wal == SILEX_WAL_FILE;
-	int64_t floor = slx_retention_floor(e, w->tenant);
+	struct way way = { e->opt.wal == SILEX_WAL_FILE, slx_retention_floor(e, w->tenant), slx_observe_arrival(e, w->backfill) };
 	if (e->opt.read_only)
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
 	size_t done = 0;
@@ -605,7 +656,7 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 		size_t k = piece_rows(w, done);
 		status = w->rows ? slx_background_room_left(e, w->tenant, err) : slx_background_admit(e, w->tenant, err);
 		if (status == SILEX_OK)
-			status = write_piece(e, w, done, k, logged, floor, &r, &lsn, err);
+			status = write_piece(e, w, done, k, &way, &r, &lsn, err);
 		done += k;
 	}
 	if (status == SILEX_OK)
@@ -648,7 +699,7 @@ silex_status slx_engine_apply(struct slx_engine *e, struct slx_handle *const *ha
 	};
 	struct slx_write_result r = { 0 };
 	uint64_t lsn = 0;
-	SLX_TRY(write_piece(e, &w, 0, s->n, false, INT64_MIN, &r, &lsn, err));
+	SLX_TRY(write_piece(e, &w, 0, s->n, &(struct way){ .floor = INT64_MIN }, &r, &lsn, err));
 	if (r.refused)
 		return slx_err(err, r.error.code, "%s", r.error.message);
 	int64_t none = 0;

@@ -62,6 +62,7 @@ struct slx_head_series {
 	uint32_t ordinal;                 /* in the tenant's index */
 	uint32_t log_ref;                 /* 0: none yet */
 	uint64_t log_segment;             /* log segment that defines log_ref; 0: none */
+	uint32_t watch;                   /* the engine's observer's mark; 0: nobody watches */
 
 	struct slx_hash128 id __attribute__((aligned(64)));
 	struct slx_chunk_list *_Atomic chunks;
