@@ -3,6 +3,7 @@
 #include "base/buf.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 const char *const slx_watch_op_names[] = { ">", ">=", "<", "<=", "==", "!=", "outside", "inside", NULL };
 const char *const slx_watch_input_names[] = { "last", "rate", "avg", "min", "max", "sum", "count", "stddev", NULL };

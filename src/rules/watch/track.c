@@ -247,17 +247,29 @@ static struct slx_track_block *add_block(struct slx_track *k, struct slx_track_r
 	return b;
 }
 
-/* The block for one more sample at the end: the oldest that nobody needs any more, or a new one, or without room the oldest. */
+/* Lets go of blocks that nothing needs any more. The machine may run again from the first sample of the block that a late sample
+ * falls into, and that sample's window must be whole. */
+static void drop_old(struct slx_track *k, const struct slx_track_rule *r, struct slx_track_room *room, int64_t newest)
+{
+	int64_t oldest = slx_time_sub(newest, r->lateness_ns);
+	uint32_t at = 0;
+	while (at + 1 < k->n && blocks(k)[at + 1]->t[0] <= oldest)
+		at++;
+	int64_t need = slx_time_sub(blocks(k)[at]->t[0], r->window_ns);
+	while (at-- > 0 && blocks(k)[1]->t[0] <= need)
+		drop_first(k, room);
+	while (k->n >= BLOCKS_MAX)
+		drop_first(k, room);
+}
+
+/* The block for one more sample at the end; NULL: no room at all. */
 static struct slx_track_block *last_block(struct slx_track *k, const struct slx_track_rule *r, struct slx_track_room *room, int64_t t)
 {
 	struct slx_track_block *b = k->n ? blocks(k)[k->n - 1] : NULL;
 	if (b && b->n < BLOCK)
 		return b;
-	int64_t need = slx_time_sub(t, slx_time_add(r->lateness_ns, r->window_ns));
-	while (k->n > 1 && blocks(k)[1]->t[0] <= need)
-		drop_first(k, room);
-	while (k->n >= BLOCKS_MAX)
-		drop_first(k, room);
+	if (b)
+		drop_old(k, r, room, t);
 	b = add_block(k, room, k->n);
 	while (!b && k->n) {
 		drop_first(k, room);
