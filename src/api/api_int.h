@@ -5,20 +5,30 @@
 #include "engine/engine.h"
 #include "query/query.h"
 #include "rules/silence/silence.h"
+#include "rules/watch/watch.h"
 
-#include <silex/silex.h>
+#include <silex/rules.h>
 
 struct slx_async;
+
+enum { SLX_API_CALLBACKS_MAX = 8 };
 
 struct silex_db {
 	struct slx_engine *engine;
 	struct slx_querier *querier;
 	struct slx_alerts *alerts;
 	struct slx_silences *silences;
+	struct slx_watch *watch; /* NULL: read-only */
 	struct slx_mem *mem; /* the engine's */
 	int64_t unit_ns;     /* nanoseconds of one time unit */
 	struct slx_async *async; /* insert_async; made by the first call */
 	pthread_mutex_t async_lock;
+	pthread_mutex_t callbacks_lock;
+	struct {
+		silex_alert_fn fn;
+		void *arg;
+	} callbacks[SLX_API_CALLBACKS_MAX]; /* callbacks_lock */
+	size_t n_callbacks;                 /* callbacks_lock */
 };
 
 struct silex_series {
@@ -53,8 +63,8 @@ static inline silex_kind slx_api_kind(enum slx_kind k) { return (silex_kind)((in
 
 /* --- write.c --- */
 /* As silex_insert_batch, without waiting for the log: *ret_lsn is what to wait for (0: nothing). */
-silex_status slx_api_insert_rows(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_batch_result *ret, uint64_t *ret_lsn,
-	silex_error *err);
+silex_status slx_api_insert_rows(silex_db *db, const char *tenant, const silex_row *rows, size_t n, bool backfill, silex_batch_result *ret,
+	uint64_t *ret_lsn, silex_error *err);
 
 /* --- async.c --- */
 void slx_async_stop(struct slx_async *a); /* finishes what is queued; NULL is fine */

@@ -86,7 +86,7 @@ static void run(struct slx_async *a, struct request *all)
 	uint64_t lsn = 0;
 	for (struct request *r = all; r; r = r->next) {
 		uint64_t own = 0;
-		r->status = slx_api_insert_rows(a->db, r->tenant, r->rows, r->n, &r->result, &own, &r->error);
+		r->status = slx_api_insert_rows(a->db, r->tenant, r->rows, r->n, false, &r->result, &own, &r->error);
 		lsn = own > lsn ? own : lsn;
 	}
 	silex_error err = { 0 };

@@ -1,4 +1,6 @@
 /* The composition root: silex_open wires engine and query; flush, checkpoint, compaction, metrics. */
+#include "api/api.h"
+
 #include "api/api_int.h"
 
 const char *silex_version(void)
@@ -8,25 +10,29 @@ const char *silex_version(void)
 
 static const int64_t unit_ns[] = { [SILEX_NS] = 1, [SILEX_US] = SLX_US, [SILEX_MS] = SLX_MS, [SILEX_S] = SLX_SECOND };
 
+enum { WATCH_SHARE = 16 }; /* of the memory limit, for the samples that rules on arrival keep */
+
 /* What a database is beside its engine, from low to high. */
-static silex_status wire(silex_db *db, struct slx_engine *e, silex_error *err)
+static silex_status wire(silex_db *db, struct slx_engine *e, const silex_options *o, silex_error *err)
 {
 	db->engine = e;
 	SLX_TRY(slx_querier_new(e, &db->querier, err));
 	SLX_TRY(slx_alerts_new(e, &db->alerts, err));
-	return slx_silences_new(db->alerts, &db->silences, err);
+	SLX_TRY(slx_silences_new(db->alerts, &db->silences, err));
+	return o->read_only ? SILEX_OK : slx_watch_new(db->alerts, (int64_t)(o->memory_limit / WATCH_SHARE), &db->watch, err);
 }
 
 static void unwire(silex_db *db)
 {
 	if (!db)
 		return;
+	slx_watch_free(db->watch);
 	slx_silences_free(db->silences);
 	slx_alerts_free(db->alerts);
 	slx_querier_free(db->querier);
 }
 
-silex_status silex_open(const char *path, const silex_options *o, silex_db **ret_db, silex_error *err)
+silex_status slx_api_open(const char *path, const silex_options *o, silex_db **ret_db, silex_error *err)
 {
 	silex_options opt;
 	SLX_TRY(slx_options_resolve(o, &opt, err));
@@ -37,7 +43,7 @@ silex_status silex_open(const char *path, const silex_options *o, silex_db **ret
 		return slx_err(err, status, "open %s: %s", path ? path : "in memory", own.message);
 	struct slx_mem *m = slx_engine_mem(e);
 	silex_db *db = slx_calloc(m, SLX_MEM_OTHER, sizeof *db);
-	status = db ? wire(db, e, err) : slx_err_oom(err);
+	status = db ? wire(db, e, &opt, err) : slx_err_oom(err);
 	if (status != SILEX_OK) {
 		unwire(db);
 		slx_free(m, SLX_MEM_OTHER, db, sizeof *db);
@@ -47,8 +53,21 @@ silex_status silex_open(const char *path, const silex_options *o, silex_db **ret
 	db->mem = m;
 	db->unit_ns = unit_ns[opt.time_unit];
 	pthread_mutex_init(&db->async_lock, NULL);
+	pthread_mutex_init(&db->callbacks_lock, NULL);
 	*ret_db = db;
 	return SILEX_OK;
+}
+
+silex_status silex_open(const char *path, const silex_options *o, silex_db **ret_db, silex_error *err)
+{
+	silex_db *db;
+	SLX_TRY(slx_api_open(path, o, &db, err));
+	silex_status status = db->watch ? slx_watch_go(db->watch, err) : SILEX_OK;
+	if (status != SILEX_OK)
+		silex_close(db, NULL);
+	else
+		*ret_db = db;
+	return status;
 }
 
 silex_status silex_close(silex_db *db, silex_error *err)
@@ -59,6 +78,7 @@ silex_status silex_close(silex_db *db, silex_error *err)
 	slx_async_stop(db->async);
 	unwire(db);
 	pthread_mutex_destroy(&db->async_lock);
+	pthread_mutex_destroy(&db->callbacks_lock);
 	slx_free(db->mem, SLX_MEM_OTHER, db, sizeof *db);
 	return slx_engine_close(e, err);
 }

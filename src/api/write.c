@@ -22,6 +22,7 @@ struct batch {
 	struct slx_labels_builder builder;
 	struct slx_arena arena; /* canonical labels of the stretch */
 	struct stretch *stretch;
+	bool backfill;
 	silex_batch_result result;
 	uint64_t lsn;
 };
@@ -50,6 +51,7 @@ static silex_status write_stretch(struct batch *b, silex_error *err)
 		.bits_stride = sizeof s->bits[0],
 		.labels = s->labels,
 		.ids = s->ids,
+		.backfill = b->backfill,
 	};
 	struct slx_write_result r;
 	uint64_t lsn;
@@ -111,10 +113,10 @@ static silex_status add_row(struct batch *b, const silex_row *row, size_t number
 }
 
 /* Writes without waiting for the log; *ret_lsn is what to wait for. */
-silex_status slx_api_insert_rows(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_batch_result *ret, uint64_t *ret_lsn,
-	silex_error *err)
+silex_status slx_api_insert_rows(silex_db *db, const char *tenant, const silex_row *rows, size_t n, bool backfill, silex_batch_result *ret,
+	uint64_t *ret_lsn, silex_error *err)
 {
-	struct batch b = { .db = db };
+	struct batch b = { .db = db, .backfill = backfill };
 	if (slx_engine_read_only(db->engine))
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
 	SLX_TRY(slx_api_tenant_of(db, tenant, &b.tenant, err));
@@ -137,11 +139,11 @@ silex_status slx_api_insert_rows(silex_db *db, const char *tenant, const silex_r
 	return status;
 }
 
-silex_status silex_insert_batch(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_batch_result *ret, silex_error *err)
+static silex_status insert_rows(silex_db *db, const char *tenant, const silex_row *rows, size_t n, bool backfill, silex_batch_result *ret, silex_error *err)
 {
 	silex_batch_result r = { 0 };
 	uint64_t lsn = 0;
-	silex_status status = slx_api_insert_rows(db, tenant, rows, n, &r, &lsn, err);
+	silex_status status = slx_api_insert_rows(db, tenant, rows, n, backfill, &r, &lsn, err);
 	if (status == SILEX_OK)
 		status = slx_engine_wait(db->engine, lsn, err);
 	if (ret)
@@ -149,6 +151,16 @@ silex_status silex_insert_batch(silex_db *db, const char *tenant, const silex_ro
 	else if (status == SILEX_OK && r.refused)
 		status = slx_err(err, r.error.code, "row %zu: %s", r.first_refused, r.error.message);
 	return status;
+}
+
+silex_status silex_insert_batch(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_batch_result *ret, silex_error *err)
+{
+	return insert_rows(db, tenant, rows, n, false, ret, err);
+}
+
+silex_status silex_insert_backfill(silex_db *db, const char *tenant, const silex_row *rows, size_t n, silex_batch_result *ret, silex_error *err)
+{
+	return insert_rows(db, tenant, rows, n, true, ret, err);
 }
 
 /* One row needs no stretch. */

@@ -141,14 +141,15 @@ static silex_status open_database(struct server *s, silex_error *err)
 	o.store_types = store_types;
 	o.n_store_types = sizeof store_types / sizeof *store_types;
 	o.memory_limit -= c->http.upload_memory; /* what requests hold belongs to the same limit */
-	SLX_TRY(silex_open(c->data, &o, &db, err));
+	SLX_TRY(slx_api_open(c->data, &o, &db, err));
 	silex_status st = set_tenant_limits(db, c->tenants.limits, err);
 	if (st != SILEX_OK) {
 		silex_close(db, NULL);
 		return st;
 	}
 	atomic_store(&s->core.db, db);
-	return slx_server_rooms_open(s->rooms, err);
+	SLX_TRY(slx_server_rooms_open(s->rooms, err));
+	return slx_api_watch(db) ? slx_watch_go(slx_api_watch(db), err) : SILEX_OK; /* who listens is there */
 }
 
 static void say_ready(struct server *s)

@@ -116,11 +116,9 @@ silex_status slx_watch_load(struct slx_watch *w, silex_error *err)
 	for (size_t i = 0; i < w->rules_n; i++) {
 		struct slx_watch_rule *r = w->rules[i];
 		struct restoring k = { w, r, false };
-		struct slx_tenant *t;
 		slx_alerts_of_rule(w->alerts, r->alert.tenant, r->alert.id, restore_alert, &k);
 		if (k.failed)
 			return slx_err_oom(err);
-		SLX_TRY(slx_engine_tenant(w->engine, r->alert.tenant, &t, err));
 		silex_error why;
 		if (slx_watch_seed(w, r, true, &why) != SILEX_OK)
 			slx_engine_log(w->engine, 2, "alerts: rule %llu begins without what came before: %s", (unsigned long long)r->alert.id, why.message);

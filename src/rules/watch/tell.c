@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-enum { AT_ONCE = 512 };
+enum { AT_ONCE = 512, WAITING_MAX = 1 << 16 };
 
 #define RETRY SLX_SECOND
 #define SWEEP SLX_MINUTE
@@ -143,10 +143,15 @@ void slx_watch_tell(struct slx_watch *w)
 	silex_error err;
 	int64_t now = slx_monotonic_ns(w->clock);
 	bool waited = w->unsent.n > 0;
-	for (unsigned i = 0; i < SLX_STRIPES; i++)
+	for (unsigned i = 0; i < SLX_STRIPES && w->unsent.n < WAITING_MAX; i++)
 		collect(w, &w->shards[i], now);
-	if (slx_watch_send(w, w->unsent.v, w->unsent.n, &done, &err) != SILEX_OK && !waited)
-		slx_engine_log(w->engine, 3, "alerts: a change could not be made durable and waits: %s", err.message);
+	if (waited && now < w->retry_ns)
+		return;
+	if (slx_watch_send(w, w->unsent.v, w->unsent.n, &done, &err) != SILEX_OK) {
+		w->retry_ns = now + RETRY;
+		if (!waited)
+			slx_engine_log(w->engine, 3, "alerts: a change could not be made durable and waits: %s", err.message);
+	}
 	let_go(w, w->unsent.v, done);
 	w->unsent.n -= done;
 	memmove(w->unsent.v, w->unsent.v + done, w->unsent.n * sizeof *w->unsent.v);

@@ -315,13 +315,17 @@ silex_status slx_watch_remove(struct slx_watch *w, struct slx_str tenant, uint64
 
 /* ---- adding ---- */
 
+static silex_status mark_series(struct slx_watch *w, const struct slx_watch_rule *r, silex_error *err)
+{
+	struct slx_tenant *t;
+	SLX_TRY(slx_engine_tenant(w->engine, r->alert.tenant, &t, err));
+	return slx_engine_mark(w->engine, t, r->selector.matchers, r->selector.n, err);
+}
+
 /* Into force: states for what is there, then marks. A failure takes it out again. admin_lock is held. */
 static silex_status put_in_force(struct slx_watch *w, struct slx_watch_rule *r, silex_error *err)
 {
-	struct slx_tenant *t;
-	silex_status status = slx_engine_tenant(w->engine, r->alert.tenant, &t, err);
-	if (status == SILEX_OK)
-		status = slx_watch_start(w, err);
+	silex_status status = slx_watch_start(w, err);
 	if (status == SILEX_OK)
 		status = slx_watch_rule_put(w, r, err);
 	if (status != SILEX_OK) {
@@ -332,7 +336,7 @@ static silex_status put_in_force(struct slx_watch *w, struct slx_watch_rule *r, 
 		observe(w);
 	status = slx_watch_seed(w, r, false, err);
 	if (status == SILEX_OK)
-		status = slx_engine_mark(w->engine, t, r->selector.matchers, r->selector.n, err);
+		status = mark_series(w, r, err);
 	if (status == SILEX_OK)
 		status = slx_watch_store(w, r, false, err);
 	if (status != SILEX_OK)
@@ -475,16 +479,24 @@ silex_status slx_watch_new(struct slx_alerts *a, int64_t room, struct slx_watch 
 		w->shards[i].moves.mem = m;
 	}
 	silex_status status = slx_watch_load(w, err);
-	if (status == SILEX_OK && w->rules_n) {
+	if (status == SILEX_OK && w->rules_n)
 		observe(w);
-		status = slx_watch_start(w, err);
-	}
+	for (size_t i = 0; i < w->rules_n && status == SILEX_OK; i++) /* the log has been replayed into a head without marks */
+		status = mark_series(w, w->rules[i], err);
 	if (status != SILEX_OK) {
 		slx_watch_free(w);
 		return status;
 	}
 	*ret = w;
 	return SILEX_OK;
+}
+
+silex_status slx_watch_go(struct slx_watch *w, silex_error *err)
+{
+	pthread_mutex_lock(&w->admin_lock);
+	silex_status status = w->rules_n ? slx_watch_start(w, err) : SILEX_OK;
+	pthread_mutex_unlock(&w->admin_lock);
+	return status;
 }
 
 static void shard_free(struct slx_watch *w, struct slx_watch_shard *sh)

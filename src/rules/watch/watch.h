@@ -24,8 +24,9 @@
 struct slx_watch;
 
 /* Takes up the rules that are registered and the states they were in. room: bytes for samples that are kept (windows, lateness).
- * Before anybody writes. */
+ * Before anybody writes. Nothing is told before slx_watch_go: whoever listens comes between the two. */
 silex_status slx_watch_new(struct slx_alerts *a, int64_t room, struct slx_watch **ret, silex_error *err);
+silex_status slx_watch_go(struct slx_watch *w, silex_error *err);
 void slx_watch_free(struct slx_watch *w); /* tells what is left to tell; nobody writes any more; NULL is fine */
 
 /* Registered, durably. *d is copied. INVALID: *ret_field (may be NULL) names the member; RESOURCE_EXHAUSTED: too many series. */

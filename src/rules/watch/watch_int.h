@@ -113,6 +113,7 @@ struct slx_watch {
 
 	pthread_mutex_t tell_lock;     /* what is being told; taken before shards' locks */
 	struct slx_watch_changes unsent;
+	int64_t retry_ns;              /* monotonic: not before, when some is unsent */
 	struct slx_labels_builder builder;
 	_Atomic uint64_t told, failed;
 
