@@ -24,6 +24,7 @@ _silex() {
 	import:--data|import:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	import:--tenant|import:-T) return ;;
 	import:--option|import:-O) return ;;
+	import:--store) return ;;
 	import:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	import:--url|import:-u) return ;;
 	export:--format|export:-f) words="jsonl csv line prom openmetrics" ;;
@@ -33,6 +34,7 @@ _silex() {
 	export:--data|export:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	export:--tenant|export:-T) return ;;
 	export:--option|export:-O) return ;;
+	export:--store) return ;;
 	export:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	export:--url|export:-u) return ;;
 	query:--start|query:-s) return ;;
@@ -51,6 +53,7 @@ _silex() {
 	query:--data|query:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	query:--tenant|query:-T) return ;;
 	query:--option|query:-O) return ;;
+	query:--store) return ;;
 	query:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	query:--url|query:-u) return ;;
 	series:--start|series:-s) return ;;
@@ -60,6 +63,7 @@ _silex() {
 	series:--data|series:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	series:--tenant|series:-T) return ;;
 	series:--option|series:-O) return ;;
+	series:--store) return ;;
 	series:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	series:--url|series:-u) return ;;
 	labels:--match|labels:-m) return ;;
@@ -68,6 +72,7 @@ _silex() {
 	labels:--data|labels:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	labels:--tenant|labels:-T) return ;;
 	labels:--option|labels:-O) return ;;
+	labels:--store) return ;;
 	labels:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	labels:--url|labels:-u) return ;;
 	delete:--start|delete:-s) return ;;
@@ -76,6 +81,7 @@ _silex() {
 	delete:--data|delete:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	delete:--tenant|delete:-T) return ;;
 	delete:--option|delete:-O) return ;;
+	delete:--store) return ;;
 	delete:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	delete:--url|delete:-u) return ;;
 	stats:--format|stats:-f) words="table csv json jsonl chart" ;;
@@ -83,29 +89,35 @@ _silex() {
 	stats:--data|stats:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	stats:--tenant|stats:-T) return ;;
 	stats:--option|stats:-O) return ;;
+	stats:--store) return ;;
 	stats:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	stats:--url|stats:-u) return ;;
 	compact:--data|compact:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	compact:--tenant|compact:-T) return ;;
 	compact:--option|compact:-O) return ;;
+	compact:--store) return ;;
 	compact:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	checkpoint:--data|checkpoint:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	checkpoint:--tenant|checkpoint:-T) return ;;
 	checkpoint:--option|checkpoint:-O) return ;;
+	checkpoint:--store) return ;;
 	checkpoint:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	inspect:--depth|inspect:-D) return ;;
 	inspect:--output|inspect:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	inspect:--data|inspect:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	inspect:--tenant|inspect:-T) return ;;
 	inspect:--option|inspect:-O) return ;;
+	inspect:--store) return ;;
 	inspect:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	verify:--data|verify:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	verify:--tenant|verify:-T) return ;;
 	verify:--option|verify:-O) return ;;
+	verify:--store) return ;;
 	verify:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	upgrade:--data|upgrade:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	upgrade:--tenant|upgrade:-T) return ;;
 	upgrade:--option|upgrade:-O) return ;;
+	upgrade:--store) return ;;
 	upgrade:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	compression:--format|compression:-f) words="csv tsv line jsonl prom openmetrics wfdb" ;;
 	compression:--time-column|compression:-t) return ;;
@@ -143,6 +155,7 @@ _silex() {
 	bench:--data|bench:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	bench:--tenant|bench:-T) return ;;
 	bench:--option|bench:-O) return ;;
+	bench:--store) return ;;
 	bench:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	bench:--url|bench:-u) return ;;
 	demo:--dir|demo:-D) COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -150,29 +163,30 @@ _silex() {
 	shell:--data|shell:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	shell:--tenant|shell:-T) return ;;
 	shell:--option|shell:-O) return ;;
+	shell:--store) return ;;
 	shell:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	completion:--output|completion:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	version:--output|version:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	esac
 	if [ -z "$words" ]; then
 		case $command in
-		import) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --label --errors --strict --quiet --data --tenant --option --config --url --help" ;;
-		export) words=" --format --start --end --output --data --tenant --option --config --url --help" ;;
-		query) words=" --start --end --agg --step --group-by --group --fill --promql --limit --desc --latest --exact --wide --tall --height --timeout --memory --statistics --format --output --data --tenant --option --config --url --help" ;;
-		series) words=" --start --end --names --info --count --format --output --data --tenant --option --config --url --help" ;;
-		labels) words=" --match --tenants --format --output --data --tenant --option --config --url --help" ;;
-		delete) words=" --start --end --before --drop-tenant --yes --data --tenant --option --config --url --help" ;;
-		stats) words=" --format --output --data --tenant --option --config --url --help" ;;
-		compact) words=" --full --recode --data --tenant --option --config --help" ;;
-		checkpoint) words=" --data --tenant --option --config --help" ;;
-		inspect) words=" --depth --output --data --tenant --option --config --help" ;;
-		verify) words=" --data --tenant --option --config --help" ;;
-		upgrade) words=" --data --tenant --option --config --help" ;;
+		import) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --label --errors --strict --quiet --data --tenant --option --store --config --url --help" ;;
+		export) words=" --format --start --end --output --data --tenant --option --store --config --url --help" ;;
+		query) words=" --start --end --agg --step --group-by --group --fill --promql --limit --desc --latest --exact --wide --tall --height --timeout --memory --statistics --format --output --data --tenant --option --store --config --url --help" ;;
+		series) words=" --start --end --names --info --count --format --output --data --tenant --option --store --config --url --help" ;;
+		labels) words=" --match --tenants --format --output --data --tenant --option --store --config --url --help" ;;
+		delete) words=" --start --end --before --drop-tenant --yes --data --tenant --option --store --config --url --help" ;;
+		stats) words=" --format --output --data --tenant --option --store --config --url --help" ;;
+		compact) words=" --full --recode --data --tenant --option --store --config --help" ;;
+		checkpoint) words=" --data --tenant --option --store --config --help" ;;
+		inspect) words=" --depth --output --data --tenant --option --store --config --help" ;;
+		verify) words=" --data --tenant --option --store --config --help" ;;
+		upgrade) words=" --data --tenant --option --store --config --help" ;;
 		compression) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --codec --json --help" ;;
 		serve) words=" --data --listen --config --memory-limit --sync --route-prefix --external-url --promql-lookback --promql-timeout --promql-experimental --influx-listen --graphite-listen --enable-lifecycle --enable-admin --log-level --log-format --set --check-config --print-config --print-keys --help" ;;
-		bench) words=" --seconds --series --threads --readers --directory --output --data --tenant --option --config --url --help" ;;
+		bench) words=" --seconds --series --threads --readers --directory --output --data --tenant --option --store --config --url --help" ;;
 		demo) words=" --dir --samples --help" ;;
-		shell) words=" --read-only --data --tenant --option --config --help" ;;
+		shell) words=" --read-only --data --tenant --option --store --config --help" ;;
 		completion) words=" --output --help" ;;
 		version) words=" --output --help" ;;
 		esac

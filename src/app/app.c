@@ -101,7 +101,7 @@ int app_run(struct app *a, int argc, char **argv)
 	void *own = app_alloc(c->options_size);
 	int operands = 0;
 	a->common.help = false;
-	a->common.options = (struct app_texts){ 0 };
+	a->common.options = a->common.stores = (struct app_texts){ 0 };
 	a->common.output = NULL;
 	a->now = app_wall_ns();
 	int st = app_parse(a, c, own, argc, argv, &operands);

@@ -109,14 +109,19 @@ struct app_common {
 	const char *tenant;
 	const char *config;
 	struct app_texts options; /* name=value */
+	struct app_texts stores;  /* name=url */
 	int format;               /* enum app_format */
 	const char *output;
 	bool help;
 };
 extern const struct app_opt app_data_options[], app_url_options[], app_format_options[], app_output_options[], app_help_options[];
 
+enum { APP_STORES_MAX = 8 };
+
 struct app {
 	struct app_common common;
+	silex_store_config stores[APP_STORES_MAX]; /* of --store, for the database that is open */
+	char store_names[APP_STORES_MAX][65];
 	silex_db *db;        /* open already, in the shell; NULL: each command opens for itself */
 	const char *db_path; /* of that */
 	struct slx_mem mem;

@@ -17,6 +17,32 @@ static void log_line(void *arg, int level, const char *message)
 		app_say("%s%s", level > 2 ? "" : "warning: ", message);
 }
 
+/* --store archive=s3://...: by name, as the database's blocks know them. */
+static int set_stores(struct app *a, silex_options *to)
+{
+#ifdef SILEX_WITH_SERVER
+	static const silex_store_type *const types[] = { &silex_s3_store };
+	to->store_types = types;
+	to->n_store_types = 1;
+#endif
+	const struct app_texts *given = &a->common.stores;
+	if (given->n > APP_STORES_MAX)
+		return app_usage("--store: at most %d", APP_STORES_MAX);
+	if (given->n && a->db)
+		return app_usage("stores are given when the shell starts");
+	for (size_t i = 0; i < given->n; i++) {
+		const char *text = given->v[i];
+		size_t n = strcspn(text, "=");
+		if (!text[n] || n >= sizeof a->store_names[i])
+			return app_usage("--store %s: expected NAME=URL", text);
+		snprintf(a->store_names[i], sizeof a->store_names[i], "%.*s", (int)n, text);
+		a->stores[i] = (silex_store_config){ .struct_size = sizeof *a->stores, .name = a->store_names[i], .url = text + n + 1 };
+	}
+	to->stores = a->stores;
+	to->n_stores = given->n;
+	return APP_OK;
+}
+
 int app_db_options(struct app *a, silex_options *ret)
 {
 	silex_error err;
@@ -36,6 +62,9 @@ int app_db_options(struct app *a, silex_options *ret)
 		if (st != SILEX_OK)
 			return app_usage("--option %s: %s", text, err.message);
 	}
+	int st = set_stores(a, ret);
+	if (st != APP_OK)
+		return st;
 	ret->time_unit = SILEX_NS; /* whatever the application counts in: commands speak RFC 3339 */
 	return APP_OK;
 }
@@ -47,7 +76,7 @@ int app_open(struct app *a, enum app_open how, silex_db **ret)
 	if (a->db) {
 		if (a->common.data && strcmp(a->common.data, a->db_path) != 0)
 			return app_usage("the shell works on %s; start another one for %s", a->db_path, a->common.data);
-		if (a->common.options.n || a->common.config)
+		if (a->common.options.n || a->common.stores.n || a->common.config)
 			return app_usage("options of the engine are given when the shell starts");
 		*ret = a->db;
 		return APP_OK;

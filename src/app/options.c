@@ -10,6 +10,8 @@ const struct app_opt app_data_options[] = {
 	APP_OPT(app_common, tenant, "tenant", 'T', APP_TEXT, "NAME", NULL, "whose data [default]"),
 	APP_OPT(app_common, options, "option", 'O', APP_TEXTS, "NAME=VALUE", NULL,
 		"an option of the engine: sync=always, memory_limit=64MB, codec=gorilla..."),
+	APP_OPT(app_common, stores, "store", 0, APP_TEXTS, "NAME=URL", NULL,
+		"where blocks that moved away lie: archive=s3://bucket/prefix; keys from the environment"),
 	APP_OPT(app_common, config, "config", 0, APP_TEXT, "FILE", NULL, "a file of such options, one name = value a line"),
 	APP_OPT_END,
 };
