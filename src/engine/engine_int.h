@@ -202,6 +202,9 @@ silex_status slx_manifest_load(struct slx_engine *e, uint8_t ret_log_uuid[SLX_WA
 /* Writes what view v and the engine's fields say, with the given checkpoint. manifest_lock held. */
 silex_status slx_manifest_store(struct slx_engine *e, const struct slx_view *v, uint64_t checkpoint_seq, uint64_t max_version, silex_error *err);
 
+/* What a copy of view v would say: the same, but of a log that has not begun yet. manifest_lock held; no block is lost. */
+silex_status slx_manifest_image(struct slx_engine *e, const struct slx_view *v, struct slx_buf *out, silex_error *err);
+
 /* --- record.c: payloads of log frames --- */
 enum slx_record_kind {
 	SLX_RECORD_SAMPLES = SLX_WAL_KIND_FIRST,

@@ -58,11 +58,12 @@ static void put_tenants(struct slx_engine *e, struct slx_buf *b)
 	pthread_mutex_unlock(&e->tenants_lock);
 }
 
-static void encode(struct slx_engine *e, const struct slx_view *v, uint64_t checkpoint_seq, uint64_t max_version, struct slx_buf *b)
+static void encode(struct slx_engine *e, const struct slx_view *v, const uint8_t log_uuid[SLX_WAL_UUID_SIZE], uint64_t checkpoint_seq, uint64_t max_version,
+	struct slx_buf *b)
 {
 	slx_buf_u32(b, MANIFEST_FORMAT);
 	slx_buf_u32(b, 0);
-	slx_buf_put(b, slx_wal_uuid(e->wal), SLX_WAL_UUID_SIZE);
+	slx_buf_put(b, log_uuid, SLX_WAL_UUID_SIZE);
 	slx_buf_u64(b, checkpoint_seq);
 	slx_buf_u64(b, max_version);
 	slx_buf_u64(b, e->generation);
@@ -127,7 +128,7 @@ silex_status slx_manifest_store(struct slx_engine *e, const struct slx_view *v, 
 		err = &own;
 	SLX_TRY(sync_deletes(e, max_version, err));
 	slx_buf_init(&b, &e->mem, SLX_MEM_OTHER, MANIFEST_SIZE_MAX);
-	encode(e, v, checkpoint_seq, max_version, &b);
+	encode(e, v, slx_wal_uuid(e->wal), checkpoint_seq, max_version, &b);
 	silex_status status;
 	if (b.failed) {
 		status = slx_err(err, SILEX_RESOURCE_EXHAUSTED, "manifest: out of memory, or above %d bytes", MANIFEST_SIZE_MAX);
@@ -145,6 +146,13 @@ silex_status slx_manifest_store(struct slx_engine *e, const struct slx_view *v, 
 	if (max_version > e->max_version)
 		e->max_version = max_version;
 	return SILEX_OK;
+}
+
+silex_status slx_manifest_image(struct slx_engine *e, const struct slx_view *v, struct slx_buf *out, silex_error *err)
+{
+	static const uint8_t new_log[SLX_WAL_UUID_SIZE];
+	encode(e, v, new_log, e->checkpoint_seq, e->max_version, out);
+	return out->failed ? slx_err(err, SILEX_RESOURCE_EXHAUSTED, "manifest: out of memory, or above %d bytes", MANIFEST_SIZE_MAX) : SILEX_OK;
 }
 
 /* --- in ------------------------------------------------------------------------------------------------------------------------ */

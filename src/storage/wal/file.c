@@ -60,6 +60,19 @@ silex_status slx_wal_segment_add(struct slx_wal_file *w, uint64_t scope, uint64_
 
 /* --- open --- */
 
+static bool nothing(void *arg, const char *name) { return false; }
+
+/* Archiving is on while its folder is there. */
+static silex_status find_archive(struct slx_wal_file *w, silex_error *err)
+{
+	char path[SLX_WAL_PATH_SIZE];
+	silex_error own;
+	SLX_TRY(slx_wal_path(w, SLX_WAL_ARCHIVE, path, err));
+	silex_status st = w->vfs->list(w->vfs, path, nothing, NULL, &own);
+	atomic_store(&w->archive, st == SILEX_OK);
+	return st == SILEX_OK || st == SILEX_NOT_FOUND ? SILEX_OK : slx_err(err, st, "%s", own.message);
+}
+
 struct numbers {
 	struct slx_buf found; /* u64 each: segments */
 	uint64_t highest;     /* over segments and those set aside */
@@ -229,6 +242,15 @@ static struct slx_wal_segment *take_cuttable(struct slx_wal_file *w, uint64_t se
 	return taken;
 }
 
+static silex_status move_to_archive(struct slx_wal_file *w, const struct slx_wal_segment *s, const char *path, silex_error *err)
+{
+	char name[SLX_WALSEG_NAME_SIZE + 64], to[SLX_WAL_PATH_SIZE], uuid[33];
+	uuid_text(s->header.uuid, uuid);
+	snprintf(name, sizeof name, SLX_WAL_ARCHIVE "/%08llu-%s.wal", (unsigned long long)s->header.number, uuid);
+	SLX_TRY(slx_wal_path(w, name, to, err));
+	return w->vfs->rename(w->vfs, path, to, err);
+}
+
 silex_status slx_wal_remove_segment(struct slx_wal_file *w, const struct slx_wal_segment *s, silex_error *err)
 {
 	char name[SLX_WALSEG_NAME_SIZE], path[SLX_WAL_PATH_SIZE], aside[SLX_WAL_PATH_SIZE];
@@ -237,7 +259,7 @@ silex_status slx_wal_remove_segment(struct slx_wal_file *w, const struct slx_wal
 	slx_wal_segment_name(s->header.number, name);
 	SLX_TRY(slx_wal_path(w, name, path, err));
 	if (!s->damaged)
-		return w->vfs->unlink(w->vfs, path, err);
+		return atomic_load(&w->archive) && s->header_found ? move_to_archive(w, s, path, err) : w->vfs->unlink(w->vfs, path, err);
 	if ((size_t)snprintf(aside, sizeof aside, "%s.damaged", path) >= sizeof aside)
 		return slx_err(err, SILEX_INVALID, "%s: path too long", path);
 	return w->vfs->rename(w->vfs, path, aside, err);
@@ -276,6 +298,19 @@ static silex_status file_cut(struct slx_wal *base, uint64_t seq, silex_error *er
 }
 
 /* --- the rest --- */
+
+static silex_status file_archive(struct slx_wal *base, bool on, silex_error *err)
+{
+	struct slx_wal_file *w = self(base);
+	char path[SLX_WAL_PATH_SIZE];
+	if (w->read_only)
+		return slx_err(err, SILEX_PERMISSION_DENIED, "the log is open read-only");
+	SLX_TRY(slx_wal_path(w, SLX_WAL_ARCHIVE, path, err));
+	if (on)
+		SLX_TRY(slx_vfs_make_dir(w->vfs, path, err));
+	atomic_store(&w->archive, on);
+	return SILEX_OK;
+}
 
 static uint64_t file_segment(struct slx_wal *base) { return self(base)->scope; }
 
@@ -378,6 +413,7 @@ static const struct slx_wal_ops file_ops = {
 	.sync = slx_wal_file_sync,
 	.segment = file_segment,
 	.rotate = slx_wal_file_rotate,
+	.archive = file_archive,
 	.cut = file_cut,
 	.stats = file_stats,
 	.uuid = file_uuid,
@@ -425,6 +461,8 @@ silex_status slx_wal_open_file(const struct slx_wal_options *o, struct slx_wal *
 		memcpy(w->dir, o->dir, dir_size);
 	if (st == SILEX_OK && !w->read_only)
 		st = slx_vfs_make_dir(w->vfs, w->dir, err);
+	if (st == SILEX_OK)
+		st = find_archive(w, err);
 	if (st == SILEX_OK)
 		st = load_segments(w, err);
 	if (st != SILEX_OK) {

@@ -53,6 +53,7 @@ struct slx_wal_file {
 	uint64_t segment_size;
 	size_t retain_size;
 	bool read_only;
+	_Atomic bool archive; /* segments that are cut move to SLX_WAL_ARCHIVE */
 	uint8_t uuid[SLX_WAL_UUID_SIZE];
 	_Atomic uint64_t scope; /* of the current segment; set under the lock */
 

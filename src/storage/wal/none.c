@@ -52,6 +52,11 @@ static uint64_t none_segment(struct slx_wal *w) { return 1; }
 
 static silex_status none_cut(struct slx_wal *w, uint64_t seq, silex_error *err) { return SILEX_OK; }
 
+static silex_status none_archive(struct slx_wal *w, bool on, silex_error *err)
+{
+	return on ? slx_err(err, SILEX_INVALID, "the database keeps no log (wal=none): there is nothing to archive") : SILEX_OK;
+}
+
 static void none_stats(struct slx_wal *w, struct slx_wal_stats *ret)
 {
 	struct none_wal *n = self(w);
@@ -81,6 +86,7 @@ static const struct slx_wal_ops none_ops = {
 	.sync = none_sync,
 	.segment = none_segment,
 	.rotate = none_sync,
+	.archive = none_archive,
 	.cut = none_cut,
 	.stats = none_stats,
 	.uuid = none_uuid,

@@ -25,6 +25,8 @@
 
 #include <sys/uio.h>
 
+#define SLX_WAL_ARCHIVE "archive" /* subfolder, see slx_wal_archive */
+
 enum slx_wal_sync {
 	SLX_WAL_ALWAYS,   /* wait returns after a sync (group commit) */
 	SLX_WAL_INTERVAL, /* wait returns after write(2); a thread syncs each sync_interval */
@@ -123,6 +125,7 @@ struct slx_wal_ops {
 	silex_status (*sync)(struct slx_wal *w, silex_error *err);
 	uint64_t (*segment)(struct slx_wal *w);
 	silex_status (*rotate)(struct slx_wal *w, silex_error *err);
+	silex_status (*archive)(struct slx_wal *w, bool on, silex_error *err);
 	silex_status (*cut)(struct slx_wal *w, uint64_t seq, silex_error *err);
 	void (*stats)(struct slx_wal *w, struct slx_wal_stats *ret);
 	const uint8_t *(*uuid)(struct slx_wal *w);
@@ -180,6 +183,13 @@ static inline silex_status slx_wal_rotate(struct slx_wal *w, silex_error *err) {
 static inline silex_status slx_wal_cut(struct slx_wal *w, uint64_t seq, silex_error *err)
 {
 	return w->ops->cut(w, seq, err);
+}
+
+/* on: from now on, over restarts too, a segment that cut takes away moves to the subfolder `archive` instead (name: its number and
+ * uuid) for whoever ships and removes it. off: they go again; what lies there stays. */
+static inline silex_status slx_wal_archive(struct slx_wal *w, bool on, silex_error *err)
+{
+	return w->ops->archive(w, on, err);
 }
 
 static inline void slx_wal_stats(struct slx_wal *w, struct slx_wal_stats *ret) { w->ops->stats(w, ret); }
