@@ -5,7 +5,9 @@
  * target has already is not sent again. With the log archived to the target too, a database comes back as it was at any
  * moment in between.
  *
- * A target is a folder ("/mnt/backup", "folder:/mnt/backup") or an object store ("s3://bucket/prefix?..."; store.h).
+ * A target is a folder ("/mnt/backup", "folder:/mnt/backup"), the url of an object store ("s3://bucket/prefix?..."; store.h), or
+ * "store:NAME", one of the stores that the database's options name. `db` below: options with such stores, their kinds
+ * and environment; NULL: defaults.
  * Conventions of silex.h hold. Nothing here holds up writers or readers of the database. */
 #ifndef SILEX_BACKUP_H
 #define SILEX_BACKUP_H
@@ -90,14 +92,14 @@ SILEX_API silex_status silex_backup_create(silex_db *db, const char *target, con
 
 typedef bool (*silex_backup_fn)(void *arg, const silex_backup_info *info);
 /* Oldest first, until each returns false. A damaged manifest is CORRUPT, after the others were shown. */
-SILEX_API silex_status silex_backup_list(const char *target, silex_backup_fn each, void *arg, silex_error *err);
+SILEX_API silex_status silex_backup_list(const char *target, const silex_options *db, silex_backup_fn each, void *arg, silex_error *err);
 
 typedef struct silex_backup_report {
 	uint64_t backups, objects, bytes, log_segments, log_frames, faults;
 } silex_backup_report;
 /* Reads every object that a backup (id NULL: all, and the archived log) names and checks it. Each fault is a line that names the
  * object. CORRUPT if any. */
-SILEX_API silex_status silex_backup_verify(const char *target, const char *id, silex_progress_fn progress, silex_text_fn fault, void *arg,
+SILEX_API silex_status silex_backup_verify(const char *target, const silex_options *db, const char *id, silex_progress_fn progress, silex_text_fn fault, void *arg,
 	silex_backup_report *ret, silex_error *err);
 
 typedef struct silex_prune_report {
@@ -105,7 +107,7 @@ typedef struct silex_prune_report {
 	uint64_t kept;                                  /* backups */
 } silex_prune_report;
 /* Keeps the newest `keep` backups (at least 1), and every object that these name. dry_run: only counts. */
-SILEX_API silex_status silex_backup_prune(const char *target, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err);
+SILEX_API silex_status silex_backup_prune(const char *target, const silex_options *db, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err);
 
 /* --- the log to the target ------------------------------------------------------------------------------------------ */
 

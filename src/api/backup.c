@@ -75,17 +75,26 @@ silex_status silex_backup_create(silex_db *db, const char *target, const silex_b
 	return slx_backup_create(db->engine, target, o, ret, err);
 }
 
-silex_status silex_backup_list(const char *target, silex_backup_fn each, void *arg, silex_error *err) { return slx_backup_list(target, each, arg, err); }
-
-silex_status silex_backup_verify(const char *target, const char *id, silex_progress_fn progress, silex_text_fn fault, void *arg,
-	silex_backup_report *ret, silex_error *err)
+silex_status silex_backup_list(const char *target, const silex_options *db, silex_backup_fn each, void *arg, silex_error *err)
 {
-	return slx_backup_verify(target, id, progress, fault, arg, ret, err);
+	silex_options o;
+	SLX_TRY(slx_options_resolve(db, &o, err));
+	return slx_backup_list(target, &o, each, arg, err);
 }
 
-silex_status silex_backup_prune(const char *target, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err)
+silex_status silex_backup_verify(const char *target, const silex_options *db, const char *id, silex_progress_fn progress, silex_text_fn fault,
+	void *arg, silex_backup_report *ret, silex_error *err)
 {
-	return slx_backup_prune(target, keep, dry_run, ret, err);
+	silex_options o;
+	SLX_TRY(slx_options_resolve(db, &o, err));
+	return slx_backup_verify(target, &o, id, progress, fault, arg, ret, err);
+}
+
+silex_status silex_backup_prune(const char *target, const silex_options *db, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err)
+{
+	silex_options o;
+	SLX_TRY(slx_options_resolve(db, &o, err));
+	return slx_backup_prune(target, &o, keep, dry_run, ret, err);
 }
 
 silex_status silex_archive_open(silex_db *db, const char *target, uint64_t keep_bytes, silex_archive **ret, silex_error *err)

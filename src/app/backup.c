@@ -258,9 +258,12 @@ static int backup_create(struct app *a, const struct restore_options *own, const
 static int backup_list(struct app *a, const struct restore_options *own, const char *target)
 {
 	struct app_table t;
+	silex_options db;
 	silex_error err;
+	if (app_db_options(a, &db) != APP_OK)
+		return APP_USAGE;
 	backup_columns(&t);
-	silex_status st = silex_backup_list(target, backup_row, &t, &err);
+	silex_status st = silex_backup_list(target, &db, backup_row, &t, &err);
 	print_table(a, &t, false);
 	app_table_free(&t);
 	return st == SILEX_OK ? APP_OK : app_fail(NULL, &err);
@@ -312,9 +315,12 @@ static int backup_verify(struct app *a, const struct restore_options *own, const
 {
 	struct checking c = { .a = a };
 	silex_backup_report r = { 0 };
+	silex_options db;
 	silex_error err;
+	if (app_db_options(a, &db) != APP_OK)
+		return APP_USAGE;
 	app_progress_begin(&c.progress, a, "verify");
-	silex_status st = silex_backup_verify(target, own->id, check_stage, put_fault, &c, &r, &err);
+	silex_status st = silex_backup_verify(target, &db, own->id, check_stage, put_fault, &c, &r, &err);
 	app_progress_end(&c.progress);
 	if (st != SILEX_OK && st != SILEX_CORRUPT)
 		return app_fail(NULL, &err);
@@ -325,11 +331,14 @@ static int backup_verify(struct app *a, const struct restore_options *own, const
 static int backup_prune(struct app *a, const struct restore_options *own, const char *target)
 {
 	silex_prune_report r = { 0 };
+	silex_options db;
 	silex_error err;
 	char b[APP_TEXT_SIZE];
 	if (!own->keep || own->keep > 1000000)
 		return app_usage("prune needs --keep N: how many of the newest backups stay");
-	if (silex_backup_prune(target, (unsigned)own->keep, own->dry_run, &r, &err) != SILEX_OK)
+	if (app_db_options(a, &db) != APP_OK)
+		return APP_USAGE;
+	if (silex_backup_prune(target, &db, (unsigned)own->keep, own->dry_run, &r, &err) != SILEX_OK)
 		return app_fail(NULL, &err);
 	fprintf(a->out, "%s %llu backups, %llu blocks and %llu log segments, %s; %llu backups stay\n", own->dry_run ? "would remove" : "removed",
 		(unsigned long long)r.backups, (unsigned long long)r.blocks, (unsigned long long)r.log_segments, app_bytes_text(r.bytes, b),

@@ -21,10 +21,11 @@ silex_status slx_backup_restore(const char *from, const char *dir, const silex_r
 silex_status slx_backup_restore_into(const char *from, struct slx_engine *e, const silex_restore_options *o, silex_restore_info *ret, silex_error *err);
 
 silex_status slx_backup_create(struct slx_engine *e, const char *target, const silex_backup_options *o, silex_backup_info *ret, silex_error *err);
-silex_status slx_backup_list(const char *target, silex_backup_fn each, void *arg, silex_error *err);
-silex_status slx_backup_verify(const char *target, const char *id, silex_progress_fn progress, silex_text_fn fault, void *arg,
+/* db: validated. */
+silex_status slx_backup_list(const char *target, const silex_options *db, silex_backup_fn each, void *arg, silex_error *err);
+silex_status slx_backup_verify(const char *target, const silex_options *db, const char *id, silex_progress_fn progress, silex_text_fn fault, void *arg,
 	silex_backup_report *ret, silex_error *err);
-silex_status slx_backup_prune(const char *target, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err);
+silex_status slx_backup_prune(const char *target, const silex_options *db, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err);
 
 struct slx_archive;
 silex_status slx_archive_open(struct slx_engine *e, const char *target, uint64_t keep_bytes, struct slx_archive **ret, silex_error *err);

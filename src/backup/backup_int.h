@@ -14,7 +14,7 @@ void slx_place_of(struct slx_engine *e, struct slx_place *ret);
 silex_status slx_docs_put(struct slx_place *p, const char *dir, const struct slx_image_doc *docs, size_t n, silex_error *err);
 
 /* --- target.c --- */
-/* url: a folder, "folder:PATH". A writable one is made when absent; NOT_FOUND otherwise. */
+/* url: a folder, "folder:PATH" (a writable one is made when absent), "store:NAME" of the options, or a store's url. */
 silex_status slx_target_open(struct slx_place *p, const char *url, bool writable, struct slx_store **ret, silex_error *err);
 /* Names that begin with prefix, sorted. */
 silex_status slx_target_names(struct slx_place *p, struct slx_store *s, const char *prefix, struct slx_names *ret, silex_error *err);

@@ -25,13 +25,13 @@ static silex_status show(struct slx_place *p, struct slx_store *s, const struct 
 	return first.code ? slx_err(err, first.code, "%s", first.message) : SILEX_OK;
 }
 
-silex_status slx_backup_list(const char *target, silex_backup_fn each, void *arg, silex_error *err)
+silex_status slx_backup_list(const char *target, const silex_options *db, silex_backup_fn each, void *arg, silex_error *err)
 {
 	struct slx_mem mem;
 	struct slx_place p;
 	struct slx_store *s;
 	struct slx_names names;
-	slx_place_init(&p, &mem, NULL);
+	slx_place_init(&p, &mem, db);
 	SLX_TRY(slx_target_open(&p, target, false, &s, err));
 	silex_status st = slx_target_names(&p, s, SLX_RECORD_PREFIX, &names, err);
 	if (st == SILEX_OK)
@@ -112,14 +112,15 @@ static int by_name(const void *a, const void *b) { return strcmp(((const struct 
 
 static silex_status check_block(struct check *c, const struct slx_backup_block *b, silex_error *err)
 {
-	struct slx_object o = { c->store, b->name };
+	char object[SLX_BLOCK_OBJECT_SIZE];
+	struct slx_object o = { c->store, slx_backup_object(b->name, object) };
 	struct slx_hash128 hash;
 	uint64_t size;
 	silex_error own = { 0 };
-	silex_status st = slx_store_size(c->store, b->name, &size, &own);
+	silex_status st = slx_store_size(c->store, o.name, &size, &own);
 	c->report.objects++;
 	if (st == SILEX_OK && size != b->size) {
-		faulty(c, "%s: %llu bytes; expected %llu", b->name, (unsigned long long)size, (unsigned long long)b->size);
+		faulty(c, "%s: %llu bytes; expected %llu", o.name, (unsigned long long)size, (unsigned long long)b->size);
 		return SILEX_OK;
 	}
 	if (st == SILEX_OK)
@@ -127,9 +128,9 @@ static silex_status check_block(struct check *c, const struct slx_backup_block *
 	if (st == SILEX_CANCELED || st == SILEX_UNAVAILABLE)
 		return slx_err(err, st, "%s", own.message);
 	if (st != SILEX_OK)
-		faulty(c, "%s: %s", b->name, st == SILEX_NOT_FOUND ? "missing" : own.message);
+		faulty(c, "%s: %s", o.name, st == SILEX_NOT_FOUND ? "missing" : own.message);
 	else if (!slx_hash128_eq(hash, b->hash))
-		faulty(c, "%s: damaged: its checksum does not fit", b->name);
+		faulty(c, "%s: damaged: its checksum does not fit", o.name);
 	c->report.bytes += b->size;
 	return SILEX_OK;
 }
@@ -209,12 +210,12 @@ static silex_status check_logs(struct check *c, silex_error *err)
 	return st;
 }
 
-silex_status slx_backup_verify(const char *target, const char *id, silex_progress_fn progress, silex_text_fn fault, void *arg,
+silex_status slx_backup_verify(const char *target, const silex_options *db, const char *id, silex_progress_fn progress, silex_text_fn fault, void *arg,
 	silex_backup_report *ret, silex_error *err)
 {
 	struct slx_mem mem;
 	struct check c = { .fault = fault, .arg = arg, .progress = { progress, arg, "verify", 0, 0 } };
-	slx_place_init(&c.place, &mem, NULL);
+	slx_place_init(&c.place, &mem, db);
 	SLX_TRY(slx_target_open(&c.place, target, false, &c.store, err));
 	silex_status st = read_records(&c, id, err);
 	if (st == SILEX_OK)

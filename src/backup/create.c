@@ -35,24 +35,26 @@ static silex_status learn(struct creation *c, silex_error *err)
 	for (size_t i = names.n; i-- > 0 && st == SILEX_OK && !read;)
 		read = slx_backup_record_get(&c->place, c->store, names.v[i], &c->last, NULL) == SILEX_OK;
 	slx_names_free(&names);
-	return st == SILEX_OK ? slx_target_names(&c->place, c->store, "b-", &c->there, err) : st;
+	return st == SILEX_OK ? slx_target_names(&c->place, c->store, SLX_BLOCK_PREFIX, &c->there, err) : st;
 }
 
 static silex_status send(struct creation *c, const struct slx_image_block *b, struct slx_backup_block *to, silex_error *err)
 {
+	char object[SLX_BLOCK_OBJECT_SIZE];
 	c->made.info.new_blocks++;
 	c->made.info.new_bytes += to->size;
-	return slx_object_copy(&c->place, b->store, to->name, to->size, c->store, to->name, NULL, &c->progress, &to->hash, err);
+	return slx_object_copy(&c->place, b->store, to->name, to->size, c->store, slx_backup_object(to->name, object), NULL, &c->progress, &to->hash, err);
 }
 
 /* The hash of what is there; false when it cannot be read whole. */
 static silex_status read_back(struct creation *c, const struct slx_backup_block *b, bool *ret_whole, struct slx_hash128 *ret, silex_error *err)
 {
-	struct slx_object o = { c->store, b->name };
+	char object[SLX_BLOCK_OBJECT_SIZE];
+	struct slx_object o = { c->store, slx_backup_object(b->name, object) };
 	struct slx_progress none = { 0 };
 	silex_error own = { 0 };
 	uint64_t size = 0;
-	silex_status st = slx_store_size(c->store, b->name, &size, &own);
+	silex_status st = slx_store_size(c->store, o.name, &size, &own);
 	if (st == SILEX_OK && size == b->size)
 		st = slx_pump(&c->place, slx_object_read, &o, size, NULL, NULL, &none, ret, &own);
 	*ret_whole = st == SILEX_OK && size == b->size;
@@ -71,6 +73,7 @@ static silex_status settle(struct creation *c, const struct slx_image_block *b, 
 	silex_error *err)
 {
 	struct slx_hash128 found = { 0 };
+	char object[SLX_BLOCK_OBJECT_SIZE];
 	bool whole = true;
 	if (known && !c->full) {
 		to->hash = known->hash;
@@ -83,18 +86,19 @@ static silex_status settle(struct creation *c, const struct slx_image_block *b, 
 	SLX_TRY(read_back(c, to, &whole, &found, err));
 	if (whole && slx_hash128_eq(found, to->hash))
 		return slx_progress_add(&c->progress, to->size, err);
-	SLX_TRY(slx_store_quarantine(c->store, to->name, err));
+	SLX_TRY(slx_store_quarantine(c->store, slx_backup_object(to->name, object), err));
 	return send(c, b, to, err);
 }
 
 static silex_status put_block(struct creation *c, const struct slx_image_block *b, struct slx_backup_block *to, silex_error *err)
 {
 	const struct slx_backup_block *known = slx_backup_record_find(&c->last, b->info->name);
+	char object[SLX_BLOCK_OBJECT_SIZE];
 	snprintf(to->name, sizeof to->name, "%s", b->info->name);
 	to->size = b->info->size;
 	if (known && known->size != to->size)
 		known = NULL;
-	return slx_names_have(&c->there, to->name) ? settle(c, b, known, to, err) : send(c, b, to, err);
+	return slx_names_have(&c->there, slx_backup_object(to->name, object)) ? settle(c, b, known, to, err) : send(c, b, to, err);
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(((const struct slx_backup_block *)a)->name, ((const struct slx_backup_block *)b)->name); }

@@ -6,13 +6,14 @@
 
 enum { PUMP_SIZE = 1 << 20 };
 
-void slx_place_init(struct slx_place *p, struct slx_mem *mem, const silex_env *env)
+void slx_place_init(struct slx_place *p, struct slx_mem *mem, const silex_options *o)
 {
-	slx_mem_init(mem, env ? &env->allocator : NULL);
-	p->vfs = env && env->vfs ? env->vfs : slx_vfs_posix();
+	slx_mem_init(mem, &o->env.allocator);
+	p->vfs = o->env.vfs ? o->env.vfs : slx_vfs_posix();
 	p->mem = mem;
-	slx_clock_init(&p->clock, env ? &env->clock : NULL);
-	slx_random_init(&p->random, env ? &env->random : NULL);
+	p->options = o;
+	slx_clock_init(&p->clock, &o->env.clock);
+	slx_random_init(&p->random, &o->env.random);
 }
 
 int64_t slx_place_now_ms(const struct slx_place *p) { return slx_wall_ns(&p->clock) / 1000000; }

@@ -18,10 +18,11 @@ struct slx_place {
 	struct slx_mem *mem;
 	silex_clock clock;
 	silex_random random;
+	const silex_options *options; /* whose stores and kinds of stores targets may name */
 };
 
-/* The system's files, clock and so on, with memory of its own in `mem`; or those of env. */
-void slx_place_init(struct slx_place *p, struct slx_mem *mem, const silex_env *env);
+/* What the options say, with an account of memory of its own in `mem`. They have been validated and must outlive it. */
+void slx_place_init(struct slx_place *p, struct slx_mem *mem, const silex_options *o);
 int64_t slx_place_now_ms(const struct slx_place *p);
 
 /* ---- progress ---- */

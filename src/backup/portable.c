@@ -193,7 +193,7 @@ static silex_status read_all(struct reader *r, silex_error *err)
 {
 	SLX_TRY(read_header(r, err));
 	for (;;) {
-		const uint8_t *p;
+		const uint8_t *p = NULL;
 		SLX_TRY(read_record(r, &p, err));
 		switch (r->e.kind) {
 		case KIND_PART:

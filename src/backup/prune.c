@@ -55,8 +55,9 @@ static void note_log(struct pruning *p, const struct slx_backup_record *r, bool 
 
 static silex_status note_blocks(struct pruning *p, const struct slx_backup_record *r, silex_error *err)
 {
+	char object[SLX_BLOCK_OBJECT_SIZE];
 	for (size_t i = 0; i < r->n_blocks; i++)
-		if (!slx_names_add(&p->kept_blocks, r->blocks[i].name))
+		if (!slx_names_add(&p->kept_blocks, slx_backup_object(r->blocks[i].name, object)))
 			return slx_err_oom(err);
 	return SILEX_OK;
 }
@@ -100,7 +101,7 @@ static silex_status drop_manifests(struct pruning *p, silex_error *err)
 static silex_status drop_blocks(struct pruning *p, silex_error *err)
 {
 	struct slx_names there;
-	silex_status st = slx_target_names(&p->place, p->store, "b-", &there, err);
+	silex_status st = slx_target_names(&p->place, p->store, SLX_BLOCK_PREFIX, &there, err);
 	for (size_t i = 0; i < there.n && st == SILEX_OK; i++) {
 		if (slx_names_have(&p->kept_blocks, there.v[i]))
 			continue;
@@ -153,13 +154,13 @@ static silex_status prune(struct pruning *p, unsigned keep, silex_error *err)
 	return drop_logs(p, err);
 }
 
-silex_status slx_backup_prune(const char *target, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err)
+silex_status slx_backup_prune(const char *target, const silex_options *db, unsigned keep, bool dry_run, silex_prune_report *ret, silex_error *err)
 {
 	struct slx_mem mem;
 	struct pruning p = { .dry_run = dry_run };
 	if (keep == 0)
 		return slx_err(err, SILEX_INVALID, "keep 0 backups; expected at least 1");
-	slx_place_init(&p.place, &mem, NULL);
+	slx_place_init(&p.place, &mem, db);
 	slx_names_init(&p.manifests, p.place.mem);
 	slx_names_init(&p.kept_blocks, p.place.mem);
 	if (dry_run)

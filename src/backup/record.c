@@ -16,6 +16,12 @@ void slx_backup_record_free(struct slx_backup_record *r)
 	*r = (struct slx_backup_record){ .mem = r->mem };
 }
 
+const char *slx_backup_object(const char *block, char room[SLX_BLOCK_OBJECT_SIZE])
+{
+	snprintf(room, SLX_BLOCK_OBJECT_SIZE, SLX_BLOCK_PREFIX "%s", block);
+	return room;
+}
+
 static int by_name(const void *a, const void *b) { return strcmp(((const struct slx_backup_block *)a)->name, ((const struct slx_backup_block *)b)->name); }
 
 const struct slx_backup_block *slx_backup_record_find(const struct slx_backup_record *r, const char *name)

@@ -37,6 +37,11 @@ void slx_backup_record_free(struct slx_backup_record *r);
 void slx_backup_record_encode(const struct slx_backup_record *r, struct slx_buf *out);
 /* CORRUPT with offset; UNSUPPORTED for a newer format. */
 silex_status slx_backup_record_decode(struct slx_mem *m, const uint8_t *p, size_t n, struct slx_backup_record *ret, silex_error *err);
+/* Blocks are objects of a prefix of their own: a target may be a store that also keeps cold blocks. */
+#define SLX_BLOCK_PREFIX "block-"
+enum { SLX_BLOCK_OBJECT_SIZE = SLX_BLOCK_NAME_SIZE + sizeof SLX_BLOCK_PREFIX };
+const char *slx_backup_object(const char *block, char room[SLX_BLOCK_OBJECT_SIZE]);
+
 const struct slx_backup_block *slx_backup_record_find(const struct slx_backup_record *r, const char *name); /* NULL: none */
 
 /* Puts it as an object; the id is in r. */

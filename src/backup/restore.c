@@ -206,7 +206,7 @@ silex_status slx_backup_restore(const char *from, const char *dir, const silex_r
 	struct slx_place p;
 	struct slx_file *held = NULL;
 	silex_restore_info info = { .id = "" };
-	slx_place_init(&p, &mem, &o->db->env);
+	slx_place_init(&p, &mem, o->db);
 	SLX_TRY(look(&p, dir, o->force, err));
 	SLX_TRY(slx_vfs_make_dir(p.vfs, dir, err));
 	SLX_TRY(lock(&p, dir, &held, err));

@@ -84,7 +84,8 @@ static silex_status get_blocks(struct staging *s, silex_error *err)
 	for (size_t i = 0; i < r->n_blocks && st == SILEX_OK; i++) {
 		silex_error own = { 0 };
 		const struct slx_backup_block *b = &r->blocks[i];
-		st = slx_object_copy(s->place, s->store, b->name, b->size, to, b->name, &b->hash, &s->progress, NULL, &own);
+		char object[SLX_BLOCK_OBJECT_SIZE];
+		st = slx_object_copy(s->place, s->store, slx_backup_object(b->name, object), b->size, to, b->name, &b->hash, &s->progress, NULL, &own);
 		if (st != SILEX_OK)
 			slx_err(err, st, "backup %s: %s", r->info.id, own.message);
 	}

@@ -15,7 +15,7 @@ enum { LEASE_MS = 300000, RENEW_MS = 60000 };
 
 void slx_place_of(struct slx_engine *e, struct slx_place *ret)
 {
-	*ret = (struct slx_place){ slx_engine_vfs(e), slx_engine_mem(e), *slx_engine_clock(e), *slx_engine_random(e) };
+	*ret = (struct slx_place){ slx_engine_vfs(e), slx_engine_mem(e), *slx_engine_clock(e), *slx_engine_random(e), slx_engine_options(e) };
 }
 
 /* --- stores ------------------------------------------------------------------------------------------------------------------ */
@@ -38,13 +38,31 @@ static silex_status open_folder(struct slx_place *p, const char *dir, bool writa
 	return slx_store_open_folder(p->vfs, p->mem, dir, 0, !writable, ret, err);
 }
 
+/* One of the stores that the options name. */
+static silex_status named(const silex_options *o, const char *name, silex_store_config *ret, silex_error *err)
+{
+	for (size_t i = 0; i < o->n_stores; i++)
+		if (strcmp(o->stores[i].name, name) == 0) {
+			*ret = o->stores[i];
+			return SILEX_OK;
+		}
+	return slx_err(err, SILEX_NOT_FOUND, "backup target: there is no store \"%s\" in the configuration", name);
+}
+
 silex_status slx_target_open(struct slx_place *p, const char *url, bool writable, struct slx_store **ret, silex_error *err)
 {
+	const silex_options *o = p->options;
+	silex_store_config config = { .struct_size = sizeof config, .name = "target", .url = url };
+	const char *colon = strchr(url, ':'), *slash = strchr(url, '/');
 	if (strncmp(url, "folder:", 7) == 0)
 		return open_folder(p, url + 7, writable, ret, err);
-	if (strstr(url, "://"))
-		return slx_err(err, SILEX_UNSUPPORTED, "backup target %s: this build knows folders only", url);
-	return open_folder(p, url, writable, ret, err);
+	if (!colon || (slash && slash < colon))
+		return open_folder(p, url, writable, ret, err);
+	if (strncmp(url, "store:", 6) == 0)
+		SLX_TRY(named(o, url + 6, &config, err));
+	struct slx_store_env env = { .vfs = p->vfs, .mem = p->mem, .clock = &p->clock, .random = &p->random, .types = o->store_types,
+		.n_types = o->n_store_types, .read_only = !writable };
+	return slx_store_open(&env, &config, ret, err);
 }
 
 /* --- leases -------------------------------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 const char *slx_engine_path(const struct slx_engine *e) { return e->path; }
 struct slx_vfs *slx_engine_vfs(struct slx_engine *e) { return e->vfs; }
+const silex_options *slx_engine_options(const struct slx_engine *e) { return &e->opt; }
 struct slx_wal *slx_engine_log_of(struct slx_engine *e) { return e->wal; }
 const silex_random *slx_engine_random(struct slx_engine *e) { return &e->random; }
 

@@ -42,6 +42,7 @@ void slx_image_free(struct slx_image *i); /* NULL is fine */
 
 const char *slx_engine_path(const struct slx_engine *e); /* NULL: in memory */
 struct slx_vfs *slx_engine_vfs(struct slx_engine *e);
+const silex_options *slx_engine_options(const struct slx_engine *e);
 struct slx_wal *slx_engine_log_of(struct slx_engine *e);
 const silex_random *slx_engine_random(struct slx_engine *e);
 
