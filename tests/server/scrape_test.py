@@ -190,6 +190,15 @@ class Scrape(unittest.TestCase):
                 f.write("[]")
             self.assertTrue(wait_for(lambda: len(self.vector(s, "up")) == 1))
 
+    def test_bounds_are_spelled_one_way(self):
+        self.e.text = ('# TYPE h histogram\nh_bucket{le="1"} 4\nh_bucket{le="0.50"} 3\nh_bucket{le="+Inf"} 5\nh_count 5\nh_sum 2\n'
+                       '# TYPE s summary\ns{quantile="1"} 7\ns_count 1\ns_sum 7\n# TYPE g gauge\ng{le="1",quantile="1"} 1\n')
+        with self.server([self.static()]) as s:
+            wait_for(lambda: self.vector(s, "h_bucket"))
+            found = s.get("/api/v1/query", query='{__name__=~"h_bucket|s|g"}').data()["result"]
+            self.assertEqual(sorted((r["metric"]["__name__"], r["metric"].get("le"), r["metric"].get("quantile")) for r in found),
+                             [("g", "1", "1"), ("h_bucket", "+Inf", None), ("h_bucket", "0.5", None), ("h_bucket", "1.0", None), ("s", None, "1.0")])
+
     def test_openmetrics(self):
         self.e.type = "application/openmetrics-text; version=1.0.0"
         self.e.text = '# TYPE h histogram\n# UNIT h seconds\nh_bucket{le="1.0"} 4 # {trace_id="t"} 0.5\nh_bucket{le="+Inf"} 5\nh_count 5\nh_sum 2\n# EOF\n'

@@ -77,6 +77,13 @@ struct scrape_entry *scrape_cache_add(struct scrape_cache *c, struct slx_hash128
 /* Forgets entries that were not seen for a while. */
 void scrape_cache_trim(struct scrape_cache *c);
 
+/* ---- bounds of buckets and quantiles (bound.c) ---- */
+
+enum { SCRAPE_BOUND_SIZE = 48 };
+
+/* The number in s as Prometheus 3 spells it; returns its size, 0: it is no number. */
+size_t scrape_bound(struct slx_str s, char to[SCRAPE_BOUND_SIZE]);
+
 /* ---- targets (target.c) ---- */
 
 struct scrape_metadata {

@@ -200,13 +200,25 @@ struct store {
 	bool too_many, bad;
 	char error[256];
 	uint32_t last; /* intake's series of the last row, plus one */
+	const struct scrape_metadata *family; /* whose lines come now; NULL: not known */
 };
 
-/* Labels of a scraped series with the target's, by the rules of honor_labels. */
-static void join_labels(const struct scrape_target *t, const struct slx_row *row, struct slx_label_set *s)
+/* The value of a label as it is kept. */
+static struct slx_str kept_value(const struct store *x, const struct slx_label *l, struct slx_arena *a)
 {
+	const char *bound = !x->family ? "" : slx_str_eq(x->family->type, SLX_STR("histogram")) ? "le" : slx_str_eq(x->family->type, SLX_STR("summary")) ? "quantile" : "";
+	char text[SCRAPE_BOUND_SIZE];
+	size_t n = slx_str_eq(l->name, slx_str(bound)) ? scrape_bound(l->value, text) : 0;
+	char *p = n ? slx_arena_alloc(a, n, 1) : NULL;
+	return p ? (struct slx_str){ memcpy(p, text, n), n } : l->value;
+}
+
+/* Labels of a scraped series with the target's, by the rules of honor_labels. */
+static void join_labels(const struct store *x, const struct slx_row *row, struct slx_label_set *s)
+{
+	const struct scrape_target *t = x->t;
 	for (uint32_t i = 0; i < row->labels_n; i++)
-		slx_label_set_put(s, row->labels[i].name, row->labels[i].value);
+		slx_label_set_put(s, row->labels[i].name, kept_value(x, &row->labels[i], s->arena));
 	for (size_t i = 0; i < t->n_labels; i++) {
 		struct slx_str name = t->labels[i].name, theirs = slx_label_set_get(s, name);
 		if (theirs.n && t->job->honor_labels)
@@ -237,7 +249,7 @@ static struct scrape_entry *learn(struct store *x, const struct slx_row *row)
 	silex_error err;
 	slx_arena_clear(&x->scratch);
 	struct slx_label_set s = { .arena = &x->scratch };
-	join_labels(t, row, &s);
+	join_labels(x, row, &s);
 	bool kept = slx_relabel_apply(&t->job->metric_relabel, &s);
 	if (s.failed) {
 		snprintf(x->error, sizeof x->error, "out of memory");
@@ -368,6 +380,7 @@ static void on_metadata(void *arg, struct slx_str metric, struct slx_str type, s
 	struct scrape_metadata *d = metadata_of(x->t, metric);
 	bool changed = d && (update(&x->t->arena, &d->type, type) | update(&x->t->arena, &d->unit, unit) | update(&x->t->arena, &d->help, help));
 	pthread_mutex_unlock(x->lock);
+	x->family = d;
 	if (changed)
 		slx_intake_metadata(x->batch, d->metric, d->type, d->unit, d->help);
 }
