@@ -2,7 +2,7 @@
 # the install rules. The program's rooms (app, the server, the languages and formats that only they read) stay out of the library.
 function(slx_library)
   get_property(rooms GLOBAL PROPERTY SLX_ROOMS)
-  list(FILTER rooms EXCLUDE REGEX "^slx_(app|formats|promql|yaml|net|s3|server.*)$")
+  list(FILTER rooms EXCLUDE REGEX "^slx_(app|formats|promql|yaml|net|s3|rules_group|rules_unit|server.*)$")
   set(objects "")
   set(libs "")
   foreach(room ${rooms})

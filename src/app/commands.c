@@ -18,6 +18,7 @@ const struct app_command *const app_commands[] = {
 	&app_restore,
 	&app_backup,
 	&app_compression,
+	&app_rules,
 	&app_serve,
 	&app_bench,
 	&app_demo,

@@ -70,7 +70,7 @@ void slx_matcher_free(struct slx_matcher *x)
 static silex_status finish(struct slx_matcher *x, const struct slx_buf *pcre, silex_error *err)
 {
 	if (x->form == SLX_FORM_REGEX)
-		SLX_TRY(slx_pcre_compile(x->impl->mem, pcre, x->value, false, &x->impl->pcre, err));
+		SLX_TRY(slx_pcre_compile(x->impl->mem, pcre, x->value, false, false, &x->impl->pcre, err));
 	return slx_matcher_test(x, SLX_STR(""), &x->matches_empty, err);
 }
 
@@ -121,7 +121,7 @@ static silex_status test_regex(const struct slx_matcher *x, struct slx_str value
 	pcre2_match_data *data = slx_pcre_take(pcre);
 	if (!data)
 		return slx_err_oom(err);
-	int rc = slx_pcre_match(pcre, value, data);
+	int rc = slx_pcre_match(pcre, value, 0, data);
 	slx_pcre_give(pcre, data);
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
 		return slx_err(err, SILEX_RESOURCE_EXHAUSTED,

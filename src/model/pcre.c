@@ -36,10 +36,11 @@ void slx_pcre_free(struct slx_pcre *p)
 }
 
 /* The interpreter does where the processor or the system has no JIT. */
-silex_status slx_pcre_compile(struct slx_mem *m, const struct slx_buf *pattern, struct slx_str source, bool captures, struct slx_pcre *ret, silex_error *err)
+silex_status slx_pcre_compile(struct slx_mem *m, const struct slx_buf *pattern, struct slx_str source, bool captures, bool anywhere,
+	struct slx_pcre *ret, silex_error *err)
 {
-	const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL |
-		PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX | (captures ? 0 : PCRE2_NO_AUTO_CAPTURE);
+	const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX |
+		(anywhere ? 0 : PCRE2_ANCHORED | PCRE2_ENDANCHORED) | (captures ? 0 : PCRE2_NO_AUTO_CAPTURE);
 	ret->general = pcre2_general_context_create(pcre_alloc, pcre_free, m);
 	ret->context = ret->general ? pcre2_match_context_create(ret->general) : NULL;
 	pcre2_compile_context *how = ret->context ? pcre2_compile_context_create(ret->general) : NULL;
@@ -77,11 +78,11 @@ void slx_pcre_give(struct slx_pcre *p, pcre2_match_data *data)
 		pcre2_match_data_free(data);
 }
 
-int slx_pcre_match(const struct slx_pcre *p, struct slx_str subject, pcre2_match_data *data)
+int slx_pcre_match(const struct slx_pcre *p, struct slx_str subject, size_t from, pcre2_match_data *data)
 {
 	const uint8_t *bytes = subject.n ? (const uint8_t *)subject.p : (const uint8_t *)"";
-	int rc = pcre2_match(p->code, bytes, subject.n, 0, 0, data, p->context);
+	int rc = pcre2_match(p->code, bytes, subject.n, from, 0, data, p->context);
 	if (rc == PCRE2_ERROR_JIT_STACKLIMIT) /* 32 KiB of stack; the interpreter may use the heap */
-		rc = pcre2_match(p->code, bytes, subject.n, 0, PCRE2_NO_JIT, data, p->context);
+		rc = pcre2_match(p->code, bytes, subject.n, from, PCRE2_NO_JIT, data, p->context);
 	return rc;
 }

@@ -17,4 +17,10 @@ void slx_rewrite_free(struct slx_rewrite *r); /* NULL is fine */
 silex_status slx_rewrite_apply(struct slx_rewrite *r, struct slx_str value, struct slx_str replacement, struct slx_buf *out, bool *ret_matched,
 	silex_error *err);
 
+/* The same for expressions that may match anywhere in a text, as Go's regexp package runs them (a dot is no newline). */
+silex_status slx_rewrite_new_search(struct slx_mem *m, struct slx_str expression, struct slx_rewrite **ret, silex_error *err);
+silex_status slx_rewrite_find(struct slx_rewrite *r, struct slx_str text, bool *ret_found, silex_error *err);
+/* Appends the text with each match replaced by the template, filled in. */
+silex_status slx_rewrite_all(struct slx_rewrite *r, struct slx_str text, struct slx_str replacement, struct slx_buf *out, silex_error *err);
+
 #endif
