@@ -4,13 +4,26 @@
  *     u32 n; blocks    { u8 n, name; u32 level; i64 window; i64 tmin, tmax; u64 vmin, vmax, floor, size, points, chunks, series, sections }
  *     u32 n; tombstones{ u64 version; i64 from, to; varint n, tenant; varint n, selector }
  *     u32 n; tenants   { varint n, name; varint series_max; varint head_bytes_max; u8 limits set; varint states; { varint n, text }* }
+ *     parts            { varint tag; varint n, bytes }* to the end; since format 1
+ *
+ * A part is what one subject of the engine keeps (the table `parts`). A reader refuses an odd tag that it does not know and
+ * leaves out an even one.
  *
  * It is changed whole, by compare-and-set (storage/meta): a flush adds its blocks and moves the checkpoint in one edit, a
  * compaction swaps blocks in one edit. An unknown feature bit refuses to open. */
 #include "engine/engine_int.h"
 
-enum { MANIFEST_FORMAT = 0, MANIFEST_SIZE_MAX = SLX_META_SIZE_MAX };
+enum { MANIFEST_FORMAT = 1, MANIFEST_SIZE_MAX = SLX_META_SIZE_MAX };
 static const char MANIFEST_KEY[] = "MANIFEST";
+
+static const struct part {
+	uint64_t tag;
+	void (*put)(struct slx_engine *e, struct slx_buf *b); /* nothing: the part is left out */
+	silex_status (*get)(struct slx_engine *e, struct slx_rd *r, silex_error *err);
+} parts[] = {
+	{ 1, slx_tier_put, slx_tier_get },
+};
+enum { PARTS_N = sizeof parts / sizeof parts[0] };
 
 static void put_str(struct slx_buf *b, const void *p, size_t n)
 {
@@ -58,6 +71,22 @@ static void put_tenants(struct slx_engine *e, struct slx_buf *b)
 	pthread_mutex_unlock(&e->tenants_lock);
 }
 
+static void put_parts(struct slx_engine *e, struct slx_buf *b)
+{
+	struct slx_buf one;
+	slx_buf_init(&one, &e->mem, SLX_MEM_OTHER, MANIFEST_SIZE_MAX);
+	for (size_t i = 0; i < PARTS_N; i++) {
+		slx_buf_reset(&one);
+		parts[i].put(e, &one);
+		if (one.n) {
+			slx_buf_varint(b, parts[i].tag);
+			put_str(b, one.p, one.n);
+		}
+		b->failed |= one.failed;
+	}
+	slx_buf_free(&one);
+}
+
 static void encode(struct slx_engine *e, const struct slx_view *v, const uint8_t log_uuid[SLX_WAL_UUID_SIZE], uint64_t checkpoint_seq, uint64_t max_version,
 	struct slx_buf *b)
 {
@@ -85,6 +114,7 @@ static void encode(struct slx_engine *e, const struct slx_view *v, const uint8_t
 		put_str(b, t->text, t->text_n);
 	}
 	put_tenants(e, b);
+	put_parts(e, b);
 }
 
 /* An edit that reported an error may have reached the file all the same (renamed, but the folder's sync failed): the
@@ -127,6 +157,7 @@ silex_status slx_manifest_store(struct slx_engine *e, const struct slx_view *v, 
 	if (!err)
 		err = &own;
 	SLX_TRY(sync_deletes(e, max_version, err));
+	slx_tier_mark(e, v);
 	slx_buf_init(&b, &e->mem, SLX_MEM_OTHER, MANIFEST_SIZE_MAX);
 	encode(e, v, slx_wal_uuid(e->wal), checkpoint_seq, max_version, &b);
 	silex_status status;
@@ -204,26 +235,32 @@ static silex_status open_block(struct slx_engine *e, struct slx_view *v, const s
 	return SILEX_OK;
 }
 
-static silex_status get_blocks(struct slx_engine *e, struct slx_rd *r, struct slx_view **v, silex_error *err)
+static silex_status get_blocks(struct slx_rd *r, struct slx_block_info *ret, uint32_t n, silex_error *err)
 {
-	uint32_t n = slx_rd_u32(r);
-	if (r->bad || n > slx_rd_left(r) / 64)
-		return slx_err(err, SILEX_CORRUPT, "manifest: number of blocks does not fit its size");
-	struct slx_view *view = slx_view_copy(e, n, 0);
-	if (!view)
-		return slx_err_oom(err);
-	*v = view;
 	for (uint32_t i = 0; i < n; i++) {
-		struct slx_block_info info;
-		silex_error own = { 0 };
-		get_block(r, &info);
+		get_block(r, &ret[i]);
 		if (r->bad)
 			return slx_err(err, SILEX_CORRUPT, "manifest: block %u is cut short or has no legal name", i);
-		silex_status status = open_block(e, view, &info, &own);
+	}
+	return SILEX_OK;
+}
+
+static silex_status open_blocks(struct slx_engine *e, const struct slx_block_info *info, uint32_t n, silex_error *err)
+{
+	struct slx_view *view = slx_view_copy(e, n, 0);
+	silex_status status = view ? SILEX_OK : slx_err_oom(err);
+	for (uint32_t i = 0; i < n && status == SILEX_OK; i++) {
+		silex_error own = { 0 };
+		status = open_block(e, view, &info[i], &own);
 		if (status != SILEX_OK)
-			return slx_err(err, status, "%s", own.message);
+			slx_err(err, status, "%s", own.message);
+	}
+	if (status != SILEX_OK) {
+		slx_view_unref(view);
+		return status;
 	}
 	slx_view_sort_blocks(view);
+	slx_view_install(e, view);
 	return SILEX_OK;
 }
 
@@ -295,6 +332,28 @@ static silex_status get_tenants(struct slx_engine *e, struct slx_rd *r, silex_er
 	return r->bad ? slx_err(err, SILEX_CORRUPT, "manifest: the list of tenants is cut short") : SILEX_OK;
 }
 
+static silex_status get_part(struct slx_engine *e, uint64_t tag, struct slx_rd r, silex_error *err)
+{
+	for (size_t i = 0; i < PARTS_N; i++)
+		if (parts[i].tag == tag)
+			return parts[i].get(e, &r, err);
+	return tag % 2 == 0 ? SILEX_OK
+						: slx_err(err, SILEX_UNSUPPORTED, "manifest has a part %llu that this release does not know: use a newer silex", (unsigned long long)tag);
+}
+
+static silex_status get_parts(struct slx_engine *e, struct slx_rd *r, silex_error *err)
+{
+	while (!r->bad && slx_rd_left(r) > 0) {
+		uint64_t tag = slx_rd_varint(r);
+		size_t n = slx_rd_varint(r);
+		const uint8_t *p = slx_rd_bytes(r, n);
+		if (p)
+			SLX_TRY(get_part(e, tag, slx_rd_init(p, n), err));
+	}
+	return r->bad ? slx_err(err, SILEX_CORRUPT, "manifest: its last part is cut short") : SILEX_OK;
+}
+
+/* The blocks are opened last: where they lie is in a part. */
 static silex_status decode(struct slx_engine *e, const uint8_t *p, size_t n, uint8_t *ret_log_uuid, silex_error *err)
 {
 	struct slx_rd r = slx_rd_init(p, n);
@@ -310,16 +369,24 @@ static silex_status decode(struct slx_engine *e, const uint8_t *p, size_t n, uin
 	if (r.bad)
 		return slx_err(err, SILEX_CORRUPT, "manifest ends early");
 	memcpy(ret_log_uuid, uuid, SLX_WAL_UUID_SIZE);
-	struct slx_view *v = NULL;
-	silex_status status = get_blocks(e, &r, &v, err);
-	if (status != SILEX_OK) {
-		slx_view_unref(v);
-		return status;
-	}
-	slx_view_install(e, v);
-	SLX_TRY(get_tombs(e, &r, err));
+	uint32_t n_blocks = slx_rd_u32(&r);
+	if (r.bad || n_blocks > slx_rd_left(&r) / 64)
+		return slx_err(err, SILEX_CORRUPT, "manifest: number of blocks does not fit its size");
+	size_t size = (n_blocks + 1) * sizeof(struct slx_block_info);
+	struct slx_block_info *blocks = slx_alloc(&e->mem, SLX_MEM_OTHER, size);
+	silex_status status = blocks ? get_blocks(&r, blocks, n_blocks, err) : slx_err_oom(err);
+	if (status == SILEX_OK)
+		status = get_tombs(e, &r, err);
+	if (status == SILEX_OK)
+		status = get_tenants(e, &r, err);
+	if (status == SILEX_OK && format >= 1)
+		status = get_parts(e, &r, err);
+	if (status == SILEX_OK)
+		status = open_blocks(e, blocks, n_blocks, err);
+	slx_free(&e->mem, SLX_MEM_OTHER, blocks, size);
+	SLX_TRY(status);
 	e->known_version = newest_known(e);
-	return get_tenants(e, &r, err);
+	return SILEX_OK;
 }
 
 silex_status slx_manifest_load(struct slx_engine *e, uint8_t ret_log_uuid[SLX_WAL_UUID_SIZE], silex_error *err)

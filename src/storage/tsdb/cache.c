@@ -216,6 +216,7 @@ void slx_cache_set_limit(struct slx_cache *c, size_t limit_bytes)
 }
 
 size_t slx_cache_bytes(struct slx_cache *c) { return c->bytes; }
+size_t slx_cache_limit(const struct slx_cache *c) { return c->limit; }
 uint64_t slx_cache_object(struct slx_cache *c) { return ++c->objects; }
 void *slx_cache_value(struct slx_cache_entry *e) { return e->value; }
 

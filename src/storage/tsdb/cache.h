@@ -18,6 +18,7 @@ silex_status slx_cache_new(struct slx_mem *m, size_t limit_bytes, struct slx_cac
 void slx_cache_free(struct slx_cache *c); /* nothing may be pinned */
 void slx_cache_set_limit(struct slx_cache *c, size_t limit_bytes);
 size_t slx_cache_bytes(struct slx_cache *c);
+size_t slx_cache_limit(const struct slx_cache *c);
 uint64_t slx_cache_object(struct slx_cache *c); /* a fresh object number, never 0 */
 
 /* The pinned entry, or NULL on a miss. */
