@@ -106,6 +106,9 @@ typedef struct silex_options {
 	size_t n_stores;
 	const silex_store_type *const *store_types; /* of the application, beside folder and memory (silex/store.h) */
 	size_t n_store_types;
+	const char *cold_store;       /* the name of one of `stores`: blocks move there when they are old; NULL: they stay */
+	int64_t cold_after_ms;        /* age of a block's youngest sample at which it moves; 30 d */
+	int64_t cold_remove_after_ms; /* an object in a store that no block is read from any more is removed after this; 1 h */
 	void (*log)(void *arg, int level, const char *message); /* level 0 debug .. 3 error; any thread; NULL: silent */
 	void *log_arg;
 } silex_options;
@@ -139,6 +142,23 @@ typedef struct silex_compact_options {
 } silex_compact_options;
 SILEX_API void silex_compact_options_init(silex_compact_options *o);
 SILEX_API silex_status silex_compact(silex_db *db, const silex_compact_options *o, silex_error *err);
+
+typedef struct silex_tier_options {
+	size_t size;
+	int64_t after_ms; /* move what is older than this; 0: the database's cold_after_ms */
+	bool remove_now;  /* remove objects that nothing is read from any more at once, not after cold_remove_after_ms */
+	silex_progress_fn progress; /* done: blocks moved */
+	void *progress_arg;
+} silex_tier_options;
+SILEX_API void silex_tier_options_init(silex_tier_options *o);
+
+typedef struct silex_tier_report {
+	uint64_t blocks, bytes; /* moved */
+	uint64_t removed;       /* objects removed from stores */
+} silex_tier_report;
+/* Moves the blocks that are old enough to the store cold_store, as the background does, and returns when none is left. A
+ * block goes when compaction is done with it. An error of the store leaves what is not moved yet here: call again. */
+SILEX_API silex_status silex_tier_move(silex_db *db, const silex_tier_options *o, silex_tier_report *ret, silex_error *err);
 
 /* --- writing ----------------------------------------------------------------------------------------------------- */
 
@@ -344,6 +364,13 @@ typedef struct silex_metrics {
 	uint64_t damaged_pages, damaged_frames, torn_bytes;
 	uint64_t points_expired; /* among those refused: older than their series' retention (retention.h) */
 	uint64_t expired_blocks, expired_bytes; /* blocks that retention dropped whole; bytes that came back, by merges too */
+	uint64_t blocks_cold, bytes_cold; /* of blocks, bytes_blocks: in a store */
+	uint64_t cold_backlog_blocks, cold_backlog_bytes; /* old enough, still here */
+	uint64_t cold_moves, cold_moved_bytes;
+	uint64_t cold_requests, cold_read_bytes; /* to stores, for reading */
+	uint64_t cold_errors;         /* of stores: while moving, reading, removing */
+	uint64_t cold_garbage, cold_removed; /* objects in stores: to be removed, removed */
+	char cold_error[160];         /* why the last try to move or remove failed; empty when it went well */
 } silex_metrics;
 SILEX_API silex_status silex_get_metrics(silex_db *db, silex_metrics *ret, silex_error *err); /* ret->size set by the caller */
 

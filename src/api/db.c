@@ -100,6 +100,13 @@ silex_status silex_compact(silex_db *db, const silex_compact_options *o, silex_e
 	return slx_engine_compact(db->engine, o, err);
 }
 
+silex_status silex_tier_move(silex_db *db, const silex_tier_options *o, silex_tier_report *ret, silex_error *err)
+{
+	if (o && o->size != sizeof *o)
+		return slx_err(err, SILEX_INVALID, "tier options: size is %zu, expected %zu; call silex_tier_options_init first", o->size, sizeof *o);
+	return slx_engine_tier_move(db->engine, o, ret, err);
+}
+
 silex_status silex_get_metrics(silex_db *db, silex_metrics *ret, silex_error *err)
 {
 	if (ret->size != sizeof *ret)

@@ -20,6 +20,12 @@ void silex_compact_options_init(silex_compact_options *o)
 	o->size = sizeof *o;
 }
 
+void silex_tier_options_init(silex_tier_options *o)
+{
+	memset(o, 0, sizeof *o);
+	o->size = sizeof *o;
+}
+
 void silex_tenant_limits_init(silex_tenant_limits *l)
 {
 	memset(l, 0, sizeof *l);
@@ -57,6 +63,8 @@ static const struct option options[] = {
 	{ "threads", COUNT, AT(threads), NULL, 1, 1024 },
 	{ "series_limit", COUNT, AT(series_limit), NULL, 0, UINT32_MAX },
 	{ "write_wait", DURATION, AT(write_wait_ms), NULL, 0, 3600000 },
+	{ "cold_after", DURATION, AT(cold_after_ms), NULL, 1, UINT64_C(36500) * 86400000 },
+	{ "cold_remove_after", DURATION, AT(cold_remove_after_ms), NULL, 1, UINT64_C(365) * 86400000 },
 	{ "no_background", BOOLEAN, AT(no_background), NULL, 0, 0 },
 };
 enum { OPTIONS_N = sizeof options / sizeof options[0] };
@@ -326,6 +334,8 @@ silex_status slx_options_resolve(const silex_options *o, silex_options *to, sile
 	DEFAULT(checkpoint_interval_ms, 7200000);
 	DEFAULT(memory_limit, UINT64_C(256) << 20);
 	DEFAULT(write_wait_ms, 30000);
+	DEFAULT(cold_after_ms, INT64_C(30) * 86400000);
+	DEFAULT(cold_remove_after_ms, 3600000);
 	if ((unsigned)to->wal > SILEX_WAL_NONE || (unsigned)to->sync > SILEX_SYNC_NEVER || (unsigned)to->time_unit > SILEX_S)
 		return slx_err(err, SILEX_INVALID, "options: wal, sync or time_unit is outside its list");
 	return SILEX_OK;

@@ -150,6 +150,36 @@ static void *compact_main(void *arg)
 	return NULL;
 }
 
+static void *tier_main(void *arg)
+{
+	struct slx_engine *e = arg;
+	pthread_mutex_lock(&e->bg_lock);
+	while (!e->bg_stop) {
+		bool did = true;
+		pthread_mutex_unlock(&e->bg_lock);
+		while (did && !atomic_load(&e->stopping))
+			slx_tier_round(e, &did);
+		pthread_mutex_lock(&e->bg_lock);
+		if (!e->bg_stop)
+			timed_wait(&e->bg_wake, &e->bg_lock, 5 * TICK_MS);
+	}
+	pthread_mutex_unlock(&e->bg_lock);
+	return NULL;
+}
+
+/* Blocks that move to a store, and objects there to be removed, have a thread that may wait for it. */
+static silex_status start_tier(struct slx_engine *e, silex_error *err)
+{
+	if (!e->tier.target && !e->tier.uploads)
+		return SILEX_OK;
+	if (pthread_create(&e->tier_thread, NULL, tier_main, e)) {
+		slx_background_stop(e);
+		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "cannot start the thread that moves cold blocks");
+	}
+	e->tier_running = true;
+	return SILEX_OK;
+}
+
 silex_status slx_background_start(struct slx_engine *e, silex_error *err)
 {
 	if (e->opt.no_background || e->opt.read_only)
@@ -165,7 +195,7 @@ silex_status slx_background_start(struct slx_engine *e, silex_error *err)
 		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "cannot start the compaction thread");
 	}
 	e->bg_running = true;
-	return SILEX_OK;
+	return start_tier(e, err);
 }
 
 void slx_background_stop(struct slx_engine *e)
@@ -180,6 +210,9 @@ void slx_background_stop(struct slx_engine *e)
 	pthread_mutex_unlock(&e->bg_lock);
 	pthread_join(e->bg_thread, NULL);
 	pthread_join(e->compact_thread, NULL);
+	if (e->tier_running)
+		pthread_join(e->tier_thread, NULL);
+	e->tier_running = false;
 	e->bg_running = false;
 }
 

@@ -317,7 +317,7 @@ silex_status slx_compact_merge(struct slx_engine *e, const silex_compact_options
 
 /* --- choosing ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Blocks that tombstones hide samples of, for a full compaction: each is rewritten. */
+/* Blocks that tombstones hide samples of: each is rewritten. */
 static size_t choose_buried(const struct slx_view *v, const struct slx_block_info *infos, size_t n, size_t *ret)
 {
 	for (size_t i = 0; i < n; i++)
@@ -330,18 +330,24 @@ static size_t choose_buried(const struct slx_view *v, const struct slx_block_inf
 	return 0;
 }
 
-/* What the policy chooses among the blocks that can be read, as indexes into the view; 0 also when a damaged block would
- * have to come along. */
-static size_t choose(struct slx_engine *e, const struct slx_view *v, bool full, struct slx_block_info *infos, size_t *chosen, size_t *at)
+/* Blocks that a compaction may read: not the damaged ones, and cold ones only by the rare rule. */
+static bool may_merge(const struct slx_used_block *b, struct slx_compact_rule rule)
+{
+	return !atomic_load(&b->damaged) && (rule.rare || !b->upload);
+}
+
+/* What the policy chooses among the blocks that it may read, as indexes into the view; 0 also when another would have to
+ * come along. infos: room for all; at: likewise. */
+static size_t choose_by(struct slx_engine *e, const struct slx_view *v, struct slx_compact_rule rule, struct slx_block_info *infos, size_t *chosen, size_t *at)
 {
 	size_t n = 0, k;
 	for (size_t i = 0; i < v->n_blocks; i++)
-		if (!atomic_load(&v->blocks[i]->damaged)) {
+		if (may_merge(v->blocks[i], rule)) {
 			infos[n] = v->blocks[i]->info;
 			at[n++] = i;
 		}
-	k = slx_compact_choose(infos, n, &e->levels, full, chosen);
-	if (k == 0)
+	k = slx_compact_choose(infos, n, &e->levels, rule, chosen);
+	if (k == 0 && (rule.full || !rule.rare))
 		k = choose_buried(v, infos, n, chosen);
 	for (size_t i = 0; i < k; i++)
 		chosen[i] = at[chosen[i]];
@@ -351,9 +357,42 @@ static size_t choose(struct slx_engine *e, const struct slx_view *v, bool full, 
 		infos[i] = v->blocks[i]->info;
 	k = slx_compact_close(infos, v->n_blocks, chosen, k);
 	for (size_t i = 0; i < k; i++)
-		if (atomic_load(&v->blocks[chosen[i]]->damaged))
+		if (!may_merge(v->blocks[chosen[i]], rule))
 			return 0;
 	return k;
+}
+
+static bool has_cold(const struct slx_view *v)
+{
+	for (size_t i = 0; i < v->n_blocks; i++)
+		if (v->blocks[i]->upload)
+			return true;
+	return false;
+}
+
+static size_t choose(struct slx_engine *e, const struct slx_view *v, bool full, struct slx_block_info *infos, size_t *chosen, size_t *at)
+{
+	size_t k = choose_by(e, v, (struct slx_compact_rule){ .full = full }, infos, chosen, at);
+	if (k == 0 && has_cold(v))
+		k = choose_by(e, v, (struct slx_compact_rule){ .full = full, .rare = true }, infos, chosen, at);
+	return k;
+}
+
+bool slx_compact_wants(struct slx_engine *e, const struct slx_view *v, const struct slx_used_block *b)
+{
+	size_t n = v->n_blocks + 1, k = 0;
+	bool wants = true; /* out of memory: wait */
+	struct slx_block_info *infos = slx_alloc(&e->mem, SLX_MEM_OTHER, n * sizeof *infos);
+	size_t *chosen = slx_alloc(&e->mem, SLX_MEM_OTHER, 2 * n * sizeof *chosen);
+	if (infos && chosen) {
+		k = choose(e, v, false, infos, chosen, chosen + n);
+		wants = false;
+	}
+	for (size_t i = 0; i < k; i++)
+		wants |= v->blocks[chosen[i]] == b;
+	slx_free(&e->mem, SLX_MEM_OTHER, infos, n * sizeof *infos);
+	slx_free(&e->mem, SLX_MEM_OTHER, chosen, 2 * n * sizeof *chosen);
+	return wants;
 }
 
 /* Inputs that could not be read are not tried again until the database is opened anew. */
@@ -398,7 +437,7 @@ silex_status slx_engine_compact_step(struct slx_engine *e, bool *ret_did, silex_
 	return status;
 }
 
-/* Rewrites each block that was there at the beginning once. */
+/* Rewrites each block that was there at the beginning once; cold ones stay as they are. */
 static silex_status recode_all(struct slx_engine *e, const silex_compact_options *o, silex_error *err)
 {
 	struct slx_view *start = slx_view_of_blocks(e);
@@ -412,7 +451,7 @@ static silex_status recode_all(struct slx_engine *e, const silex_compact_options
 		}
 		while (at < v->n_blocks && v->blocks[at] != start->blocks[i])
 			at++;
-		if (at < v->n_blocks)
+		if (at < v->n_blocks && !v->blocks[at]->upload)
 			status = slx_compact_merge(e, o, v, &at, 1, INT64_MIN, NULL, err);
 		slx_view_unref(v);
 	}

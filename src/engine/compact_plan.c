@@ -10,6 +10,9 @@
  * Each sample is rewritten about once a level, so a few times in its life. A full compaction merges every overlap and
  * does not wait for windows to be past.
  *
+ * Cold blocks (tier.h) are merged by the first two rules alone, and only where more than OVERLAYS_COLD blocks cover one
+ * instant: reading them back costs.
+ *
  * Invariant: blocks that overlap in time have disjoint ranges of versions, so one block's copy of a sample beats the
  * other's as a whole. A merge of blocks of versions 1 and 3 would break it for a block of version 2 between them:
  * slx_compact_close adds such blocks. */
@@ -17,7 +20,7 @@
 
 #include <stdlib.h>
 
-enum { OVERLAYS_MAX = 4, OVERLAYS_HARD = 16 };
+enum { OVERLAYS_MAX = 4, OVERLAYS_COLD = 8, OVERLAYS_HARD = 16 };
 #define MERGED_SIZE_MAX (UINT64_C(512) << 20)
 
 static struct slx_time_range span(const struct slx_block_info *b)
@@ -76,13 +79,14 @@ static size_t young_run(const struct slx_block_info *blocks, const size_t *at, s
 	return from;
 }
 
-static size_t choose_overlays(const struct slx_block_info *blocks, size_t n, bool full, size_t *ret)
+static size_t choose_overlays(const struct slx_block_info *blocks, size_t n, struct slx_compact_rule rule, size_t *ret)
 {
+	size_t most = rule.full ? 1 : rule.rare ? OVERLAYS_COLD : OVERLAYS_MAX;
 	for (size_t i = 0; i < n; i++) { /* the deepest place begins where some block begins */
 		size_t k = covering(blocks, n, blocks[i].tmin, ret);
-		if (k <= (full ? 1 : OVERLAYS_MAX))
+		if (k <= most)
 			continue;
-		size_t from = full ? 0 : young_run(blocks, ret, k);
+		size_t from = rule.full ? 0 : young_run(blocks, ret, k);
 		if (k - from < 2)
 			continue;
 		if (k - from > OVERLAYS_HARD)
@@ -139,12 +143,12 @@ static size_t choose_level(const struct slx_block_info *blocks, size_t n, const 
 	return 0;
 }
 
-size_t slx_compact_choose(const struct slx_block_info *blocks, size_t n, const struct slx_levels *l, bool full, size_t *ret)
+size_t slx_compact_choose(const struct slx_block_info *blocks, size_t n, const struct slx_levels *l, struct slx_compact_rule rule, size_t *ret)
 {
-	size_t k = n > 1 ? choose_overlays(blocks, n, full, ret) : 0;
+	size_t k = n > 1 ? choose_overlays(blocks, n, rule, ret) : 0;
 	if (k == 0 && n > 1)
 		k = choose_shares(blocks, n, ret);
-	if (k == 0 && n > 1)
-		k = choose_level(blocks, n, l, full, ret);
+	if (k == 0 && n > 1 && !rule.rare)
+		k = choose_level(blocks, n, l, rule.full, ret);
 	return slx_compact_close(blocks, n, ret, k);
 }

@@ -66,7 +66,7 @@ static void merge(struct history *h, const size_t *chosen, size_t k)
 static size_t compact(struct history *h, const struct slx_levels *l, bool full)
 {
 	size_t chosen[BLOCKS_MAX], k, steps = 0;
-	while ((k = slx_compact_choose(h->b, h->n, l, full, chosen)) > 0) {
+	while ((k = slx_compact_choose(h->b, h->n, l, (struct slx_compact_rule){ .full = full }, chosen)) > 0) {
 		assert_true(k > 1);
 		assert_true(++steps < 10000);
 		merge(h, chosen, k);
@@ -128,8 +128,8 @@ static void test_nothing_to_do(void **state)
 	size_t chosen[4];
 	slx_levels_init(&l, INT64_C(7200) * SLX_SECOND);
 	struct slx_block_info b = { .tmin = 0, .tmax = 10, .vmin = 1, .vmax = 2, .size = 10 };
-	assert_int_equal(slx_compact_choose(NULL, 0, &l, true, chosen), 0);
-	assert_int_equal(slx_compact_choose(&b, 1, &l, true, chosen), 0);
+	assert_int_equal(slx_compact_choose(NULL, 0, &l, (struct slx_compact_rule){ .full = true }, chosen), 0);
+	assert_int_equal(slx_compact_choose(&b, 1, &l, (struct slx_compact_rule){ .full = true }, chosen), 0);
 }
 
 /* Versions 1 and 3 must not be merged over 2. */

@@ -63,7 +63,7 @@ static void init_locks(struct slx_engine *e)
 	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_mutex_t *locks[] = { &e->view_lock, &e->manifest_lock, &e->flush_lock, &e->compact_lock, &e->tenants_lock, &e->bg_lock, &e->health_lock };
+	pthread_mutex_t *locks[] = { &e->view_lock, &e->manifest_lock, &e->flush_lock, &e->compact_lock, &e->tenants_lock, &e->bg_lock, &e->health_lock, &e->tier.lock };
 	for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++)
 		pthread_mutex_init(locks[i], NULL);
 	for (unsigned i = 0; i < SLX_STRIPES; i++)
@@ -255,13 +255,14 @@ static bool orphan_look(void *arg, const char *name)
 {
 	struct orphans *o = arg;
 	size_t n = strlen(name);
-	if (n >= SLX_BLOCK_NAME_SIZE || n < 4 || strcmp(name + n - 4, ".slx") != 0)
+	bool block = n >= 4 && strcmp(name + n - 4, ".slx") == 0, stub = n >= 5 && strcmp(name + n - 5, ".stub") == 0;
+	if (n >= SLX_BLOCK_NAME_SIZE || (!block && !stub))
 		return true;
 	for (size_t i = 0; i < o->e->view->n_blocks; i++)
-		if (strcmp(o->e->view->blocks[i]->info.name, name) == 0)
+		if (slx_tier_file_is_of(name, o->e->view->blocks[i]->info.name, o->e->view->blocks[i]->upload))
 			return true;
 	for (const struct slx_lost_block *l = o->e->lost; l; l = l->next)
-		if (strcmp(l->info.name, name) == 0)
+		if (slx_tier_file_is_of(name, l->info.name, stub))
 			return true;
 	memcpy(o->names[o->n++], name, n + 1);
 	return o->n < 64;
@@ -279,7 +280,7 @@ static silex_status remove_orphans(struct slx_engine *e, silex_error *err)
 		o->n = 0;
 		status = slx_store_list(e->store, "", orphan_look, o, err);
 		for (size_t i = 0; i < o->n && status == SILEX_OK; i++) {
-			slx_engine_log(e, 1, "removing block %s, left over from a crash", o->names[i]);
+			slx_engine_log(e, 1, "removing %s, left over from a crash", o->names[i]);
 			status = slx_store_remove(e->store, o->names[i], err);
 		}
 	} while (status == SILEX_OK && o->n == 64);
@@ -354,6 +355,7 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 	if (!e->view)
 		return slx_err_oom(err);
 	SLX_TRY(slx_retention_load(e, err)); /* before any tenant is made */
+	SLX_TRY(slx_tier_init(e, err));
 	SLX_TRY(slx_manifest_load(e, uuid, err));
 	if (!e->opt.read_only)
 		SLX_TRY(remove_orphans(e, err));
@@ -394,6 +396,7 @@ static silex_status teardown(struct slx_engine *e, silex_error *err)
 	slx_file_close(e->lock_file);
 	slx_retention_unref(e->retention);
 	slx_companions_free(e);
+	slx_tier_free(e);
 	slx_tenants_free(e);
 	free_stripes(e);
 	path_free(e, e->path);

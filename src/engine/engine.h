@@ -150,6 +150,9 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 silex_status slx_engine_flush(struct slx_engine *e, silex_error *err); /* head into blocks; returns when done */
 silex_status slx_engine_compact(struct slx_engine *e, const silex_compact_options *o, silex_error *err);
 
+/* Moves every block that is old enough to the cold store, then removes objects there that nothing is read from. */
+silex_status slx_engine_tier_move(struct slx_engine *e, const silex_tier_options *o, silex_tier_report *ret, silex_error *err);
+
 /* ---- checking and looking inside ---- */
 
 /* Every page of every block and every log frame again (the log was read at open). */

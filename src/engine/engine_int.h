@@ -6,6 +6,7 @@
 #include "base/thread.h"
 #include "base/vfs.h"
 #include "engine/engine.h"
+#include "engine/tier.h"
 #include "storage/meta/meta.h"
 #include "storage/tsdb/chunker.h"
 #include "storage/tsdb/window.h"
@@ -18,7 +19,8 @@ struct slx_used_block {
 	_Atomic bool damaged; /* a compaction could not read it: left as it is, for repair from a backup */
 	int64_t expire_next;  /* wall clock: looked at for what is too old, not again before; engine->compact_lock */
 	struct slx_block *block;
-	struct slx_store *store;
+	struct slx_store *store;    /* what it is read from: the folder of blocks, or its own when it is cold */
+	struct slx_upload *upload;  /* where it lies when it is cold; NULL: here */
 	struct slx_block_info info;
 	uint64_t internal_points; /* those among its points that are of internal tenants */
 };
@@ -116,6 +118,7 @@ struct slx_engine {
 	struct slx_file *lock_file;
 	struct slx_store *store;
 	struct slx_named_store *stores; /* opt.n_stores; opened before the manifest is read, closed after the last block */
+	struct slx_tier tier;
 	struct slx_meta *meta;
 	struct slx_wal *wal;
 	struct slx_cache *cache;
@@ -159,7 +162,8 @@ struct slx_engine {
 	pthread_mutex_t bg_lock;
 	pthread_cond_t bg_wake;  /* something to do */
 	pthread_cond_t bg_room;  /* memory came free, or a flush failed */
-	pthread_t bg_thread, compact_thread;
+	pthread_t bg_thread, compact_thread, tier_thread;
+	bool tier_running; /* the third one */
 	bool bg_running, bg_stop, bg_flush_wanted, bg_compact_wanted;
 	int64_t expire_due_ns;   /* monotonic: the next pass of retention */
 	uint64_t flush_rounds;   /* completed tries */
@@ -187,6 +191,7 @@ void slx_view_unref(struct slx_view *v);
 struct slx_view *slx_view_copy(struct slx_engine *e, size_t more_blocks, size_t more_tombs);
 void slx_view_install(struct slx_engine *e, struct slx_view *v); /* takes the reference; view_lock not held */
 struct slx_used_block *slx_used_block_new(struct slx_engine *e, const char *name, silex_error *err);
+struct slx_used_block *slx_used_block_cold(struct slx_engine *e, struct slx_upload *u, silex_error *err); /* from its stub; u is COLD then */
 void slx_used_block_unref(struct slx_engine *e, struct slx_used_block *b);
 void slx_view_sort_blocks(struct slx_view *v);
 /* Drops the tombstones that hide nothing any more: no frozen head and no block older than them overlaps their range. */
@@ -328,12 +333,18 @@ void slx_flush_plan_free(struct slx_flush_plan *p);
 
 /* --- compact_plan.c --- */
 /* Chooses blocks to merge: indexes into `blocks` (as in a view, by vmax) into `ret` (room for n); returns how many, 0 for
- * nothing to do. full: whatever could still be merged. */
-size_t slx_compact_choose(const struct slx_block_info *blocks, size_t n, const struct slx_levels *l, bool full, size_t *ret);
+ * nothing to do. */
+struct slx_compact_rule {
+	bool full; /* whatever could still be merged */
+	bool rare; /* cold blocks are among them: only where reads would suffer, and no levels */
+};
+size_t slx_compact_choose(const struct slx_block_info *blocks, size_t n, const struct slx_levels *l, struct slx_compact_rule rule, size_t *ret);
 /* Adds every block that overlaps the chosen ones in time and in version, until there is no more. Returns the new number. */
 size_t slx_compact_close(const struct slx_block_info *blocks, size_t n, size_t *chosen, size_t n_chosen);
 
 /* --- compact.c --- */
+/* Whether the policy would merge block b of view v now. */
+bool slx_compact_wants(struct slx_engine *e, const struct slx_view *v, const struct slx_used_block *b);
 /* One step of the policy: *ret_did false when there is nothing to do. */
 silex_status slx_engine_compact_step(struct slx_engine *e, bool *ret_did, silex_error *err);
 /* Merges the n chosen blocks of the view into one (none, when nothing is left); samples before `oldest` go but for what is held.

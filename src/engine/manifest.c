@@ -216,7 +216,8 @@ static void get_block(struct slx_rd *r, struct slx_block_info *i)
 /* A block that does not open is kept in the manifest, counted as damage and named; the rest of the database works. */
 static silex_status open_block(struct slx_engine *e, struct slx_view *v, const struct slx_block_info *info, silex_error *err)
 {
-	struct slx_used_block *b = slx_used_block_new(e, info->name, err);
+	struct slx_upload *u = slx_tier_upload_of(e, info->name);
+	struct slx_used_block *b = u ? slx_used_block_cold(e, u, err) : slx_used_block_new(e, info->name, err);
 	if (b) {
 		b->info.level = info->level;
 		v->blocks[v->n_blocks++] = b;

@@ -56,6 +56,7 @@ static void blocks(struct slx_view *v, silex_metrics *m)
 		m->bytes_blocks += v->blocks[i]->info.size;
 	}
 	m->blocks = v->n_blocks;
+	slx_tier_metrics(v->engine, v, m);
 	m->tombstones = v->n_tombs;
 	m->ratio = m->bytes_blocks ? 16.0 * (double)m->points_blocks / (double)m->bytes_blocks : 0;
 }

@@ -29,8 +29,9 @@ silex_status slx_tier_init(struct slx_engine *e, silex_error *err)
 {
 	uint8_t *p;
 	size_t n;
+	uint64_t version;
 	silex_error own;
-	silex_status status = slx_meta_get(e->meta, ID_KEY, &p, &n, NULL, &own);
+	silex_status status = slx_meta_get(e->meta, ID_KEY, &p, &n, &version, &own);
 	if (status == SILEX_OK) {
 		e->tier.has_id = n == SLX_TIER_ID_SIZE;
 		if (e->tier.has_id)
@@ -58,6 +59,21 @@ silex_status slx_tier_make_id(struct slx_engine *e, silex_error *err)
 	SLX_TRY(slx_meta_cas(e->meta, ID_KEY, e->tier.id, sizeof e->tier.id, 0, NULL, err));
 	e->tier.has_id = true;
 	return SILEX_OK;
+}
+
+void slx_tier_object_name(const struct slx_engine *e, const char *block, char ret[SLX_STORE_NAME_SIZE_MAX + 1])
+{
+	char id[2 * SLX_TIER_ID_SIZE + 1];
+	for (size_t i = 0; i < SLX_TIER_ID_SIZE; i++)
+		snprintf(id + 2 * i, 3, "%02x", e->tier.id[i]);
+	snprintf(ret, SLX_STORE_NAME_SIZE_MAX + 1, "%s.%s", id, block);
+}
+
+bool slx_tier_is_ours(const struct slx_engine *e, const struct slx_upload *u)
+{
+	char object[sizeof u->object];
+	slx_tier_object_name(e, u->block, object);
+	return e->tier.has_id && strcmp(object, u->object) == 0;
 }
 
 void slx_tier_free(struct slx_engine *e)

@@ -1,5 +1,5 @@
 /* Tiers: recent samples lie in the head (hot), then in blocks here (warm); blocks older than `cold_after` move to the store
- * `cold_store` (cold) and leave a stub here (storage/tsdb/cold.h).
+ * `cold_store` (cold) and leave a stub here (storage/tsdb/far.h).
  *
  * A move, each step durable before the next; a crash in between leaves what the next open or round tells apart:
  *
@@ -24,7 +24,7 @@
 #define SLX_ENGINE_TIER_H
 
 #include "engine/engine.h"
-#include "storage/tsdb/cold.h"
+#include "storage/tsdb/far.h"
 
 enum { SLX_TIER_ID_SIZE = 16 };
 
@@ -40,6 +40,7 @@ struct slx_upload {
 	struct slx_place *place;
 	_Atomic uint32_t users; /* blocks in use that read it */
 	bool moving;            /* the mover is at it; manifest_lock */
+	bool read;              /* scratch of slx_tier_mark */
 	uint8_t state;          /* enum slx_upload_state; manifest_lock */
 	int64_t since_ms;       /* wall clock at which it got there; manifest_lock */
 	char block[SLX_BLOCK_NAME_SIZE];
@@ -49,7 +50,7 @@ struct slx_upload {
 /* A store that blocks lie in, or move to. */
 struct slx_place {
 	struct slx_place *next;
-	struct slx_cold_source source;
+	struct slx_far_source source;
 	char name[]; /* source.name */
 };
 
@@ -64,7 +65,7 @@ struct slx_tier {
 	unsigned failures;      /* in a row */
 	int64_t retry_ns;       /* monotonic: the thread tries not before */
 	/* counters */
-	_Atomic uint64_t moves, moved_bytes, errors, removed;
+	_Atomic uint64_t moves, moved_bytes, errors, garbage, removed;
 	char error[160]; /* of the last try; empty when it went well; health_lock */
 };
 
@@ -81,11 +82,16 @@ silex_status slx_tier_get(struct slx_engine *e, struct slx_rd *r, silex_error *e
 void slx_tier_mark(struct slx_engine *e, const struct slx_view *v);
 /* The upload that a block is read from; NULL: it lies here. manifest_lock, or nobody else uses the engine yet. */
 struct slx_upload *slx_tier_upload_of(struct slx_engine *e, const char *block);
+silex_status slx_tier_make_id(struct slx_engine *e, silex_error *err); /* manifest_lock */
+/* Whether this database put it there: a copy of the directory has another number. */
+bool slx_tier_is_ours(const struct slx_engine *e, const struct slx_upload *u);
+/* Whether a block lies here though all its samples are older. */
+bool slx_tier_due(const struct slx_engine *e, const struct slx_used_block *b, int64_t after_ms);
+void slx_tier_object_name(const struct slx_engine *e, const char *block, char ret[SLX_STORE_NAME_SIZE_MAX + 1]);
 /* "b-....slx" to "b-....stub". */
 void slx_tier_stub_name(const char *block, char ret[SLX_BLOCK_NAME_SIZE]);
 /* Whether a file of the folder of blocks belongs to the block: its object when warm, its stub when cold. */
 bool slx_tier_file_is_of(const char *file, const char *block, bool cold);
-/* Bytes that only stores hold, and what is waiting to get there, at the time of now_ms. */
 void slx_tier_metrics(struct slx_engine *e, const struct slx_view *v, silex_metrics *m);
 
 /* --- tier_move.c: moving and collecting --- */

@@ -54,14 +54,6 @@ static silex_status store_manifest(struct slx_engine *e, silex_error *err)
 	return slx_manifest_store(e, e->view, e->checkpoint_seq, e->max_version, err);
 }
 
-static void name_object(const struct slx_engine *e, struct slx_upload *u)
-{
-	char id[2 * SLX_TIER_ID_SIZE + 1];
-	for (size_t i = 0; i < SLX_TIER_ID_SIZE; i++)
-		snprintf(id + 2 * i, 3, "%02x", e->tier.id[i]);
-	snprintf(u->object, sizeof u->object, "%s.%s", id, u->block);
-}
-
 /* manifest_lock. An upload of this block that a crash or an error cut short, or a new one, in the manifest before it begins. */
 static silex_status list_upload(struct slx_engine *e, const struct slx_used_block *b, struct slx_upload **ret, silex_error *err)
 {
@@ -80,7 +72,7 @@ static silex_status list_upload(struct slx_engine *e, const struct slx_used_bloc
 	*u = (struct slx_upload){ .next = e->tier.uploads, .place = e->tier.target, .moving = true, .state = SLX_UPLOAD_BEGUN,
 		.since_ms = slx_wall_ns(&e->clock) / SLX_MS };
 	snprintf(u->block, sizeof u->block, "%s", b->info.name);
-	name_object(e, u);
+	slx_tier_object_name(e, u->block, u->object);
 	e->tier.uploads = u;
 	silex_status status = store_manifest(e, err);
 	if (status != SILEX_OK) {
@@ -121,7 +113,7 @@ static silex_status is_sent(struct slx_store *to, const struct slx_upload *u, ui
 }
 
 /* The object into the store, its checksums into *ret. */
-static silex_status send(struct slx_engine *e, const struct slx_used_block *b, const struct slx_upload *u, struct slx_stub *ret, silex_error *err)
+static silex_status send_object(struct slx_engine *e, const struct slx_used_block *b, const struct slx_upload *u, struct slx_stub *ret, silex_error *err)
 {
 	struct slx_store *to = u->place->source.store;
 	struct send s = { .e = e };
@@ -224,14 +216,14 @@ static silex_status commit(struct slx_engine *e, struct slx_used_block *warm, st
 
 static silex_status move(struct slx_engine *e, struct slx_used_block *b, bool *ret_did, silex_error *err)
 {
-	struct slx_upload *u;
+	struct slx_upload *u = NULL;
 	struct slx_stub stub = { 0 };
 	bool gone = false;
 	pthread_mutex_lock(&e->manifest_lock);
 	silex_status status = list_upload(e, b, &u, err);
 	pthread_mutex_unlock(&e->manifest_lock);
 	SLX_TRY(status);
-	status = send(e, b, u, &stub, err);
+	status = send_object(e, b, u, &stub, err);
 	if (status == SILEX_OK)
 		status = read_back(e, u, &stub, err);
 	if (status == SILEX_OK)
@@ -323,6 +315,32 @@ silex_status slx_tier_collect(struct slx_engine *e, int64_t delay_ms, silex_erro
 	pthread_mutex_lock(&e->tier.lock);
 	silex_status status = collect(e, delay_ms, err);
 	pthread_mutex_unlock(&e->tier.lock);
+	return status;
+}
+
+/* --- the call ------------------------------------------------------------------------------------------------------------------------ */
+
+static silex_status move_all(struct slx_engine *e, const silex_tier_options *o, silex_error *err)
+{
+	uint64_t before = atomic_load(&e->tier.moves);
+	for (bool did = true; did;) {
+		SLX_TRY(slx_tier_move_one(e, o && o->after_ms ? o->after_ms : -1, &did, err));
+		uint64_t done = atomic_load(&e->tier.moves) - before;
+		if (did && o && o->progress && !o->progress(o->progress_arg, "move", done, 0))
+			return slx_err(err, SILEX_CANCELED, "moving canceled; what was moved stays where it is now");
+	}
+	return SILEX_OK;
+}
+
+silex_status slx_engine_tier_move(struct slx_engine *e, const silex_tier_options *o, silex_tier_report *ret, silex_error *err)
+{
+	uint64_t moves = atomic_load(&e->tier.moves), bytes = atomic_load(&e->tier.moved_bytes), removed = atomic_load(&e->tier.removed);
+	silex_status status = move_all(e, o, err);
+	if (status == SILEX_OK)
+		status = slx_tier_collect(e, o && o->remove_now ? 0 : e->opt.cold_remove_after_ms, err);
+	if (ret)
+		*ret = (silex_tier_report){ atomic_load(&e->tier.moves) - moves, atomic_load(&e->tier.moved_bytes) - bytes,
+			atomic_load(&e->tier.removed) - removed };
 	return status;
 }
 

@@ -5,17 +5,11 @@
 
 /* --- blocks in use ---------------------------------------------------------------------------------------------------- */
 
-struct slx_used_block *slx_used_block_new(struct slx_engine *e, const char *name, silex_error *err)
+/* Opens what b->store holds. On failure b is gone. */
+static struct slx_used_block *open_used(struct slx_engine *e, struct slx_used_block *b, const char *name, uint64_t tail_at, silex_error *err)
 {
-	struct slx_used_block *b = slx_calloc(&e->mem, SLX_MEM_OTHER, sizeof *b);
-	if (!b) {
-		slx_err_oom(err);
-		return NULL;
-	}
-	atomic_init(&b->refs, 1);
-	b->store = e->store;
-	if (slx_block_open(e->store, name, e->cache, &e->mem, &b->block, err) != SILEX_OK) {
-		slx_free(&e->mem, SLX_MEM_OTHER, b, sizeof *b);
+	if (slx_block_open_tail(b->store, name, tail_at, e->cache, &e->mem, &b->block, err) != SILEX_OK) {
+		slx_used_block_unref(e, b);
 		return NULL;
 	}
 	b->info = *slx_block_info(b->block);
@@ -25,16 +19,61 @@ struct slx_used_block *slx_used_block_new(struct slx_engine *e, const char *name
 	return b;
 }
 
+struct slx_used_block *slx_used_block_new(struct slx_engine *e, const char *name, silex_error *err)
+{
+	struct slx_used_block *b = slx_calloc(&e->mem, SLX_MEM_OTHER, sizeof *b);
+	if (!b) {
+		slx_err_oom(err);
+		return NULL;
+	}
+	atomic_init(&b->refs, 1);
+	b->store = e->store;
+	return open_used(e, b, name, UINT64_MAX, err);
+}
+
+struct slx_used_block *slx_used_block_cold(struct slx_engine *e, struct slx_upload *u, silex_error *err)
+{
+	struct slx_used_block *b = slx_calloc(&e->mem, SLX_MEM_OTHER, sizeof *b);
+	struct slx_stub stub = { 0 };
+	char name[SLX_BLOCK_NAME_SIZE];
+	if (!b) {
+		slx_err_oom(err);
+		return NULL;
+	}
+	atomic_init(&b->refs, 1);
+	slx_tier_stub_name(u->block, name);
+	uint64_t tail_at = 0;
+	silex_status status = slx_stub_read(e->store, name, &e->mem, &stub, err);
+	if (status == SILEX_OK) {
+		tail_at = stub.tail_at;
+		status = slx_far_open(&u->place->source, u->object, e->store, name, &stub, e->cache, &e->mem, &b->store, err);
+	}
+	if (status != SILEX_OK) {
+		slx_free(&e->mem, SLX_MEM_OTHER, b, sizeof *b);
+		return NULL;
+	}
+	u->state = SLX_UPLOAD_COLD;
+	atomic_fetch_add(&u->users, 1);
+	b->upload = u;
+	return open_used(e, b, u->block, tail_at, err);
+}
+
 void slx_used_block_unref(struct slx_engine *e, struct slx_used_block *b)
 {
 	if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	slx_block_unref(b->block);
+	if (b->upload)
+		slx_store_close(b->store);
 	if (atomic_load(&b->doomed)) {
 		silex_error err;
-		if (slx_store_remove(b->store, b->info.name, &err) != SILEX_OK)
+		char stub[SLX_BLOCK_NAME_SIZE];
+		slx_tier_stub_name(b->info.name, stub);
+		if (slx_store_remove(e->store, b->upload ? stub : b->info.name, &err) != SILEX_OK)
 			slx_engine_log(e, 2, "removing block %s: %s (it goes at the next open)", b->info.name, err.message);
 	}
+	if (b->upload)
+		atomic_fetch_sub(&b->upload->users, 1); /* the object is garbage now, if it is */
 	slx_free(&e->mem, SLX_MEM_OTHER, b, sizeof *b);
 }
 

@@ -257,7 +257,8 @@ static silex_status read_tail(struct slx_block *b, uint8_t *tail, size_t n, sile
 	return st;
 }
 
-silex_status slx_block_open(struct slx_store *store, const char *name, struct slx_cache *cache, struct slx_mem *m,
+/* tail_at beyond the end: the usual tail. */
+silex_status slx_block_open_tail(struct slx_store *store, const char *name, uint64_t tail_at, struct slx_cache *cache, struct slx_mem *m,
 	struct slx_block **ret, silex_error *err)
 {
 	struct slx_block *b = slx_calloc(m, SLX_MEM_CACHE, sizeof *b);
@@ -276,7 +277,9 @@ silex_status slx_block_open(struct slx_store *store, const char *name, struct sl
 	if (st == SILEX_OK && b->info.size < SLX_BLOCK_HEADER_SIZE + SLX_BLOCK_FOOTER_SIZE)
 		st = slx_err(err, SILEX_CORRUPT, "block %s has only %" PRIu64 " bytes: it is cut short", name, b->info.size);
 	if (st == SILEX_OK) {
-		n = b->info.size < SLX_BLOCK_TAIL_READ ? (size_t)b->info.size : SLX_BLOCK_TAIL_READ;
+		n = tail_at <= b->info.size - SLX_BLOCK_FOOTER_SIZE   ? (size_t)(b->info.size - tail_at)
+			: b->info.size < SLX_BLOCK_TAIL_READ ? (size_t)b->info.size
+												  : SLX_BLOCK_TAIL_READ;
 		tail = slx_alloc(m, SLX_MEM_CACHE, n);
 		st = tail ? read_tail(b, tail, n, err) : slx_err_oom(err);
 	}
@@ -287,6 +290,12 @@ silex_status slx_block_open(struct slx_store *store, const char *name, struct sl
 	}
 	*ret = b;
 	return SILEX_OK;
+}
+
+silex_status slx_block_open(struct slx_store *store, const char *name, struct slx_cache *cache, struct slx_mem *m,
+	struct slx_block **ret, silex_error *err)
+{
+	return slx_block_open_tail(store, name, UINT64_MAX, cache, m, ret, err);
 }
 
 struct slx_block *slx_block_ref(struct slx_block *b)

@@ -56,6 +56,9 @@ struct slx_section; /* a pinned, parsed section index; any thread may read it */
 
 silex_status slx_block_open(struct slx_store *store, const char *name, struct slx_cache *cache, struct slx_mem *m,
 	struct slx_block **ret, silex_error *err);
+/* The same, reading only the bytes from tail_at on, where the directory begins. */
+silex_status slx_block_open_tail(struct slx_store *store, const char *name, uint64_t tail_at, struct slx_cache *cache, struct slx_mem *m,
+	struct slx_block **ret, silex_error *err);
 struct slx_block *slx_block_ref(struct slx_block *b);
 void slx_block_unref(struct slx_block *b); /* the last one closes; NULL is fine */
 const struct slx_block_info *slx_block_info(const struct slx_block *b);

@@ -2,17 +2,17 @@
  *
  *     envelope (base/envelope.h), kind 1, seq = size of the object
  *     u64 size; u64 tail at; u32 segment size; u32 n; u64 sum[n]; the object's bytes from `tail at` to its end */
-#include "storage/tsdb/cold.h"
+#include "storage/tsdb/far.h"
 
 #include "storage/tsdb/block_int.h"
 
 #include <inttypes.h>
 
-enum { STUB_KIND = 1, STUB_FORMAT = 0, STUB_FIXED = 24, PIECE = 8 * SLX_COLD_SEGMENT };
+enum { STUB_KIND = 1, STUB_FORMAT = 0, STUB_FIXED = 24, PIECE = 8 * SLX_FAR_SEGMENT };
 #define STUB_SIZE_MAX ((uint64_t)256 << 20)
 #define OBJECT_SIZE_MAX ((uint64_t)1 << 44)
 
-static uint32_t segments_of(uint64_t size) { return (uint32_t)((size + SLX_COLD_SEGMENT - 1) / SLX_COLD_SEGMENT); }
+static uint32_t segments_of(uint64_t size) { return (uint32_t)((size + SLX_FAR_SEGMENT - 1) / SLX_FAR_SEGMENT); }
 
 static silex_status stub_init(struct slx_stub *t, struct slx_mem *m, uint64_t size, silex_error *err)
 {
@@ -30,15 +30,15 @@ void slx_stub_free(struct slx_stub *t)
 
 static void add_sums(struct slx_stub *t, uint64_t offset, const uint8_t *p, size_t n)
 {
-	for (uint32_t i = (uint32_t)(offset / SLX_COLD_SEGMENT); n > 0; i++) {
-		size_t k = n < SLX_COLD_SEGMENT ? n : SLX_COLD_SEGMENT;
+	for (uint32_t i = (uint32_t)(offset / SLX_FAR_SEGMENT); n > 0; i++) {
+		size_t k = n < SLX_FAR_SEGMENT ? n : SLX_FAR_SEGMENT;
 		t->sum[i] = slx_hash64(p, k);
 		p += k;
 		n -= k;
 	}
 }
 
-silex_status slx_stub_make(struct slx_store *from, const char *object, uint64_t size, struct slx_mem *m, slx_cold_piece_fn *piece, void *arg,
+silex_status slx_stub_make(struct slx_store *from, const char *object, uint64_t size, struct slx_mem *m, slx_far_piece_fn *piece, void *arg,
 	struct slx_stub *ret, silex_error *err)
 {
 	struct slx_stub t;
@@ -61,11 +61,7 @@ silex_status slx_stub_make(struct slx_store *from, const char *object, uint64_t 
 	return status;
 }
 
-uint64_t slx_stub_tail(const struct slx_block *b)
-{
-	uint64_t at = b->info.size > SLX_BLOCK_TAIL_READ ? b->info.size - SLX_BLOCK_TAIL_READ : 0;
-	return b->directory < at ? b->directory : at;
-}
+uint64_t slx_stub_tail(const struct slx_block *b) { return b->directory; }
 
 silex_status slx_stub_write(const struct slx_stub *t, struct slx_store *local, const char *block, const char *name, silex_error *err)
 {
@@ -78,7 +74,7 @@ silex_status slx_stub_write(const struct slx_stub *t, struct slx_store *local, c
 		return slx_err_oom(err);
 	slx_store64(p, t->size);
 	slx_store64(p + 8, t->tail_at);
-	slx_store32(p + 16, SLX_COLD_SEGMENT);
+	slx_store32(p + 16, SLX_FAR_SEGMENT);
 	slx_store32(p + 20, t->n);
 	for (uint32_t i = 0; i < t->n; i++)
 		slx_store64(p + STUB_FIXED + 8 * (size_t)i, t->sum[i]);
@@ -115,7 +111,7 @@ silex_status slx_stub_decode(const uint8_t *p, size_t n, const char *name, struc
 	struct slx_rd r = slx_rd_init(data, e.length);
 	uint64_t size = slx_rd_u64(&r), tail_at = slx_rd_u64(&r);
 	uint32_t segment = slx_rd_u32(&r), segments = slx_rd_u32(&r);
-	if (r.bad || size == 0 || size > OBJECT_SIZE_MAX || tail_at > size || segment != SLX_COLD_SEGMENT || segments != segments_of(size) ||
+	if (r.bad || size == 0 || size > OBJECT_SIZE_MAX || tail_at > size || segment != SLX_FAR_SEGMENT || segments != segments_of(size) ||
 		slx_rd_left(&r) / 8 < segments || slx_rd_left(&r) - 8 * (uint64_t)segments != size - tail_at)
 		return damaged(name, "its sizes contradict each other", err);
 	struct slx_stub t;

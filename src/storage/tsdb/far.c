@@ -1,11 +1,11 @@
-/* Reading a cold block: see cold.h.
+/* Reading a cold block: see far.h.
  *
  * The object is cut into segments of 128 KiB, each an entry of the page cache. A miss fetches the segment and, when the
  * object is being read on (a request begins where an earlier one ended), more behind it: the window doubles from one
  * segment to WINDOW_MAX, so that a single page costs one small request and a scan costs one request for 2 MiB. A few such
  * streams are told apart, since queries read a block in several places at once. Who needs a segment that another thread is
  * fetching waits for it. A segment that differs from its checksum is asked for again and never cached. */
-#include "storage/tsdb/cold.h"
+#include "storage/tsdb/far.h"
 
 #include "base/envelope.h"
 
@@ -24,12 +24,12 @@ struct flight {
 	uint32_t first, n; /* n 0: free */
 };
 
-struct cold {
+struct far {
 	struct slx_store base;
 	struct slx_mem *mem;
 	struct slx_cache *cache;
 	uint64_t object; /* in the cache */
-	struct slx_cold_source *source;
+	struct slx_far_source *source;
 	struct slx_store *local;
 	struct slx_stub stub;
 	char name[SLX_STORE_NAME_SIZE_MAX + 1];      /* of the object */
@@ -47,7 +47,7 @@ struct segment {
 	uint8_t bytes[];
 };
 
-static struct cold *self(struct slx_store *s) { return (struct cold *)s; }
+static struct far *self(struct slx_store *s) { return (struct far *)s; }
 
 static void destroy_segment(void *value, struct slx_mem *m)
 {
@@ -57,14 +57,14 @@ static void destroy_segment(void *value, struct slx_mem *m)
 
 static size_t segment_size(const struct slx_stub *t, uint32_t i)
 {
-	uint64_t left = t->size - (uint64_t)i * SLX_COLD_SEGMENT;
-	return left < SLX_COLD_SEGMENT ? (size_t)left : SLX_COLD_SEGMENT;
+	uint64_t left = t->size - (uint64_t)i * SLX_FAR_SEGMENT;
+	return left < SLX_FAR_SEGMENT ? (size_t)left : SLX_FAR_SEGMENT;
 }
 
 /* --- one request --------------------------------------------------------------------------------------------------------- */
 
 /* What the reader of a query is told: which store, and what still works. */
-static silex_status explain(const struct cold *c, silex_status status, const silex_error *why, silex_error *err)
+static silex_status explain(const struct far *c, silex_status status, const silex_error *why, silex_error *err)
 {
 	if (status == SILEX_RESOURCE_EXHAUSTED || status == SILEX_CANCELED)
 		return slx_err(err, status, "%s", why->message);
@@ -72,14 +72,14 @@ static silex_status explain(const struct cold *c, silex_status status, const sil
 		"when it answers", c->name, why->message, c->source->name);
 }
 
-static silex_status no_store(const struct cold *c, silex_error *err)
+static silex_status no_store(const struct far *c, silex_error *err)
 {
 	return slx_err(err, SILEX_UNAVAILABLE, "cold block %s lies in store \"%s\", which this database was opened without: add it to its stores", c->name,
 		c->source->name);
 }
 
 /* Puts the segments that are as they were stored into the cache; *ret is that of `first`, pinned, NULL when it is not. */
-static silex_status keep(struct cold *c, uint32_t first, uint32_t n, const uint8_t *p, struct slx_cache_entry **ret, silex_error *err)
+static silex_status keep(struct far *c, uint32_t first, uint32_t n, const uint8_t *p, struct slx_cache_entry **ret, silex_error *err)
 {
 	*ret = NULL;
 	for (uint32_t i = first; i < first + n; i++) {
@@ -109,16 +109,16 @@ static silex_status keep(struct cold *c, uint32_t first, uint32_t n, const uint8
 	return SILEX_OK;
 }
 
-static silex_status fetch_into(struct cold *c, uint32_t first, uint32_t n, uint8_t *buf, size_t size, struct slx_cache_entry **ret, silex_error *err)
+static silex_status fetch_into(struct far *c, uint32_t first, uint32_t n, uint8_t *buf, size_t size, struct slx_cache_entry **ret, silex_error *err)
 {
-	struct slx_cold_counters *k = &c->source->counters;
+	struct slx_far_counters *k = &c->source->counters;
 	if (!c->source->store)
 		return no_store(c, err);
 	*ret = NULL;
-	for (unsigned i = 0; i < SLX_COLD_TRIES && !*ret; i++) {
+	for (unsigned i = 0; i < SLX_FAR_TRIES && !*ret; i++) {
 		silex_error own = { 0 };
 		atomic_fetch_add(&k->requests, 1);
-		silex_status status = slx_store_get_range(c->source->store, c->name, (uint64_t)first * SLX_COLD_SEGMENT, size, buf, &own);
+		silex_status status = slx_store_get_range(c->source->store, c->name, (uint64_t)first * SLX_FAR_SEGMENT, size, buf, &own);
 		if (status != SILEX_OK) {
 			atomic_fetch_add(&k->failures, 1);
 			return explain(c, status, &own, err);
@@ -129,12 +129,12 @@ static silex_status fetch_into(struct cold *c, uint32_t first, uint32_t n, uint8
 	if (*ret)
 		return SILEX_OK;
 	return slx_err(err, SILEX_CORRUPT, "object %s of store \"%s\": %d times, the bytes from %" PRIu64 " on came back other than they were stored", c->name,
-		c->source->name, SLX_COLD_TRIES, (uint64_t)first * SLX_COLD_SEGMENT);
+		c->source->name, SLX_FAR_TRIES, (uint64_t)first * SLX_FAR_SEGMENT);
 }
 
-static silex_status fetch(struct cold *c, uint32_t first, uint32_t n, struct slx_cache_entry **ret, silex_error *err)
+static silex_status fetch(struct far *c, uint32_t first, uint32_t n, struct slx_cache_entry **ret, silex_error *err)
 {
-	size_t size = (size_t)(n - 1) * SLX_COLD_SEGMENT + segment_size(&c->stub, first + n - 1);
+	size_t size = (size_t)(n - 1) * SLX_FAR_SEGMENT + segment_size(&c->stub, first + n - 1);
 	uint8_t *buf = slx_alloc(c->mem, SLX_MEM_CACHE, size);
 	if (!buf && n > 1)
 		return fetch(c, first, 1, ret, err);
@@ -148,7 +148,7 @@ static silex_status fetch(struct cold *c, uint32_t first, uint32_t n, struct slx
 /* --- what to fetch; the lock is held ------------------------------------------------------------------------------------------ */
 
 /* The window of the stream that segment i goes on with; a new stream takes the place of the one unused longest. */
-static struct stream *stream_of(struct cold *c, uint32_t i)
+static struct stream *stream_of(struct far *c, uint32_t i)
 {
 	struct stream *oldest = &c->streams[0];
 	for (unsigned k = 0; k < STREAMS; k++) {
@@ -165,7 +165,7 @@ static struct stream *stream_of(struct cold *c, uint32_t i)
 	return oldest;
 }
 
-static struct flight *flight_over(struct cold *c, uint32_t i)
+static struct flight *flight_over(struct far *c, uint32_t i)
 {
 	for (unsigned k = 0; k < FLIGHTS; k++)
 		if (i >= c->flights[k].first && i - c->flights[k].first < c->flights[k].n)
@@ -173,7 +173,7 @@ static struct flight *flight_over(struct cold *c, uint32_t i)
 	return NULL;
 }
 
-static struct flight *free_flight(struct cold *c)
+static struct flight *free_flight(struct far *c)
 {
 	for (unsigned k = 0; k < FLIGHTS; k++)
 		if (c->flights[k].n == 0)
@@ -182,10 +182,10 @@ static struct flight *free_flight(struct cold *c)
 }
 
 /* How many segments from i on: what is needed and what the window says, up to the end or what is on its way already. */
-static uint32_t plan(struct cold *c, uint32_t i, uint32_t need)
+static uint32_t plan(struct far *c, uint32_t i, uint32_t need)
 {
 	struct stream *s = stream_of(c, i);
-	uint32_t fits = (uint32_t)(slx_cache_limit(c->cache) / 4 / SLX_COLD_SEGMENT), n = s->window;
+	uint32_t fits = (uint32_t)(slx_cache_limit(c->cache) / 4 / SLX_FAR_SEGMENT), n = s->window;
 	n = n < fits ? n : fits;
 	n = n > need ? n : need;
 	n = n < REQUEST_MAX ? n : REQUEST_MAX;
@@ -200,7 +200,7 @@ static uint32_t plan(struct cold *c, uint32_t i, uint32_t need)
 /* --- the store ------------------------------------------------------------------------------------------------------------------ */
 
 /* Segment i, pinned; `need` segments from it on will be asked for. */
-static silex_status get_segment(struct cold *c, uint32_t i, uint32_t need, struct slx_cache_entry **ret, silex_error *err)
+static silex_status get_segment(struct far *c, uint32_t i, uint32_t need, struct slx_cache_entry **ret, silex_error *err)
 {
 	struct slx_cache_key key = { c->object, i };
 	struct flight *f = NULL;
@@ -225,14 +225,14 @@ static silex_status get_segment(struct cold *c, uint32_t i, uint32_t need, struc
 	return status;
 }
 
-static silex_status read_far(struct cold *c, uint64_t offset, size_t n, uint8_t *to, silex_error *err)
+static silex_status read_far(struct far *c, uint64_t offset, size_t n, uint8_t *to, silex_error *err)
 {
 	while (n > 0) {
-		uint32_t i = (uint32_t)(offset / SLX_COLD_SEGMENT), last = (uint32_t)((offset + n - 1) / SLX_COLD_SEGMENT);
+		uint32_t i = (uint32_t)(offset / SLX_FAR_SEGMENT), last = (uint32_t)((offset + n - 1) / SLX_FAR_SEGMENT);
 		struct slx_cache_entry *pin;
 		SLX_TRY(get_segment(c, i, last - i + 1, &pin, err));
 		const struct segment *s = slx_cache_value(pin);
-		size_t at = (size_t)(offset % SLX_COLD_SEGMENT), k = s->n - at < n ? s->n - at : n;
+		size_t at = (size_t)(offset % SLX_FAR_SEGMENT), k = s->n - at < n ? s->n - at : n;
 		memcpy(to, s->bytes + at, k);
 		slx_cache_unpin(c->cache, pin);
 		to += k;
@@ -244,9 +244,9 @@ static silex_status read_far(struct cold *c, uint64_t offset, size_t n, uint8_t 
 
 static uint64_t stub_header(const struct slx_stub *t) { return SLX_ENVELOPE_SIZE + 24 + 8 * (uint64_t)t->n; }
 
-static silex_status cold_get_range(struct slx_store *base, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err)
+static silex_status far_get_range(struct slx_store *base, const char *name, uint64_t offset, size_t n, void *buf, silex_error *err)
 {
-	struct cold *c = self(base);
+	struct far *c = self(base);
 	if (offset > c->stub.size || n > c->stub.size - offset)
 		return slx_err(err, SILEX_CORRUPT, "%s: %zu bytes at offset %" PRIu64 " asked for, it has %" PRIu64, name, n, offset, c->stub.size);
 	if (offset >= c->stub.tail_at)
@@ -254,15 +254,15 @@ static silex_status cold_get_range(struct slx_store *base, const char *name, uin
 	return read_far(c, offset, n, buf, err);
 }
 
-static silex_status cold_size(struct slx_store *base, const char *name, uint64_t *ret, silex_error *err)
+static silex_status far_size(struct slx_store *base, const char *name, uint64_t *ret, silex_error *err)
 {
 	*ret = self(base)->stub.size;
 	return SILEX_OK;
 }
 
-static void cold_close(struct slx_store *base)
+static void far_close(struct slx_store *base)
 {
-	struct cold *c = self(base);
+	struct far *c = self(base);
 	slx_cache_drop_object(c->cache, c->object);
 	slx_stub_free(&c->stub);
 	pthread_mutex_destroy(&c->lock);
@@ -270,17 +270,17 @@ static void cold_close(struct slx_store *base)
 	slx_free(c->mem, SLX_MEM_CACHE, c, sizeof *c);
 }
 
-static const struct slx_store_ops cold_ops = { .get_range = cold_get_range, .size = cold_size, .close = cold_close };
+static const struct slx_store_ops far_ops = { .get_range = far_get_range, .size = far_size, .close = far_close };
 
-silex_status slx_cold_open(struct slx_cold_source *source, const char *object, struct slx_store *local, const char *stub_name, struct slx_stub *stub,
+silex_status slx_far_open(struct slx_far_source *source, const char *object, struct slx_store *local, const char *stub_name, struct slx_stub *stub,
 	struct slx_cache *cache, struct slx_mem *m, struct slx_store **ret, silex_error *err)
 {
-	struct cold *c = slx_calloc(m, SLX_MEM_CACHE, sizeof *c);
+	struct far *c = slx_calloc(m, SLX_MEM_CACHE, sizeof *c);
 	if (!c) {
 		slx_stub_free(stub);
 		return slx_err_oom(err);
 	}
-	*c = (struct cold){ .base = { &cold_ops }, .mem = m, .cache = cache, .source = source, .local = local, .stub = *stub };
+	*c = (struct far){ .base = { &far_ops }, .mem = m, .cache = cache, .source = source, .local = local, .stub = *stub };
 	*stub = (struct slx_stub){ 0 };
 	c->object = slx_cache_object(cache);
 	snprintf(c->name, sizeof c->name, "%s", object);
