@@ -12,6 +12,15 @@ export type QueryData =
 export interface Answer<T> { data: T; warnings: string[]; infos: string[]; ms: number }
 export interface Metadata { type: string; help: string; unit: string }
 
+export type AlertState = 'inactive' | 'pending' | 'firing';
+export interface Alert {
+  fingerprint: string; tenant: string; rule: { id: string; group: string; name: string; expr: string }; labels: Labels; annotations: Labels; state: AlertState; value: string;
+  active_at: string | null; fired_at: string | null; resolved_at: string | null; changed_at: string | null;
+  silenced?: { id: string; by: string; until: string } | null; acknowledged?: { by: string; until: string | null } | null;
+}
+export interface AlertEvent { id: string; type: 'pending' | 'firing' | 'resolved' | 'inactive'; from: AlertState; at: string; alert: Alert }
+export interface Silence { id: string; state: 'pending' | 'active' | 'expired'; match: string; author: string; comment: string; starts_at: string; ends_at: string }
+
 /** An error that the server explained. line and column (from 1, in characters) when it named the place in a query. */
 export class ApiError extends Error {
   line = 0;
@@ -73,6 +82,20 @@ async function answer<T>(path: string, init: RequestInit): Promise<Answer<T>> {
   return { data: body.data as T, warnings: body.warnings ?? [], infos: body.infos ?? [], ms: performance.now() - begin };
 }
 
+/** A request of the native API: JSON in, JSON out, no envelope. */
+async function native<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const r = await request(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }) });
+  const text = await r.text();
+  let got: T & { detail?: string; title?: string };
+  try {
+    got = JSON.parse(text) as typeof got;
+  } catch {
+    throw new ApiError(text.trim().slice(0, 300) || `${r.status} ${r.statusText}`, 'http', r.status);
+  }
+  if (!r.ok) throw new ApiError(got.detail ?? got.title ?? `${r.status} ${r.statusText}`, 'http', r.status);
+  return got;
+}
+
 const post = <T>(path: string, params: Params, signal?: AbortSignal) => answer<T>(path, { method: 'POST', body: form(params), signal });
 const get = <T>(path: string, params: Params = {}, signal?: AbortSignal) => {
   const query = form(params).toString();
@@ -89,6 +112,7 @@ export const api = {
     get<string[]>(`api/v1/label/${encodeURIComponent(label)}/values`, { 'match[]': match, limit }, signal),
   metadata: (metric?: string) => get<Record<string, Metadata[]>>('api/v1/metadata', { metric }),
   get,
+  native,
   /** Any document of the server; null when it has none there. */
   async json<T>(path: string): Promise<T | null> {
     const r = await request(path, {});

@@ -1,8 +1,10 @@
-// The page: header, four views, keys.
+// The page: header, five views, keys.
 import './style/base.css';
 import './style/explore.css';
 import './style/monitor.css';
+import './style/alerts.css';
 import './style/status.css';
+import { Alerts } from './alerts';
 import { h, dialog, fill, icon, popover } from './dom';
 import { Explore } from './explore';
 import { Metrics } from './metrics';
@@ -14,8 +16,8 @@ import flint from './flint.svg';
 
 interface Shown { element: HTMLElement; open(params: URLSearchParams): unknown; close(): void; key(key: string): boolean }
 
-const titles: Record<View, string> = { explore: 'Explore', metrics: 'Metrics', monitor: 'Monitor', status: 'Status' };
-const makers: Record<View, () => Shown> = { explore: () => new Explore(), metrics: () => new Metrics(), monitor: () => new Monitor(), status: () => new Status() };
+const titles: Record<View, string> = { explore: 'Explore', metrics: 'Metrics', monitor: 'Monitor', alerts: 'Alerts', status: 'Status' };
+const makers: Record<View, () => Shown> = { explore: () => new Explore(), metrics: () => new Metrics(), monitor: () => new Monitor(), alerts: () => new Alerts(), status: () => new Status() };
 const made = new Map<View, Shown>();
 const lastParams = new Map<View, string>(); // a tab shows again what it showed
 let current: View | null = null;
@@ -64,9 +66,9 @@ function visit(v: View): void {
 }
 
 const keys: [string, string][] = [
-  ['e  m  w  s', 'Explore, Metrics, Monitor (wall), Status'], ['/', 'to the first query, or the search'], ['Enter', 'run'], ['Shift+Enter', 'a new line in the query'],
+  ['e  m  w  a  s', 'Explore, Metrics, Monitor (wall), Alerts, Status'], ['/', 'to the first query, or the search'], ['Enter', 'run'], ['Shift+Enter', 'a new line in the query'],
   ['Ctrl+Space', 'what could stand here'], ['+', 'add a query, or a value to the wall'], ['r', 'run again'], ['t', 'chart or table'], ['[  ]', 'earlier, later'], ['-', 'zoom out'], ['d', 'dark or light'],
-  ['f', 'wall: full screen'], ['?', 'this list'],
+  ['f', 'wall: full screen'], ['j  k', 'alerts: the next, the one before'], ['c  z', 'alerts: acknowledge, silence'], ['?', 'this list'],
 ];
 
 function help(): void {
@@ -76,7 +78,7 @@ function help(): void {
       h('a', { href: './assets/licenses.txt' }, 'Licences'), ' of what this page is made of.'));
 }
 
-const pages: Record<string, View> = { e: 'explore', m: 'metrics', w: 'monitor', s: 'status' };
+const pages: Record<string, View> = { e: 'explore', m: 'metrics', w: 'monitor', a: 'alerts', s: 'status' };
 
 addEventListener('keydown', (e) => {
   const target = e.target as HTMLElement;

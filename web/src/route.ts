@@ -1,8 +1,8 @@
 // The address of what is shown: #/explore?q=up&from=now-1h&to=now. Sharing is copying it; Back is the browser's.
 import type { Range } from './time';
 
-export type View = 'explore' | 'metrics' | 'monitor' | 'status';
-export const views: View[] = ['explore', 'metrics', 'monitor', 'status'];
+export type View = 'explore' | 'metrics' | 'monitor' | 'alerts' | 'status';
+export const views: View[] = ['explore', 'metrics', 'monitor', 'alerts', 'status'];
 
 export interface Route { view: View; params: URLSearchParams }
 

@@ -1,8 +1,8 @@
-// What this browser remembers: theme, time zone, tenant (localStorage) and token (sessionStorage: it ends with the tab).
+// What this browser remembers: theme, time zone, tenant, name (localStorage) and token (sessionStorage: it ends with the tab).
 
 export type Theme = 'auto' | 'light' | 'dark';
 
-interface Settings { theme: Theme; utc: boolean; tenant: string; token: string }
+interface Settings { theme: Theme; utc: boolean; tenant: string; token: string; author: string }
 
 function stored(area: Storage, key: string): string {
   try {
@@ -17,6 +17,7 @@ export const settings: Settings = {
   utc: stored(localStorage, 'utc') === '1',
   tenant: stored(localStorage, 'tenant'),
   token: stored(sessionStorage, 'token'),
+  author: stored(localStorage, 'author'), // of silences and acknowledgements
 };
 
 const listeners = new Set<(changed: keyof Settings) => void>();

@@ -1,5 +1,5 @@
 // Live values: over one WebSocket for all subscriptions (docs/protocols/stream.md); by polling while there is none.
-import { api, base, type Labels, type QueryData, type Sample } from './api';
+import { api, base, type Alert, type AlertEvent, type Labels, type QueryData, type Sample } from './api';
 import { isSilex } from './server';
 import { settings } from './settings';
 
@@ -8,6 +8,7 @@ export interface Follower {
   query: string;
   raw: boolean; // a plain selector: its samples; else the query's result, again and again
   take(series: LiveSeries[]): void;
+  alerts?(all: Alert[] | null, event: AlertEvent | null): void; // instead: the alerts whose labels match the query ('': all)
   fail(message: string): void;
 }
 export type Link = 'live' | 'polling' | 'down';
@@ -16,7 +17,7 @@ const intervalMs = 2000;
 const retryMs = 5000;
 const overlapMs = 10_000; // samples may come late: look back a little further than the last poll
 
-interface Message { id?: number; type: string; series?: LiveSeries[]; data?: QueryData; error?: string }
+interface Message { id?: number; type: string; series?: LiveSeries[]; data?: QueryData; error?: string; alerts?: Alert[]; event?: AlertEvent }
 
 export class Stream {
   private readonly followers = new Map<number, Follower>();
@@ -71,15 +72,17 @@ export class Stream {
 
   private subscribe(id: number, f: Follower): void {
     const who = { tenant: settings.tenant || undefined, token: settings.token || undefined };
-    this.socket!.send(JSON.stringify(f.raw ? { id, type: 'subscribe', selector: f.query, ...who } : { id, type: 'query', query: f.query, interval: '1s', ...who }));
-    if (f.raw) void this.ask(id, f); // what came before the subscription held
+    this.socket!.send(JSON.stringify(f.alerts ? { id, type: 'alerts', selector: f.query, ...who } : f.raw ? { id, type: 'subscribe', selector: f.query, ...who } : { id, type: 'query', query: f.query, interval: '1s', ...who }));
+    if (f.raw && !f.alerts) void this.ask(id, f); // what came before the subscription held
   }
 
   private message(m: Message): void {
     const f = this.followers.get(m.id ?? 0);
     if (!f) return;
     this.polled.set(m.id!, Date.now());
-    if (m.type === 'samples') f.take(m.series ?? []);
+    if (m.type === 'alerts') f.alerts?.(m.alerts ?? [], null);
+    else if (m.type === 'alert') f.alerts?.(null, m.event!);
+    else if (m.type === 'samples') f.take(m.series ?? []);
     else if (m.type === 'result') f.take(latest(m.data!));
     else if (m.type === 'error') f.fail(m.error ?? 'the stream failed');
   }
@@ -96,7 +99,8 @@ export class Stream {
     const since = Math.min(300_000, now - (this.polled.get(id) ?? now) + overlapMs);
     this.polled.set(id, now);
     try {
-      f.take(latest((await api.query(f.raw ? `${f.query}[${since}ms]` : f.query)).data));
+      if (f.alerts) f.alerts((await alertsNow(f.query)).alerts, null);
+      else f.take(latest((await api.query(f.raw ? `${f.query}[${since}ms]` : f.query)).data));
       return true;
     } catch (e) {
       if ((e as { status?: number }).status === 0) return false;
@@ -105,6 +109,8 @@ export class Stream {
     }
   }
 }
+
+export const alertsNow = (selector: string) => api.native<{ alerts: Alert[] }>('POST', 'api/silex/v1/alerts', { state: 'all', ...(selector ? { selector } : {}) });
 
 function latest(data: QueryData): LiveSeries[] {
   if (data.resultType === 'scalar' || data.resultType === 'string') return [{ labels: {}, values: [data.result] }];

@@ -306,8 +306,7 @@ static void test_an_hour_of_500(void **state)
 			firing = !firing;
 		}
 	}
-	assert_true(metric(&b, "webhook", "pager", "sent") == 60);
-	assert_true(metric(&b, "webhook", "pager", "waiting") == 0);
+	UNTIL(metric(&b, "webhook", "pager", "sent") == 60 && metric(&b, "webhook", "pager", "waiting") == 0);
 	bench_end(&b);
 	receiver_stop(&r);
 }
@@ -332,8 +331,9 @@ static void test_killed(void **state)
 			bench_kill(&b);
 	}
 	UNTIL(metric(&b, "webhook", "pager", "waiting") == 10);
-	atomic_store(&r.status, 200);
 	bench_kill(&b);
+	atomic_store(&r.status, 200); /* not before: what was delivered, but not noted, comes again */
+	forward(&b, 61 * SLX_SECOND);
 	UNTIL(metric(&b, "webhook", "pager", "sent") == 10);
 	bench_kill(&b);
 	change(&b, "last", SLX_ALERT_FIRING);
@@ -360,7 +360,7 @@ static void test_expiry(void **state)
 	atomic_store(&r.status, 200);
 	change(&b, "new", SLX_ALERT_FIRING);
 	forward(&b, 61 * SLX_SECOND);
-	UNTIL(count(&r, "POST", 200) == 1);
+	UNTIL(metric(&b, "webhook", "pager", "sent") == 1);
 	bench_kill(&b); /* neither comes again */
 	forward(&b, SLX_SECOND);
 	change(&b, "new", SLX_ALERT_INACTIVE);
