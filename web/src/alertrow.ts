@@ -16,11 +16,13 @@ const eventsShown = 12;
 const signs: Record<string, string> = { firing: '▲', pending: '◔', muted: '∅', resolved: '✓' };
 const severities: Record<string, string> = { critical: '▲▲', page: '▲▲', error: '▲', high: '▲', warning: '!', warn: '!' };
 
-/** `cpu > 90` is a query and a threshold: what stands on the left is drawn, the number as a line. */
-export function threshold(expr: string): { query: string; at: number } | null {
+/** `cpu > 90` is a query and a limit: what stands on the left is drawn, the number as a line; of `hr outside 40 to 120` both. */
+export function threshold(expr: string, words = ''): { query: string; at: number[] } | null {
+  const range = /\s(?:outside|inside) (\S+) to ([^\s,]+)/.exec(words);
+  if (range) return { query: expr, at: [Number(range[1]), Number(range[2])] };
   const m = /^([^]+?)\s*(?:>=|<=|==|!=|>|<)\s*(?:bool\s+)?([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*$/i.exec(expr);
   if (!m || /\b(and|or|unless)\b/i.test(m[1]) || /[<>=!]=?\s*[-+\d.]+\s*$/.test(m[1])) return null;
-  return { query: m[1], at: Number(m[2]) };
+  return { query: m[1], at: [Number(m[2])] };
 }
 
 /** The series of the rule's expression that are this alert's: none of their labels says otherwise. */
@@ -135,7 +137,7 @@ export class AlertRow {
   }
 
   private explore(range: { from: string; to: string }): void {
-    go('explore', exploreParams([threshold(this.alert.rule.expr)?.query ?? this.alert.rule.expr], range));
+    go('explore', exploreParams([this.alert.rule.query], range));
   }
 
   private paintWords(): void {
@@ -149,18 +151,19 @@ export class AlertRow {
   }
 
   private async draw(): Promise<void> {
-    const limit = threshold(this.alert.rule.expr);
+    const { query, expr } = this.alert.rule;
+    const limit = threshold(query, expr);
     const end = Date.now();
     const since = ms(this.alert.active_at) || end;
     const span = { start: Math.min(end - chartMs, Math.max(since - chartMs / 2, end - stripMs)), end };
     const step = Math.max(1000, chooseStep(span, this.element.clientWidth));
     const first = Math.ceil(span.start / step) * step;
     try {
-      const got = (await api.queryRange(limit?.query ?? this.alert.rule.expr, first / 1000, end / 1000, step / 1000)).data;
+      const got = (await api.queryRange(limit?.query ?? query, first / 1000, end / 1000, step / 1000)).data;
       const lines: Line[] = linesOf(got).lines.filter((l) => own(l.labels, this.alert.labels)).slice(0, 10);
       const values = columns(lines, first, end, step);
-      if (limit) values.push(values[0].map(() => limit.at));
-      this.chart?.show({ columns: values, drawn: [...lines.map((l, i) => ({ name: l.full, slot: i })), ...(limit ? [{ name: `limit ${limit.at}`, slot: 17 }] : [])], unit: unitNamed('none')!, span: [span.start / 1000, end / 1000] });
+      for (const at of limit?.at ?? []) values.push(values[0].map(() => at));
+      this.chart?.show({ columns: values, drawn: [...lines.map((l, i) => ({ name: l.full, slot: i })), ...(limit?.at ?? []).map((at) => ({ name: `limit ${at}`, slot: 17 }))], unit: unitNamed('none')!, span: [span.start / 1000, end / 1000] });
     } catch (e) {
       fill(this.detail, h('p.fault-text', { role: 'alert' }, (e as Error).message));
     }

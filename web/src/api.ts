@@ -14,7 +14,7 @@ export interface Metadata { type: string; help: string; unit: string }
 
 export type AlertState = 'inactive' | 'pending' | 'firing';
 export interface Alert {
-  fingerprint: string; tenant: string; rule: { id: string; group: string; name: string; expr: string }; labels: Labels; annotations: Labels; state: AlertState; value: string;
+  fingerprint: string; tenant: string; rule: { id: string; group: string; name: string; expr: string; query: string }; labels: Labels; annotations: Labels; state: AlertState; value: string;
   active_at: string | null; fired_at: string | null; resolved_at: string | null; changed_at: string | null;
   silenced?: { id: string; by: string; until: string } | null; acknowledged?: { by: string; until: string | null } | null;
 }

@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "base/vfs_sim.h"
+#include "server/core/alert_json.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -232,6 +233,31 @@ static double metric(struct bench *b, const char *kind, const char *name, const 
 		if (ms_ >= PATIENCE_MS)                              \
 			fail_msg("line %d: not true: %s", __LINE__, #cond); \
 	} while (0)
+
+/* ---- links ---- */
+
+static void test_queries(void **state)
+{
+	static const char *const words[][2] = {
+		{ "hr{bed=\"7 > 3\"} > 120 until <= 110, on after 10s", "hr{bed=\"7 > 3\"} > 120" },
+		{ "avg(hr{ward=\"icu\"}[1m]) >= 1e+06, off after 5s", "avg_over_time(hr{ward=\"icu\"}[1m]) >= 1e+06" },
+		{ "rate(steps[5m]) < 0.5", "deriv(steps[5m]) < 0.5" },
+		{ "hr outside 40 to 120 until inside 45 to 110", "hr" },
+		{ "hr >", "hr >" },
+		{ "", "" },
+	};
+	struct slx_mem mem;
+	struct slx_buf b;
+	slx_mem_init(&mem, NULL);
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		struct slx_alert_rule r = { .origin = SLX_RULE_API, .expr = slx_str(words[i][0]) };
+		slx_buf_init(&b, &mem, SLX_MEM_OTHER, 4096);
+		slx_alert_query(&r, &b);
+		slx_buf_u8(&b, 0);
+		assert_string_equal((char *)b.p, words[i][1]);
+		slx_buf_free(&b);
+	}
+}
 
 /* ---- webhooks ---- */
 
@@ -640,7 +666,7 @@ static void test_reload(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_signature), cmocka_unit_test(test_bad_config), cmocka_unit_test(test_webhook), cmocka_unit_test(test_an_hour_of_500),
+		cmocka_unit_test(test_queries), cmocka_unit_test(test_signature), cmocka_unit_test(test_bad_config), cmocka_unit_test(test_webhook), cmocka_unit_test(test_an_hour_of_500),
 		cmocka_unit_test(test_killed), cmocka_unit_test(test_expiry), cmocka_unit_test(test_slow_and_dead), cmocka_unit_test(test_silences),
 		cmocka_unit_test(test_bad_silences), cmocka_unit_test(test_acknowledge), cmocka_unit_test(test_alertmanager), cmocka_unit_test(test_command),
 		cmocka_unit_test(test_reload),

@@ -36,9 +36,13 @@ void act_put_link(struct slx_buf *b, const char *base, struct slx_str expr)
 /* The same as a member; what it holds needs no escape in JSON. */
 static void put_generator(struct slx_buf *b, const char *key, const struct act_links *l, const struct slx_alert *a)
 {
+	struct slx_buf query;
+	slx_buf_init(&query, b->mem, b->use, ACT_BODY_MAX);
+	slx_alert_query(a->rule, &query);
 	slx_buf_put(b, key, strlen(key));
-	act_put_link(b, l->base, a->rule->expr);
+	act_put_link(b, l->base, (struct slx_str){ (const char *)query.p, query.n });
 	slx_buf_u8(b, '"');
+	slx_buf_free(&query);
 }
 
 /* ---- Alertmanager ---- */

@@ -27,8 +27,9 @@ struct chain {
 	struct chain *next, *prev; /* all, in the order of their first event */
 	struct chain *same_slot;
 	struct slx_hash128 fingerprint;
-	struct entry *first, *last;
-	int64_t due_ns; /* monotonic */
+	struct entry *first, *last; /* NULL: none, only while the journal is read */
+	int64_t done_ns; /* up to this time its events are done with */
+	int64_t due_ns;  /* monotonic */
 	unsigned failures;
 	bool busy; /* a thread has its first entry */
 };
@@ -74,6 +75,7 @@ static struct chain *new_chain(struct act_webhook *w, struct slx_hash128 f)
 	if (!c)
 		return NULL;
 	c->fingerprint = f;
+	c->done_ns = INT64_MIN;
 	c->same_slot = *slot_of(w, f);
 	*slot_of(w, f) = c;
 	c->prev = w->last;
@@ -98,7 +100,7 @@ static bool append(struct act_webhook *w, struct act_note *n)
 {
 	struct chain *c = find_chain(w, n->event.alert.fingerprint);
 	/* what is in the queue already: times ascend */
-	bool old = c && c->last && n->event.at_ns <= c->last->note->event.at_ns;
+	bool old = c && n->event.at_ns <= (c->last ? c->last->note->event.at_ns : c->done_ns);
 	struct entry *e = old ? NULL : slx_alloc(w->s->core->mem, SLX_MEM_OTHER, sizeof *e);
 	if (e && !c)
 		c = new_chain(w, n->event.alert.fingerprint);
@@ -118,10 +120,11 @@ static bool append(struct act_webhook *w, struct act_note *n)
 	return true;
 }
 
-/* The first event of a chain is done with. */
+/* The first event of a chain is done with. The journal's reader may not have seen its mark: the empty chain stays to tell it. */
 static void pop(struct act_webhook *w, struct chain *c)
 {
 	struct entry *e = c->first;
+	c->done_ns = e->note->event.at_ns;
 	c->first = e->next;
 	if (!c->first)
 		c->last = NULL;
@@ -130,8 +133,17 @@ static void pop(struct act_webhook *w, struct chain *c)
 	w->waiting--;
 	c->failures = 0;
 	c->due_ns = 0;
-	if (!c->first)
+	if (!c->first && !w->reading)
 		drop_chain(w, c);
+}
+
+static void drop_empty_chains(struct act_webhook *w)
+{
+	for (struct chain *c = w->first, *next; c; c = next) {
+		next = c->next;
+		if (!c->first)
+			drop_chain(w, c);
+	}
 }
 
 void act_webhook_take(struct act_webhook *w, struct act_note *n)
@@ -180,6 +192,7 @@ static void refill(struct act_webhook *w)
 			SLX_TEXT("error", err.message));
 	pthread_mutex_lock(&w->lock);
 	w->reading = false;
+	drop_empty_chains(w);
 	w->more = more || w->arrived || st != SILEX_OK;
 	w->read_ns = st == SILEX_OK ? 0 : slx_monotonic_ns(w->s->clock) + READ_AGAIN;
 	pthread_cond_broadcast(&w->wake);
@@ -270,7 +283,7 @@ static struct chain *next_chain(struct act_webhook *w, int64_t now, int64_t *ret
 		return NULL;
 	}
 	for (struct chain *c = w->first; c; c = c->next) {
-		if (c->busy)
+		if (c->busy || !c->first)
 			continue;
 		if (c->due_ns <= now)
 			return c;
@@ -300,7 +313,7 @@ static void settle(struct act_webhook *w, struct chain *c, enum verdict v, bool 
 		c->failures++;
 		slx_metric_add(w->metrics.failed, 1);
 	}
-	c->due_ns = v == REFUSED ? now + act_backoff(c->failures, &w->rng) : v == HELD ? now + SLX_SECOND : 0;
+	c->due_ns = v == REFUSED ? now + act_backoff(c->failures, &w->rng) : v == HELD && !c->first->next ? now + SLX_SECOND : 0;
 }
 
 /* Under the lock, which is given up meanwhile. */
@@ -325,12 +338,7 @@ static void work(struct act_webhook *w, struct chain *c)
 		w->probing = false;
 	if (both) {
 		c->busy = false;
-		struct entry *second = c->first->next;
-		c->first->next = second->next; /* the second goes with the first */
-		c->last = c->last == second ? c->first : c->last;
-		act_note_unref(second->note);
-		slx_free(w->s->core->mem, SLX_MEM_OTHER, second, sizeof *second);
-		w->waiting--;
+		pop(w, c);
 		pop(w, c);
 	} else {
 		settle(w, c, v, probe);

@@ -55,6 +55,79 @@ static void put_mute(struct slx_buf *b, const struct slx_mute *m)
 	slx_buf_put(b, m->acknowledged ? "}" : "null", m->acknowledged ? 1 : 4);
 }
 
+/* ---- what a rule looks at ---- */
+
+/* Where the selector or the window's function ends: the first blank outside of quotes and brackets. */
+static size_t left_side(struct slx_str s)
+{
+	char quote = 0;
+	unsigned depth = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		if (quote) {
+			i += c == '\\' && quote != '`';
+			quote = c == quote ? 0 : quote;
+		} else if (c == '"' || c == '\'' || c == '`') {
+			quote = c;
+		} else if (c == '(' || c == '{' || c == '[') {
+			depth++;
+		} else if (c == ')' || c == '}' || c == ']') {
+			depth--;
+		} else if (c == ' ' && !depth) {
+			return i;
+		}
+	}
+	return s.n;
+}
+
+static void put_side(struct slx_buf *out, struct slx_str s)
+{
+	const char *open = s.n && s.p[s.n - 1] == ')' ? memchr(s.p, '(', s.n) : NULL;
+	if (!open) {
+		slx_buf_put(out, s.p, s.n);
+		return;
+	}
+	struct slx_str function = { s.p, (size_t)(open - s.p) };
+	if (slx_str_eq(function, SLX_STR("rate"))) {
+		SLX_JSON_LITERAL(out, "deriv");
+	} else {
+		slx_buf_put(out, function.p, function.n);
+		SLX_JSON_LITERAL(out, "_over_time");
+	}
+	slx_buf_put(out, open, (size_t)(s.p + s.n - open));
+}
+
+void slx_alert_query(const struct slx_alert_rule *r, struct slx_buf *out)
+{
+	struct slx_str s = r->expr;
+	if (r->origin != SLX_RULE_API || r->interval_ns) {
+		slx_buf_put(out, s.p, s.n);
+		return;
+	}
+	size_t left = left_side(s);
+	put_side(out, (struct slx_str){ s.p, left });
+	if (left + 1 < s.n && strchr("<>=!", s.p[left + 1])) { /* operator and number; not "outside 40 to 120" */
+		size_t end = left + 1;
+		while (end < s.n && s.p[end] != ' ')
+			end++;
+		for (end++; end < s.n && s.p[end] != ' ' && s.p[end] != ',';)
+			end++;
+		end = end < s.n ? end : s.n;
+		slx_buf_put(out, s.p + left, end - left);
+	}
+}
+
+static void put_query(struct slx_buf *b, const struct slx_alert_rule *r)
+{
+	struct slx_buf query;
+	slx_buf_init(&query, b->mem, b->use, 64 << 10);
+	slx_alert_query(r, &query);
+	put_text(b, ",\"query\":", (struct slx_str){ query.p ? (const char *)query.p : "", query.n });
+	slx_buf_free(&query);
+}
+
+/* ---- alerts ---- */
+
 static void put_rule(struct slx_buf *b, const struct slx_alert_rule *r)
 {
 	SLX_JSON_LITERAL(b, "{\"id\":\"");
@@ -62,6 +135,7 @@ static void put_rule(struct slx_buf *b, const struct slx_alert_rule *r)
 	put_text(b, "\",\"group\":", r->group);
 	put_text(b, ",\"name\":", r->name);
 	put_text(b, ",\"expr\":", r->expr);
+	put_query(b, r);
 	slx_buf_u8(b, '}');
 }
 
