@@ -96,10 +96,11 @@ static silex_status hides_of(struct merge *m, const struct walk *w, size_t *ret,
 	*ret = 0;
 	for (size_t i = 0; i < m->view->n_tombs; i++) {
 		const struct slx_tombstone *t = m->view->tombs[i];
+		struct slx_time_range range;
 		bool yes;
-		SLX_TRY(slx_tombstone_matches(t, w->tenant, (struct slx_labels){ w->label.p, w->label.n }, &yes, err));
+		SLX_TRY(slx_tombstone_matches(t, w->tenant, (struct slx_labels){ w->label.p, w->label.n }, &range, &yes, err));
 		if (yes)
-			m->hides[(*ret)++] = (struct slx_hide){ t->range, t->version };
+			m->hides[(*ret)++] = (struct slx_hide){ range, t->version };
 	}
 	int64_t cutoff;
 	SLX_TRY(cutoff_of(m, w, &cutoff, err));
@@ -323,7 +324,7 @@ static size_t choose_buried(const struct slx_view *v, const struct slx_block_inf
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < v->n_tombs; k++)
 			if (infos[i].floor < v->tombs[k]->version &&
-			    slx_range_overlaps(v->tombs[k]->range, (struct slx_time_range){ infos[i].tmin, infos[i].tmax })) {
+			    slx_range_overlaps(slx_tombstone_reach(v->engine, v->tombs[k]), (struct slx_time_range){ infos[i].tmin, infos[i].tmax })) {
 				ret[0] = i;
 				return slx_compact_close(infos, n, ret, 1);
 			}

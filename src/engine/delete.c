@@ -4,6 +4,7 @@
  *
  * Replay calls the same `slx_engine_bury`. A tombstone that is in the manifest already is not added twice. */
 #include "engine/retention_int.h"
+#include "engine/rollup_int.h"
 
 /* Distinct visible samples of one series in range. */
 static silex_status count_series(struct slx_scan *scan, struct slx_parts *parts, struct slx_time_range range, uint64_t *sum, silex_error *err)
@@ -75,11 +76,30 @@ static silex_status edit_active(struct slx_engine *e, const struct slx_tombstone
 	SLX_TRY(slx_head_select(head, tenant, t->sel.matchers, t->sel.n, &e->mem, &v, &n, err));
 	silex_status status = SILEX_OK;
 	for (size_t i = 0; i < n; i++) {
-		silex_status one = slx_head_delete(head, v[i], t->range, err);
+		silex_status one = slx_head_delete(head, v[i], slx_tombstone_range(t, tenant), err);
 		if (one != SILEX_OK)
 			status = one;
 	}
 	slx_free(&e->mem, SLX_MEM_QUERY, v, n * sizeof *v);
+	return status;
+}
+
+/* Roll-ups, exemplars and what else lies beside the tenant's samples in the active head. */
+static silex_status edit_beside(struct slx_engine *e, const struct slx_tombstone *t, silex_error *err)
+{
+	char room[SLX_COMPANION_NAME_SIZE];
+	struct slx_str *names, exemplars = slx_companion_exemplars(t->tenant, room);
+	size_t n;
+	int64_t width;
+	SLX_TRY(slx_head_tenants(atomic_load(&e->active), &e->mem, &names, &n, err));
+	silex_status status = SILEX_OK;
+	for (size_t i = 0; i < n; i++) {
+		bool beside = !slx_str_eq(names[i], t->tenant) && (slx_str_eq(names[i], exemplars) || slx_rollup_tenant_of(names[i], t->tenant, &width));
+		silex_status one = beside ? edit_active(e, t, names[i], err) : SILEX_OK;
+		if (one != SILEX_OK)
+			status = one;
+	}
+	slx_free(&e->mem, SLX_MEM_OTHER, names, n * sizeof *names);
 	return status;
 }
 
@@ -94,10 +114,10 @@ silex_status slx_engine_bury(struct slx_engine *e, struct slx_view *v, struct sl
 		slx_view_prune_tombs(e, v);
 	}
 	slx_view_install(e, v);
-	char room[SLX_COMPANION_NAME_SIZE];
+	slx_rollup_note_delete(e, t);
 	silex_status status = edit_active(e, t, t->tenant, err);
-	silex_status exemplars = edit_active(e, t, slx_companion_exemplars(t->tenant, room), status == SILEX_OK ? err : NULL);
-	return status != SILEX_OK ? status : exemplars;
+	silex_status beside = edit_beside(e, t, status == SILEX_OK ? err : NULL);
+	return status != SILEX_OK ? status : beside;
 }
 
 static silex_status log_delete(struct slx_engine *e, const struct slx_tombstone *t, struct slx_wal_pos *ret, silex_error *err)
@@ -126,6 +146,7 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 	if (!tomb)
 		return slx_err_oom(err);
 	uint64_t count = 0;
+	pthread_mutex_lock(&e->rollups->work_lock);
 	pthread_mutex_lock(&e->manifest_lock);
 	slx_engine_lock_stripes(e);
 	silex_status status = check_holds(e, tomb, err);
@@ -143,6 +164,7 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 	}
 	slx_engine_unlock_stripes(e);
 	pthread_mutex_unlock(&e->manifest_lock);
+	pthread_mutex_unlock(&e->rollups->work_lock);
 	slx_view_unref(v);
 	slx_tombstone_unref(e, tomb);
 	if (status == SILEX_OK)

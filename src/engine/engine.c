@@ -1,5 +1,6 @@
 /* Opening and closing; replay is in replay.c. */
 #include "engine/retention_int.h"
+#include "engine/rollup_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -347,6 +348,7 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 {
 	uint8_t uuid[SLX_WAL_UUID_SIZE] = { 0 };
 	init_stripes(e);
+	SLX_TRY(slx_rollups_new(e, err));
 	uint64_t cache = e->opt.cache_size ? e->opt.cache_size : e->opt.memory_limit / 4;
 	SLX_TRY(slx_cache_new(&e->mem, cache, &e->cache, err));
 	SLX_TRY(open_storage(e, err));
@@ -370,13 +372,16 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 		SLX_TRY(slx_manifest_store(e, e->view, 0, 0, err));
 	unsigned threads = e->opt.threads ? e->opt.threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	SLX_TRY(slx_pool_new(&e->mem, threads > 1 ? threads - 1 : 1, "silex-query", &e->pool, err));
-	return slx_background_start(e, err);
+	SLX_TRY(slx_background_start(e, err));
+	return slx_rollup_start(e, err);
 }
 
 static silex_status teardown(struct slx_engine *e, silex_error *err)
 {
 	silex_status status = SILEX_OK;
+	atomic_store(&e->stopping, true);
 	stop_stores(e); /* background work does not wait for one that is away */
+	slx_rollup_stop(e);
 	slx_background_stop(e);
 	slx_pool_free(e->pool);
 	status = slx_wal_close(e->wal, err);
@@ -397,6 +402,7 @@ static silex_status teardown(struct slx_engine *e, silex_error *err)
 	slx_retention_unref(e->retention);
 	slx_companions_free(e);
 	slx_tier_free(e);
+	slx_rollups_free(e);
 	slx_tenants_free(e);
 	free_stripes(e);
 	path_free(e, e->path);

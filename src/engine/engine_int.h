@@ -59,6 +59,7 @@ struct slx_tenant {
 	_Atomic bool limits_set;         /* to be kept in the manifest */
 	_Atomic int64_t keep_least;      /* ns: the shortest time that a rule of retention keeps some series of it; 0: none does */
 	struct slx_states *states;       /* NULL until the first; engine->tenants_lock */
+	_Atomic int64_t rollup_mark;     /* ns: samples at or before it are late for its roll-ups (rollup_int.h); INT64_MIN: none is */
 	struct slx_tenant *payer;        /* whose limits and memory its writes count against: itself, or the user's tenant */
 	bool metadata_known;             /* what is stored is in engine->known; engine->tenants_lock */
 };
@@ -158,6 +159,8 @@ struct slx_engine {
 	struct slx_tenants tenants;
 	struct slx_known_metadata known;
 
+	struct slx_rollups *rollups; /* rollup_int.h; as long as the engine */
+
 	/* Background (background.c): guarded by bg_lock. */
 	pthread_mutex_t bg_lock;
 	pthread_cond_t bg_wake;  /* something to do */
@@ -199,8 +202,14 @@ void slx_view_prune_tombs(struct slx_engine *e, struct slx_view *v);
 struct slx_tombstone *slx_tombstone_new(struct slx_engine *e, struct slx_str tenant, struct slx_str selector, struct slx_time_range range,
 	uint64_t version, silex_error *err);
 void slx_tombstone_unref(struct slx_engine *e, struct slx_tombstone *t);
-/* Does this tombstone hide samples of that series? It hides exemplars with the series they are of. */
-silex_status slx_tombstone_matches(const struct slx_tombstone *t, struct slx_str tenant, struct slx_labels l, bool *ret, silex_error *err);
+/* Does this tombstone hide samples of that series, and of which range? It hides exemplars with the series they are of, and the roll-up
+ * buckets that hold samples of its range. */
+silex_status slx_tombstone_matches(const struct slx_tombstone *t, struct slx_str tenant, struct slx_labels l, struct slx_time_range *ret_range, bool *ret,
+	silex_error *err);
+/* Its range for the samples of a tenant as stored. */
+struct slx_time_range slx_tombstone_range(const struct slx_tombstone *t, struct slx_str tenant);
+/* All that it may hide, roll-ups too. */
+struct slx_time_range slx_tombstone_reach(struct slx_engine *e, const struct slx_tombstone *t);
 
 /* --- manifest.c --- */
 silex_status slx_manifest_load(struct slx_engine *e, uint8_t ret_log_uuid[SLX_WAL_UUID_SIZE], silex_error *err);

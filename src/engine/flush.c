@@ -9,7 +9,7 @@
  * Readers see the frozen head until 4. When 2 or 3 fails (disk full, memory) the frozen head stays and the next try
  * writes it again; blocks already written are removed. A crash before 4 leaves files that the next open removes. When
  * the edit itself reports an error it may have happened all the same: the manifest is read again to know. */
-#include "engine/engine_int.h"
+#include "engine/rollup_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +53,7 @@ static silex_status freeze(struct slx_engine *e, uint64_t seq, uint64_t version,
 	if (!v->frozen && slx_head_series_count(v->active) > 0)
 		status = log_position(e, &seq, &version, err);
 	if (!v->frozen && slx_head_series_count(v->active) > 0 && status == SILEX_OK) {
+		slx_rollups_freeze(e, e->generation);
 		e->generation++;
 		e->frozen_seq = seq;
 		v->frozen = v->active;

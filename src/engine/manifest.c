@@ -11,17 +11,18 @@
  *
  * It is changed whole, by compare-and-set (storage/meta): a flush adds its blocks and moves the checkpoint in one edit, a
  * compaction swaps blocks in one edit. An unknown feature bit refuses to open. */
-#include "engine/engine_int.h"
+#include "engine/rollup_int.h"
 
 enum { MANIFEST_FORMAT = 1, MANIFEST_SIZE_MAX = SLX_META_SIZE_MAX };
 static const char MANIFEST_KEY[] = "MANIFEST";
 
 static const struct part {
 	uint64_t tag;
-	void (*put)(struct slx_engine *e, struct slx_buf *b); /* nothing: the part is left out */
+	void (*put)(struct slx_engine *e, const struct slx_view *v, struct slx_buf *b); /* v: what is being stored. Nothing: the part is left out */
 	silex_status (*get)(struct slx_engine *e, struct slx_rd *r, silex_error *err);
 } parts[] = {
 	{ 1, slx_tier_put, slx_tier_get },
+	{ 3, slx_rollups_put, slx_rollups_get },
 };
 enum { PARTS_N = sizeof parts / sizeof parts[0] };
 
@@ -71,13 +72,13 @@ static void put_tenants(struct slx_engine *e, struct slx_buf *b)
 	pthread_mutex_unlock(&e->tenants_lock);
 }
 
-static void put_parts(struct slx_engine *e, struct slx_buf *b)
+static void put_parts(struct slx_engine *e, const struct slx_view *v, struct slx_buf *b)
 {
 	struct slx_buf one;
 	slx_buf_init(&one, &e->mem, SLX_MEM_OTHER, MANIFEST_SIZE_MAX);
 	for (size_t i = 0; i < PARTS_N; i++) {
 		slx_buf_reset(&one);
-		parts[i].put(e, &one);
+		parts[i].put(e, v, &one);
 		if (one.n) {
 			slx_buf_varint(b, parts[i].tag);
 			put_str(b, one.p, one.n);
@@ -114,7 +115,7 @@ static void encode(struct slx_engine *e, const struct slx_view *v, const uint8_t
 		put_str(b, t->text, t->text_n);
 	}
 	put_tenants(e, b);
-	put_parts(e, b);
+	put_parts(e, v, b);
 }
 
 /* An edit that reported an error may have reached the file all the same (renamed, but the folder's sync failed): the

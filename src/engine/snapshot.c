@@ -574,13 +574,14 @@ static silex_status collect_hides(const struct slx_snapshot *s, struct slx_label
 		SLX_TRY(add_hide(s, p, (struct slx_time_range){ SLX_TIME_MIN, slx_time_sub(cutoff, 1) }, UINT64_MAX, err));
 	for (size_t i = 0; i < s->view->n_tombs; i++) {
 		const struct slx_tombstone *t = s->view->tombs[i];
+		struct slx_time_range hidden;
 		bool yes;
-		if (!slx_range_overlaps(t->range, range))
+		if (!slx_range_overlaps(slx_tombstone_range(t, s->tenant->name), range))
 			continue;
-		SLX_TRY(slx_tombstone_matches(t, s->tenant->name, l, &yes, err));
+		SLX_TRY(slx_tombstone_matches(t, s->tenant->name, l, &hidden, &yes, err));
 		if (!yes)
 			continue;
-		SLX_TRY(add_hide(s, p, t->range, t->version, err));
+		SLX_TRY(add_hide(s, p, hidden, t->version, err));
 	}
 	return SILEX_OK;
 }

@@ -63,6 +63,7 @@ silex_status slx_engine_tenant(struct slx_engine *e, struct slx_str name, struct
 			t->name = (struct slx_str){ (char *)(t + 1), name.n };
 			t->hash = hash;
 			t->payer = payer ? payer : t;
+			atomic_init(&t->rollup_mark, INT64_MIN);
 			slx_retention_tenant(e, t);
 			e->tenants.map[at] = t;
 			e->tenants.n++;

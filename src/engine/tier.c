@@ -99,8 +99,9 @@ static void put_text(struct slx_buf *b, const char *s)
 	slx_buf_put(b, s, n);
 }
 
-void slx_tier_put(struct slx_engine *e, struct slx_buf *b)
+void slx_tier_put(struct slx_engine *e, const struct slx_view *v, struct slx_buf *b)
 {
+	(void)v;
 	for (const struct slx_upload *u = e->tier.uploads; u; u = u->next) {
 		slx_buf_u8(b, u->state);
 		slx_buf_u64(b, (uint64_t)u->since_ms);

@@ -76,7 +76,7 @@ struct slx_view;
 silex_status slx_tier_init(struct slx_engine *e, silex_error *err); /* before the manifest is loaded; after the stores are opened */
 void slx_tier_free(struct slx_engine *e);
 /* The part of the manifest. manifest_lock. */
-void slx_tier_put(struct slx_engine *e, struct slx_buf *b);
+void slx_tier_put(struct slx_engine *e, const struct slx_view *v, struct slx_buf *b);
 silex_status slx_tier_get(struct slx_engine *e, struct slx_rd *r, silex_error *err);
 /* Uploads whose block view v does not read become garbage, and the other way round: before an edit is written. manifest_lock. */
 void slx_tier_mark(struct slx_engine *e, const struct slx_view *v);

@@ -1,5 +1,5 @@
 /* Views: what readers see at one moment. A view is never changed after it is installed; an edit copies it. */
-#include "engine/engine_int.h"
+#include "engine/rollup_int.h"
 
 #include <stdlib.h>
 
@@ -115,12 +115,37 @@ void slx_tombstone_unref(struct slx_engine *e, struct slx_tombstone *t)
 	slx_free(&e->mem, SLX_MEM_OTHER, t, size);
 }
 
-silex_status slx_tombstone_matches(const struct slx_tombstone *t, struct slx_str tenant, struct slx_labels l, bool *ret, silex_error *err)
+/* The ends of the buckets of that width that hold samples of the range. */
+static struct slx_time_range bucket_ends(struct slx_time_range r, int64_t width_ms)
+{
+	struct slx_time_range ms = { slx_rollup_ms(r.from), slx_rollup_ms(r.to) };
+	return (struct slx_time_range){ r.from <= SLX_TIME_MIN ? SLX_TIME_MIN : ms.from * SLX_MS, slx_rollup_range(0, ms.to + width_ms - 1).to };
+}
+
+struct slx_time_range slx_tombstone_range(const struct slx_tombstone *t, struct slx_str tenant)
+{
+	int64_t width;
+	return slx_rollup_tenant_of(tenant, t->tenant, &width) ? bucket_ends(t->range, width) : t->range;
+}
+
+struct slx_time_range slx_tombstone_reach(struct slx_engine *e, const struct slx_tombstone *t)
+{
+	int64_t widest = slx_rollup_widest(e, t->tenant);
+	return widest ? bucket_ends(t->range, widest) : t->range;
+}
+
+silex_status slx_tombstone_matches(const struct slx_tombstone *t, struct slx_str tenant, struct slx_labels l, struct slx_time_range *ret_range, bool *ret,
+	silex_error *err)
 {
 	char room[SLX_COMPANION_NAME_SIZE];
+	int64_t width;
 	*ret = false;
-	if (!slx_str_eq(t->tenant, tenant) && !slx_str_eq(slx_companion_exemplars(t->tenant, room), tenant))
-		return SILEX_OK;
+	*ret_range = t->range;
+	if (!slx_str_eq(t->tenant, tenant) && !slx_str_eq(slx_companion_exemplars(t->tenant, room), tenant)) {
+		if (!slx_rollup_tenant_of(tenant, t->tenant, &width))
+			return SILEX_OK;
+		*ret_range = bucket_ends(t->range, width);
+	}
 	return slx_matchers_test(t->sel.matchers, t->sel.n, l, ret, err);
 }
 
@@ -231,9 +256,10 @@ static bool still_hides(struct slx_engine *e, const struct slx_view *v, const st
 {
 	if (v->frozen && v->frozen_floor < t->version)
 		return true;
+	struct slx_time_range reach = slx_tombstone_reach(e, t);
 	for (size_t i = 0; i < v->n_blocks; i++) {
 		const struct slx_block_info *b = &v->blocks[i]->info;
-		if (b->floor < t->version && slx_range_overlaps(t->range, (struct slx_time_range){ b->tmin, b->tmax }))
+		if (b->floor < t->version && slx_range_overlaps(reach, (struct slx_time_range){ b->tmin, b->tmax }))
 			return true;
 	}
 	return e->lost != NULL; /* a block that cannot be read now may come back from a backup */

@@ -13,6 +13,7 @@
  * nothing of the group applied; 3 can only fail for lack of memory, with the row in the log: the batch is then not
  * acknowledged, and a replay may bring it back. */
 #include "engine/retention_int.h"
+#include "engine/rollup_int.h"
 
 #include <assert.h>
 
@@ -475,6 +476,29 @@ static void tell(struct slx_engine *e, const struct group *g, enum slx_kind kind
 		tell_marked(e, g, &o);
 }
 
+/* Samples that roll-ups are built of already, so that those are built again; runs of one series are noted as one. */
+static void note_late(struct slx_engine *e, const struct group *g, struct slx_tenant *t)
+{
+	int64_t mark = atomic_load_explicit(&t->rollup_mark, memory_order_relaxed), first = INT64_MAX, last = INT64_MIN;
+	const int64_t *ts = g->piece->ts + g->from;
+	for (size_t i = 0; i < g->n && mark != INT64_MIN; i++)
+		first = ts[i] < first ? ts[i] : first;
+	if (mark == INT64_MIN || first > mark)
+		return;
+	first = INT64_MAX;
+	for (size_t i = 0; i < g->n; i++) {
+		if (ts[i] <= mark) {
+			first = ts[i] < first ? ts[i] : first;
+			last = ts[i] > last ? ts[i] : last;
+		}
+		if (last != INT64_MIN && (i + 1 == g->n || series_of(g, i + 1) != series_of(g, i))) {
+			slx_rollup_note(e, t, series_of(g, i)->id, first, last);
+			first = INT64_MAX;
+			last = INT64_MIN;
+		}
+	}
+}
+
 /* --- pins ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Some stripe's lock is held: `head` is the active one and cannot go away meanwhile. */
@@ -565,6 +589,8 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 		status = log_group(e, g, w, lsn, err);
 	if (g->n && status == SILEX_OK)
 		status = apply(g, w->kind, err);
+	if (g->n)
+		note_late(e, g, w->tenant);
 	if (g->n && g->watched && status == SILEX_OK)
 		tell(e, g, w->kind, &way->arrival);
 	pthread_mutex_unlock(&g->stripe->lock);

@@ -357,7 +357,7 @@ static void test_values_that_are_bytes(void **state)
 
 static void test_internal_tenants(void **state)
 {
-	static const char *const good[] = { "a!exemplars", "default!metadata", "a" }, *const bad[] = { "a!", "!exemplars", "a!b!c", "a!B", "a b!c", "..!a", "" };
+	static const char *const good[] = { "a!exemplars", "default!metadata", "a!1h.sum", "a" }, *const bad[] = { "a!", "!exemplars", "a!b!c", "a!B", "a b!c", "..!a", "" };
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_int_equal(slx_tenant_check_stored(slx_str(good[i]), NULL), SILEX_OK);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

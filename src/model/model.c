@@ -52,8 +52,8 @@ silex_status slx_tenant_check_stored(struct slx_str name, silex_error *err)
 	const char *mark = name.n ? memchr(name.p, '!', name.n) : NULL;
 	size_t user = mark ? (size_t)(mark - name.p) : name.n;
 	for (size_t i = user + 1; i < name.n; i++)
-		if (name.p[i] < 'a' || name.p[i] > 'z')
-			return slx_err(err, SILEX_INVALID, "internal tenant name: byte 0x%02x at %zu; expected a-z", (unsigned char)name.p[i], i);
+		if (!((name.p[i] >= 'a' && name.p[i] <= 'z') || (name.p[i] >= '0' && name.p[i] <= '9') || name.p[i] == '.'))
+			return slx_err(err, SILEX_INVALID, "internal tenant name: byte 0x%02x at %zu; expected a-z, 0-9 or .", (unsigned char)name.p[i], i);
 	if (name.n > SLX_TENANT_STORED_MAX || (mark && user + 1 == name.n))
 		return slx_err(err, SILEX_INVALID, "internal tenant name of %zu bytes; expected a word and at most %d", name.n, SLX_TENANT_STORED_MAX);
 	return slx_tenant_check((struct slx_str){ name.p, user }, err);

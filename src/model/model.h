@@ -14,9 +14,10 @@ enum { SLX_TENANT_SIZE_MAX = 150 };
 /* [A-Za-z0-9_.-]{1,150}, not "." or "..": INVALID otherwise, naming the first bad character. */
 silex_status slx_tenant_check(struct slx_str name, silex_error *err);
 
-/* The engine keeps what belongs to a tenant's series beside them, under the tenant's name, '!' and a word (engine/companion.h).
+/* The engine keeps what belongs to a tenant's series beside them, under the tenant's name, '!' and a word
+ * of a-z, 0-9 and . (engine/companion.h, storage/tsdb/rollup.h).
  * Nobody else names such a tenant: slx_tenant_check refuses it. This one takes both. */
-enum { SLX_TENANT_STORED_MAX = SLX_TENANT_SIZE_MAX + 10 };
+enum { SLX_TENANT_STORED_MAX = SLX_TENANT_SIZE_MAX + 20 };
 silex_status slx_tenant_check_stored(struct slx_str name, silex_error *err);
 static inline bool slx_tenant_is_internal(struct slx_str name) { return name.n && memchr(name.p, '!', name.n); }
 
