@@ -53,12 +53,13 @@ struct slx_selection {
 
 /* --- life ----------------------------------------------------------------------------------------------------------------------- */
 
-silex_status slx_snapshot_new(struct slx_engine *e, struct slx_identity who, struct slx_snapshot **ret, silex_error *err)
+/* of: a snapshot whose moment is taken; NULL: now. */
+static silex_status snapshot_new(struct slx_engine *e, struct slx_str tenant, const struct slx_snapshot *of, struct slx_snapshot **ret, silex_error *err)
 {
 	struct slx_snapshot *s = slx_calloc(&e->mem, SLX_MEM_QUERY, sizeof *s);
 	if (!s)
 		return slx_err_oom(err);
-	silex_status status = slx_engine_tenant(e, who.tenant, &s->tenant, err);
+	silex_status status = slx_engine_tenant(e, tenant, &s->tenant, err);
 	if (status != SILEX_OK) {
 		slx_free(&e->mem, SLX_MEM_QUERY, s, sizeof *s);
 		return status;
@@ -68,7 +69,7 @@ silex_status slx_snapshot_new(struct slx_engine *e, struct slx_identity who, str
 	s->now = s->retention ? slx_wall_ns(&e->clock) : 0;
 	s->floor = slx_retention_bounds(s->retention, s->tenant->name, s->now).all;
 	pthread_mutex_lock(&e->view_lock);
-	s->view = e->view;
+	s->view = of ? of->view : e->view;
 	atomic_fetch_add_explicit(&s->view->refs, 1, memory_order_relaxed);
 	s->next = e->snapshots;
 	if (s->next)
@@ -77,6 +78,16 @@ silex_status slx_snapshot_new(struct slx_engine *e, struct slx_identity who, str
 	pthread_mutex_unlock(&e->view_lock);
 	*ret = s;
 	return SILEX_OK;
+}
+
+silex_status slx_snapshot_new(struct slx_engine *e, struct slx_identity who, struct slx_snapshot **ret, silex_error *err)
+{
+	return snapshot_new(e, who.tenant, NULL, ret, err);
+}
+
+silex_status slx_snapshot_beside(const struct slx_snapshot *s, struct slx_str tenant, struct slx_snapshot **ret, silex_error *err)
+{
+	return snapshot_new(s->engine, tenant, s, ret, err);
 }
 
 void slx_snapshot_free(struct slx_snapshot *s)

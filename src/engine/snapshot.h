@@ -14,6 +14,8 @@ struct slx_engine;
 struct slx_snapshot;
 
 silex_status slx_snapshot_new(struct slx_engine *e, struct slx_identity who, struct slx_snapshot **ret, silex_error *err);
+/* The same moment of another tenant of the same database. */
+silex_status slx_snapshot_beside(const struct slx_snapshot *s, struct slx_str tenant, struct slx_snapshot **ret, silex_error *err);
 void slx_snapshot_free(struct slx_snapshot *s); /* NULL is fine */
 /* OK, or RESOURCE_EXHAUSTED "snapshot pinned too much memory" once revoked. Cheap; ask often. */
 silex_status slx_snapshot_check(const struct slx_snapshot *s, silex_error *err);

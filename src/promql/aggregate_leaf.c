@@ -76,7 +76,7 @@ static silex_status group_series(struct fused *u, silex_error *err)
 	if (!u->groups.of)
 		return slx_pq_oom(x, err);
 	for (size_t i = 0; i < u->leaf->n; i++)
-		SLX_TRY(slx_pq_groups_add(&u->groups, slx_selection_labels(u->leaf->selection, i), &u->groups.of[i], err));
+		SLX_TRY(slx_pq_groups_add(&u->groups, slx_pq_leaf_labels(u->leaf, i), &u->groups.of[i], err));
 	return SILEX_OK;
 }
 

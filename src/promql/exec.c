@@ -1,5 +1,5 @@
 /* The executor: a query from its beginning to its end, and the walk over its tree. */
-#include "promql/exec_int.h"
+#include "promql/rollup_int.h"
 
 #include "base/clock.h"
 #include "engine/engine.h"
@@ -278,6 +278,8 @@ static void exec_free(struct slx_pq_exec *x)
 	}
 	for (size_t i = 0; i < x->n_selections; i++)
 		slx_selection_free(x->selections[i]);
+	slx_pq_rolled_free(x->rolled);
+	slx_rollup_view_free(x->rollups);
 	slx_snapshot_free(x->snapshot);
 	slx_labels_builder_free(&x->builder);
 	slx_pq_notes_free(&x->notes);
@@ -305,6 +307,8 @@ static silex_status run(
 	struct slx_pq_node *root;
 	struct slx_pq_grid g;
 	struct slx_pq_matrix m;
+	if (x->o.rollups != SLX_PROMQL_ROLLUPS_OFF)
+		SLX_TRY(slx_rollup_view_new(x->engine, x->o.who.tenant, &x->rollups, err));
 	SLX_TRY(slx_snapshot_new(x->engine, x->o.who, &x->snapshot, err));
 	SLX_TRY(slx_pq_prepare(x, e->root, &root, err));
 	x->root = root;

@@ -196,7 +196,7 @@ static silex_status call_leaf(struct slx_pq_exec *x, const struct slx_pq_grid *g
 	reach(l, l->vector->vector.smoothing);
 	SLX_TRY(slx_pq_leaf_windows(l, &l->vector->vector.mods, range->matrix.range.ms, err));
 	slx_pq_fold_init(l);
-	return slx_pq_leaf_select(l, err);
+	return slx_pq_leaf_source(l, err);
 }
 
 silex_status slx_pq_leaf_values(const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, silex_error *err)

@@ -60,6 +60,9 @@ struct slx_pq_samples {
 };
 
 struct slx_pq_bucket_sum;
+struct slx_rollup_bucket;
+struct slx_rollup_view;
+struct slx_pq_rolled; /* rollup_int.h */
 
 struct slx_pq_work {
 	struct slx_pq_work *next; /* idle */
@@ -72,6 +75,8 @@ struct slx_pq_work {
 	size_t edges_cap;
 	struct slx_pq_bucket_sum *buckets; /* select_fold.c */
 	size_t buckets_cap;
+	struct slx_rollup_bucket *rolled; /* select_rollup.c */
+	size_t rolled_cap;
 	unsigned runs; /* scanned so far: now and then the clock is asked */
 };
 
@@ -95,6 +100,11 @@ struct slx_pq_exec {
 	struct slx_selection **selections; /* freed with the query: labels of rows lie in them */
 	size_t n_selections, selections_cap;
 	uint64_t series;
+	struct slx_rollup_view *rollups; /* NULL: the tenant has none, or they are not wanted */
+	struct slx_pq_rolled *rolled;    /* what leaves made; freed with the query */
+	int64_t widths[SLX_PROMQL_ROLLUPS_MAX]; /* ms: of the levels in use */
+	size_t n_widths;
+	_Atomic uint64_t rollup_buckets;
 	pthread_mutex_t lock;
 	struct slx_pq_work *idle, *works; /* lock */
 };
@@ -198,7 +208,8 @@ struct slx_pq_leaf {
 	bool sparse;                /* windows far apart: each is read by itself */
 	enum slx_pq_fold fold;
 	int64_t bucket; /* ms, with fold: windows begin and end on multiples of it from the first one's begin */
-	const struct slx_selection *selection;
+	const struct slx_selection *selection; /* NULL with rolled */
+	struct slx_pq_rolled *rolled;          /* rows come out of roll-ups; NULL: they do not */
 	size_t n; /* series */
 };
 
@@ -230,6 +241,14 @@ size_t slx_pq_leaf_parts(const struct slx_pq_leaf *l);
 silex_status slx_pq_leaf_windows(
 	struct slx_pq_leaf *l, const struct slx_pq_modifiers *m, int64_t width, silex_error *err);
 silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err);
+/* The series of its rows: out of roll-ups where those will do, else as slx_pq_leaf_select. l stays where it is. */
+silex_status slx_pq_leaf_source(struct slx_pq_leaf *l, silex_error *err);
+struct slx_labels slx_pq_leaf_labels(const struct slx_pq_leaf *l, size_t i);
+/* Books the cells of steps from..to-1 in place of `read` samples that were held. */
+silex_status slx_pq_leaf_count(
+	const struct slx_pq_leaf *l, const struct slx_pq_row *r, size_t from, size_t to, size_t read, silex_error *err);
+/* The selection is freed with the query, also when this fails. Any thread under a lock of its own; else the calling one. */
+silex_status slx_pq_keep_selection(struct slx_pq_exec *x, struct slx_selection *s, silex_error *err);
 
 /* The first index in lo..n-1 of ascending t whose time is after `to`; n if there is none. Gallops: it is often near lo. */
 static inline size_t slx_pq_until(const int64_t *t, size_t lo, size_t n, int64_t to)

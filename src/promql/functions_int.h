@@ -76,6 +76,15 @@ SLX_PQ_SWEEP(rate);
 SLX_PQ_SWEEP(increase);
 SLX_PQ_SWEEP(delta);
 
+/* rate and kin from what is known of a window: n > 1 samples, the first and the last, ms; difference: resets counted in. */
+struct slx_pq_slope {
+	bool counter, per_second;
+	int64_t start, end, first_at, last_at;
+	size_t n;
+	double first, difference;
+};
+double slx_pq_slope(struct slx_pq_call *c, const struct slx_pq_slope *s);
+
 /* functions_extended.c: rate and kin over an anchored or smoothed range, divided by `per`; the samples an anchored range is about. */
 bool slx_pq_extended_slope(
 	struct slx_pq_call *c, const struct slx_pq_window *w, bool counter, double per, struct slx_pq_value *ret);

@@ -152,6 +152,14 @@ static bool slope(struct slx_pq_call *c, const struct slx_pq_window *w, struct s
 	return true;
 }
 
+double slx_pq_slope(struct slx_pq_call *c, const struct slx_pq_slope *s)
+{
+	struct slope how = { s->counter, s->per_second };
+	struct slx_pq_window w = { .start = s->start, .end = s->end };
+	note_counter(c, how);
+	return s->difference * stretch(how, &w, s->first_at, s->last_at, s->n, s->first, s->difference);
+}
+
 bool slx_pq_fn_rate(struct slx_pq_call *c, const struct slx_pq_window *w, struct slx_pq_value *ret)
 {
 	return slope(c, w, (struct slope){ true, true }, ret);

@@ -45,7 +45,10 @@ struct slx_promql_options {
 	uint64_t memory_limit;     /* bytes; 0: what is left of the database's */
 	int64_t timeout_ns;        /* 0: none. DEADLINE_EXCEEDED */
 	const _Atomic bool *canceled; /* looked at often; CANCELED. May be NULL */
+	enum { SLX_PROMQL_ROLLUPS_AUTO, SLX_PROMQL_ROLLUPS_EXACT, SLX_PROMQL_ROLLUPS_OFF } rollups;
 };
+/* AUTO: roll-ups where they give the same answer, and what they know where samples are too old to be kept (an info says so).
+ * EXACT: the former only. OFF: samples only. */
 
 struct slx_promql_point {
 	int64_t t_ms;
@@ -65,10 +68,15 @@ struct slx_promql_series {
 	size_t n_histograms;
 };
 
+enum { SLX_PROMQL_ROLLUPS_MAX = 8 };
+
 struct slx_promql_stats {
 	uint64_t samples_total, samples_peak; /* as Prometheus counts them for stats=all */
 	int64_t eval_ns, prepare_ns, exec_ns;
 	uint64_t series, chunks, chunks_by_header, bytes_read;
+	int64_t rollups[SLX_PROMQL_ROLLUPS_MAX]; /* ms: widths of the levels that were used */
+	size_t n_rollups;
+	uint64_t rollup_buckets;
 };
 
 /* An answer, in memory within the query's limit. A range query gives MATRIX (sorted by labels), also for scalars. */

@@ -179,6 +179,9 @@ static void set_stats(struct slx_pq_exec *x, struct slx_promql_stats *to)
 	to->samples_total = atomic_load_explicit(&x->samples_total, memory_order_relaxed);
 	to->samples_peak = atomic_load_explicit(&x->samples_peak, memory_order_relaxed);
 	to->series = x->series;
+	to->n_rollups = x->n_widths;
+	memcpy(to->rollups, x->widths, sizeof to->rollups);
+	to->rollup_buckets = atomic_load_explicit(&x->rollup_buckets, memory_order_relaxed);
 	for (struct slx_pq_work *w = x->works; w; w = w->all) {
 		struct slx_scan_stats s;
 		slx_scan_stats(w->scan, &s);

@@ -6,7 +6,7 @@
  * thread are in memory. Where windows are far apart (a step much longer than they are) each is read by itself.
  *
  * Windows are open on the left: (start, end]. Stale markers end a series for an instant and are not there for a range. */
-#include "promql/exec_int.h"
+#include "promql/rollup_int.h"
 
 enum {
 	SAMPLES_MIN = 64,
@@ -170,7 +170,7 @@ static silex_status scan(
 
 /* ---- rows ---- */
 
-static silex_status count_row(
+silex_status slx_pq_leaf_count(
 	const struct slx_pq_leaf *l, const struct slx_pq_row *r, size_t from, size_t to, size_t read, silex_error *err)
 {
 	int64_t n = 0;
@@ -289,7 +289,7 @@ static silex_status fill(
 		SLX_TRY(fill_both(l, w, r, from, to, err));
 	else
 		fill_floats(l, &w->samples, r, from, to);
-	return count_row(l, r, from, to, read, err);
+	return slx_pq_leaf_count(l, r, from, to, read, err);
 }
 
 struct slx_time_range slx_pq_leaf_range(const struct slx_pq_leaf *l)
@@ -308,13 +308,15 @@ silex_status slx_pq_leaf_row(
 {
 	size_t steps = l->grid->n;
 	bool done = false;
+	if (l->rolled)
+		return slx_pq_rolled_row(l, w, i, r, err);
 	r->labels = slx_selection_labels(l->selection, i);
 	r->drop_name = l->drop_name;
 	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, slx_pq_leaf_range(l), &w->parts, err));
 	if (l->fold)
 		SLX_TRY(slx_pq_fold_row(l, w, r, &done, err));
 	if (done)
-		return count_row(l, r, 0, steps, 0, err);
+		return slx_pq_leaf_count(l, r, 0, steps, 0, err);
 	if (!l->sparse)
 		return fill(l, w, r, 0, steps, err);
 	for (size_t k = 0; k < steps; k++)
@@ -431,7 +433,7 @@ silex_status slx_pq_leaf_windows(
 	return SILEX_OK;
 }
 
-static silex_status keep_selection(struct slx_pq_exec *x, struct slx_selection *s, silex_error *err)
+silex_status slx_pq_keep_selection(struct slx_pq_exec *x, struct slx_selection *s, silex_error *err)
 {
 	if (x->n_selections == x->selections_cap) {
 		size_t cap = x->selections_cap ? x->selections_cap * 2 : 4;
@@ -454,7 +456,7 @@ silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err)
 	const struct slx_selector *sel = &l->vector->vector.sel;
 	struct slx_selection *s;
 	SLX_TRY(slx_snapshot_select(l->x->snapshot, sel->matchers, sel->n, slx_pq_leaf_range(l), &s, err));
-	SLX_TRY(keep_selection(l->x, s, err));
+	SLX_TRY(slx_pq_keep_selection(l->x, s, err));
 	const silex_error *damage = slx_selection_damage(s);
 	if (damage)
 		return slx_err(err, damage->code, "%s", damage->message);
@@ -464,11 +466,17 @@ silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err)
 	return SILEX_OK;
 }
 
+silex_status slx_pq_leaf_source(struct slx_pq_leaf *l, silex_error *err)
+{
+	SLX_TRY(slx_pq_rolled_init(l, err));
+	return l->rolled ? SILEX_OK : slx_pq_leaf_select(l, err);
+}
+
 silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,
 	struct slx_pq_leaf *ret, silex_error *err)
 {
 	*ret = (struct slx_pq_leaf){ .x = x, .grid = g, .vector = n, .smooth = n->vector.smoothing == SLX_PQ_SMOOTHED };
 	ret->after = ret->smooth ? x->o.lookback_ms : 0;
 	SLX_TRY(slx_pq_leaf_windows(ret, &n->vector.mods, x->o.lookback_ms, err));
-	return slx_pq_leaf_select(ret, err);
+	return slx_pq_leaf_source(ret, err);
 }
