@@ -256,6 +256,7 @@ static silex_status build_begin(struct build *b, enum what what, int64_t from, i
 		SLX_TRY(slx_snapshot_select(b->old, sel->matchers, sel->n, range, &b->had, err));
 	}
 	SLX_TRY(slx_snapshot_new(b->e, (struct slx_identity){ .tenant = b->policy->tenant->name }, &b->snapshot, err));
+	slx_snapshot_show_expired(b->snapshot); /* what is still there is rolled up before it goes */
 	SLX_TRY(slx_snapshot_select(b->snapshot, sel->matchers, sel->n, range, &b->series, err));
 	const silex_error *damage = slx_selection_damage(b->series);
 	return damage ? slx_err(err, damage->code, "%s", damage->message) : SILEX_OK;
@@ -309,6 +310,7 @@ static silex_status next_stretch(struct slx_engine *e, const struct slx_rollup_p
 	if (m->built == SLX_ROLLUP_NOTHING_BUILT) {
 		struct slx_snapshot *s;
 		SLX_TRY(slx_snapshot_new(e, (struct slx_identity){ .tenant = p->tenant->name }, &s, err));
+		slx_snapshot_show_expired(s);
 		struct slx_time_range all = slx_snapshot_extent(s);
 		slx_snapshot_free(s);
 		if (slx_range_empty(all))
@@ -544,6 +546,7 @@ silex_status slx_engine_rollup_rebuild(struct slx_engine *e, struct slx_tenant *
 	if (e->opt.read_only)
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
 	SLX_TRY(slx_snapshot_new(e, (struct slx_identity){ .tenant = t->name }, &s, err));
+	slx_snapshot_show_expired(s);
 	range = slx_range_cut(range, slx_snapshot_extent(s));
 	slx_snapshot_free(s);
 	struct slx_rollup_policy **p = slx_alloc(&e->mem, SLX_MEM_OTHER, SLX_ROLLUP_POLICIES_MAX * sizeof *p);
