@@ -98,6 +98,9 @@ typedef struct silex_options {
 	unsigned threads;          /* query and background workers; the number of processors */
 	uint64_t series_limit;     /* series a tenant may have in its head; 0: no limit but memory */
 	int64_t write_wait_ms;     /* how long a write waits for memory before RESOURCE_EXHAUSTED; 30,000 */
+	uint64_t free_min;         /* bytes, 1 GiB (of a disk below 10 GiB a tenth): with less free, or */
+	uint64_t free_min_percent; /* 5: less than this share, writes get RESOURCE_EXHAUSTED; all else goes on */
+	uint64_t free_warn_percent; /* 15: warned below it, in log, metrics and health */
 	bool no_background;        /* no flush or compaction of its own accord: the application calls (and tests do) */
 	silex_env env;
 	const silex_codec *const *codecs; /* of the application; must outlive the database */
@@ -343,8 +346,8 @@ enum { SILEX_LATENCY_BUCKETS = 16 }; /* bucket i counts queries that took <= 2^i
 
 typedef struct silex_metrics {
 	size_t size;
-	bool healthy;         /* the log accepts writes and no block is damaged */
-	char health[160];     /* "ok", or what is wrong */
+	bool healthy;         /* the log accepts writes, no block is damaged, the disk has room */
+	char health[160];     /* "ok", or what is wrong or soon will be */
 	const char *promise;  /* what kill -9 and a power cut may lose, in words */
 	int64_t uptime_ms;
 	uint64_t tenants;
@@ -363,6 +366,8 @@ typedef struct silex_metrics {
 	uint64_t query_latency[SILEX_LATENCY_BUCKETS];
 	uint64_t damaged_pages, damaged_frames, torn_bytes;
 	uint64_t points_expired; /* among those refused: older than their series' retention (retention.h) */
+	uint64_t disk_free, disk_total, disk_mark; /* bytes; below the mark writes are refused. 0: in memory */
+	bool writes_refused;  /* the disk is nearly full; ends by itself */
 	uint64_t expired_blocks, expired_bytes; /* blocks that retention dropped whole; bytes that came back, by merges too */
 	uint64_t blocks_cold, bytes_cold; /* of blocks, bytes_blocks: in a store */
 	uint64_t cold_backlog_blocks, cold_backlog_bytes; /* old enough, still here */

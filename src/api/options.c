@@ -65,6 +65,9 @@ static const struct option options[] = {
 	{ "write_wait", DURATION, AT(write_wait_ms), NULL, 0, 3600000 },
 	{ "cold_after", DURATION, AT(cold_after_ms), NULL, 1, UINT64_C(36500) * 86400000 },
 	{ "cold_remove_after", DURATION, AT(cold_remove_after_ms), NULL, 1, UINT64_C(365) * 86400000 },
+	{ "free_min", SIZE, AT(free_min), NULL, 1, UINT64_C(1) << 50 },
+	{ "free_min_percent", COUNT, AT(free_min_percent), NULL, 1, 90 },
+	{ "free_warn_percent", COUNT, AT(free_warn_percent), NULL, 1, 99 },
 	{ "no_background", BOOLEAN, AT(no_background), NULL, 0, 0 },
 };
 enum { OPTIONS_N = sizeof options / sizeof options[0] };
@@ -336,6 +339,9 @@ silex_status slx_options_resolve(const silex_options *o, silex_options *to, sile
 	DEFAULT(write_wait_ms, 30000);
 	DEFAULT(cold_after_ms, INT64_C(30) * 86400000);
 	DEFAULT(cold_remove_after_ms, 3600000);
+	DEFAULT(free_min, UINT64_C(1) << 30);
+	DEFAULT(free_min_percent, 5);
+	DEFAULT(free_warn_percent, 15);
 	if ((unsigned)to->wal > SILEX_WAL_NONE || (unsigned)to->sync > SILEX_SYNC_NEVER || (unsigned)to->time_unit > SILEX_S)
 		return slx_err(err, SILEX_INVALID, "options: wal, sync or time_unit is outside its list");
 	return SILEX_OK;

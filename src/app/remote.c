@@ -401,6 +401,52 @@ silex_status app_remote_delete(struct app_remote *r, const char *selector, int64
 	return SILEX_OK;
 }
 
+/* A text or NULL. */
+static const char *text_or_null(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
+
+silex_status app_remote_retention(struct app_remote *r, void (*with)(void *arg, const silex_retention *x), void *arg, silex_error *err)
+{
+	json_t *doc, *row;
+	size_t i;
+	silex_retention x;
+	SLX_TRY(ask(r, API "retention", NULL, &doc, err));
+	const json_t *rules = json_object_get(doc, "rules"), *dedup = json_object_get(doc, "dedup");
+	silex_retention_rule *rule = app_alloc((json_array_size(rules) + 1) * sizeof *rule);
+	silex_dedup *interval = app_alloc((json_array_size(dedup) + 1) * sizeof *interval);
+	silex_retention_init(&x);
+	json_array_foreach(rules, i, row)
+		rule[i] = (silex_retention_rule){ text_or_null(row, "tenant"), text_or_null(row, "selector"), text_or_null(row, "rollup"),
+			(int64_t)u64(row, "keep_ms"), text_or_null(row, "hold") };
+	json_array_foreach(dedup, i, row)
+		interval[i] = (silex_dedup){ text_or_null(row, "tenant"), (int64_t)u64(row, "interval_ms") };
+	x.rules = rule;
+	x.n_rules = json_array_size(rules);
+	x.dedup = interval;
+	x.n_dedup = json_array_size(dedup);
+	x.size_max = u64(doc, "size_max");
+	x.origin = text_or_null(doc, "origin");
+	with(arg, &x);
+	free(rule);
+	free(interval);
+	json_decref(doc);
+	return SILEX_OK;
+}
+
+silex_status app_remote_apply_retention(struct app_remote *r, bool dry_run, silex_expired_fn each, void *arg, silex_error *err)
+{
+	json_t *doc, *row;
+	size_t i;
+	json_t *request = json_pack("{s:b}", "dry_run", dry_run);
+	SLX_TRY(ask(r, API "retention/apply", request, &doc, err));
+	json_array_foreach(json_object_get(doc, "expired"), i, row) {
+		silex_expired x = { text_of(row, "tenant"), text_of(row, "selector"), text_or_null(row, "rollup"), (int64_t)u64(row, "keep_ms"),
+			u64(row, "series"), u64(row, "points"), u64(row, "bytes"), time_of(row, "first"), time_of(row, "last") };
+		each(arg, &x);
+	}
+	json_decref(doc);
+	return SILEX_OK;
+}
+
 char *app_remote_query_json(const silex_query *q, const char *agg, const char *format)
 {
 	static const char *const fills[] = { "skip", "null", "previous" };

@@ -27,6 +27,9 @@ silex_status app_remote_metrics(struct app_remote *r, silex_metrics *ret, silex_
 silex_status app_remote_delete(struct app_remote *r, const char *selector, int64_t start, int64_t end, const int64_t *before, bool drop,
 	uint64_t *ret_points, silex_error *err);
 
+silex_status app_remote_retention(struct app_remote *r, void (*with)(void *arg, const silex_retention *x), void *arg, silex_error *err);
+silex_status app_remote_apply_retention(struct app_remote *r, bool dry_run, silex_expired_fn each, void *arg, silex_error *err);
+
 /* ---- rows (remote_rows.c); the whole answer is held ---- */
 
 silex_status app_remote_query(struct app_remote *r, const silex_query *q, const char *agg, bool latest, struct app_remote_rows **ret, silex_error *err);

@@ -103,6 +103,23 @@ silex_status app_drop_tenant(struct app_store *s, silex_error *err)
 	return silex_drop_tenant(s->db, tenant(s), err);
 }
 
+silex_status app_retention(struct app_store *s, void (*with)(void *arg, const silex_retention *r), void *arg, silex_error *err)
+{
+	silex_retention *r;
+	REMOTE(s, app_remote_retention(s->remote, with, arg, err));
+	SLX_TRY(silex_get_retention(s->db, &r, err));
+	with(arg, r);
+	silex_retention_free(s->db, r);
+	return SILEX_OK;
+}
+
+silex_status app_apply_retention(
+	struct app_store *s, bool dry_run, silex_expired_fn each, silex_progress_fn progress, void *arg, silex_error *err)
+{
+	REMOTE(s, app_remote_apply_retention(s->remote, dry_run, each, arg, err));
+	return silex_apply_retention(s->db, dry_run, each, progress, arg, err);
+}
+
 /* ---- rows ---- */
 
 silex_status app_rows_open(

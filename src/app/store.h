@@ -5,6 +5,8 @@
 
 #include "app/app.h"
 
+#include <silex/retention.h>
+
 struct app_remote;
 struct app_remote_rows;
 
@@ -32,6 +34,10 @@ silex_status app_remove(
 	struct app_store *s, const char *selector, int64_t start, int64_t end, uint64_t *ret_points, silex_error *err);
 silex_status app_cleanup(struct app_store *s, int64_t cutoff, uint64_t *ret_points, silex_error *err);
 silex_status app_drop_tenant(struct app_store *s, silex_error *err);
+/* The rules in force, during the call of `with`. */
+silex_status app_retention(struct app_store *s, void (*with)(void *arg, const silex_retention *r), void *arg, silex_error *err);
+silex_status app_apply_retention(
+	struct app_store *s, bool dry_run, silex_expired_fn each, silex_progress_fn progress, void *arg, silex_error *err);
 
 /* Rows of a query, of either. */
 struct app_rows {

@@ -34,7 +34,7 @@ struct slx_vfs {
 	silex_status (*sync_dir)(struct slx_vfs *v, const char *path, silex_error *err);
 	/* Calls each for every name except . and .., in any order, until it returns false. */
 	silex_status (*list)(struct slx_vfs *v, const char *path, bool (*each)(void *arg, const char *name), void *arg, silex_error *err);
-	silex_status (*free_space)(struct slx_vfs *v, const char *path, uint64_t *ret_bytes, silex_error *err);
+	silex_status (*free_space)(struct slx_vfs *v, const char *path, uint64_t *ret_free, uint64_t *ret_total, silex_error *err); /* total may be NULL */
 };
 
 struct slx_file_ops {

@@ -224,12 +224,14 @@ static silex_status vfs_list(
 	return st;
 }
 
-static silex_status vfs_free_space(struct slx_vfs *v, const char *path, uint64_t *ret_bytes, silex_error *err)
+static silex_status vfs_free_space(struct slx_vfs *v, const char *path, uint64_t *ret_free, uint64_t *ret_total, silex_error *err)
 {
 	struct statvfs s;
 	if (statvfs(path, &s) < 0)
 		return fail(err, "statvfs", path);
-	*ret_bytes = (uint64_t)s.f_bavail * s.f_frsize;
+	*ret_free = (uint64_t)s.f_bavail * s.f_frsize;
+	if (ret_total) /* what root keeps for itself is neither free nor ours */
+		*ret_total = (uint64_t)(s.f_blocks - s.f_bfree + s.f_bavail) * s.f_frsize;
 	return SILEX_OK;
 }
 

@@ -75,6 +75,8 @@ struct node {
 	bool exclusive;
 };
 
+#define DISK_SIZE (UINT64_C(1) << 40)
+
 struct slx_vfs_sim {
 	struct slx_vfs vfs;
 	pthread_mutex_t lock;
@@ -82,6 +84,7 @@ struct slx_vfs_sim {
 	uint64_t rng, calls, armed_at, fired_call, generation; /* generation: grows with each reboot */
 	enum slx_sim_fault armed;
 	bool full, dead, fired;
+	uint64_t free; /* as free_space says */
 	char fired_at[512], lie[128];
 };
 
@@ -740,11 +743,13 @@ static silex_status sim_list(
 	return st;
 }
 
-static silex_status sim_free_space(struct slx_vfs *v, const char *path, uint64_t *ret_bytes, silex_error *err)
+static silex_status sim_free_space(struct slx_vfs *v, const char *path, uint64_t *ret_free, uint64_t *ret_total, silex_error *err)
 {
 	struct slx_vfs_sim *s = of(v);
 	pthread_mutex_lock(&s->lock);
-	*ret_bytes = s->full ? 0 : (uint64_t)1 << 40;
+	*ret_free = s->full ? 0 : s->free;
+	if (ret_total)
+		*ret_total = DISK_SIZE;
 	pthread_mutex_unlock(&s->lock);
 	return SILEX_OK;
 }
@@ -838,6 +843,7 @@ struct slx_vfs_sim *slx_vfs_sim_new(uint64_t seed)
 	struct slx_vfs_sim *s = must(calloc(1, sizeof *s));
 	pthread_mutex_init(&s->lock, NULL);
 	s->rng = seed;
+	s->free = DISK_SIZE;
 	s->root = node_new(s, true);
 	s->vfs = (struct slx_vfs){
 		.ctx = s,
@@ -875,6 +881,13 @@ void slx_vfs_sim_arm(struct slx_vfs_sim *s, enum slx_sim_fault fault, uint64_t a
 	s->armed_at = s->calls + at;
 	s->fired = false;
 	s->fired_at[0] = '\0';
+	pthread_mutex_unlock(&s->lock);
+}
+
+void slx_vfs_sim_set_free(struct slx_vfs_sim *s, uint64_t bytes)
+{
+	pthread_mutex_lock(&s->lock);
+	s->free = bytes;
 	pthread_mutex_unlock(&s->lock);
 }
 

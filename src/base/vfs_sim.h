@@ -28,6 +28,7 @@ struct slx_vfs *slx_vfs_sim_vfs(struct slx_vfs_sim *s);
 /* Arms one fault at the at-th counted call from now (1 = the next). Faults that do not fit the call (SYNC_FAILS on a
  * read) wait for the next call that they fit. */
 void slx_vfs_sim_arm(struct slx_vfs_sim *s, enum slx_sim_fault fault, uint64_t at);
+void slx_vfs_sim_set_free(struct slx_vfs_sim *s, uint64_t bytes); /* what free_space says, of a disk of 1 TiB; writes do not care */
 void slx_vfs_sim_heal(struct slx_vfs_sim *s);      /* no fault armed or lasting */
 uint64_t slx_vfs_sim_calls(struct slx_vfs_sim *s); /* counted calls so far */
 bool slx_vfs_sim_fired(struct slx_vfs_sim *s);     /* the armed fault has happened */

@@ -161,7 +161,7 @@ static void test_no_space(void **state)
 	assert_int_equal(v->mkdir(v, "/d", NULL), SILEX_OK);
 	assert_int_equal(slx_file_sync(f, NULL), SILEX_OK);
 	uint64_t space = 1;
-	assert_int_equal(v->free_space(v, "/d", &space, NULL), SILEX_OK);
+	assert_int_equal(v->free_space(v, "/d", &space, NULL, NULL), SILEX_OK);
 	assert_int_equal(space, 0);
 	slx_vfs_sim_heal(sim);
 	assert_int_equal(slx_file_write(f, "abc", 3, 0, NULL), SILEX_OK);

@@ -88,7 +88,13 @@ static void *flush_main(void *arg)
 {
 	struct slx_engine *e = arg;
 	pthread_mutex_lock(&e->bg_lock);
-	while (!e->bg_stop) {
+	for (int64_t look = 0; !e->bg_stop;) {
+		if (slx_monotonic_ns(&e->clock) >= look) {
+			look = slx_monotonic_ns(&e->clock) + SLX_SECOND;
+			pthread_mutex_unlock(&e->bg_lock);
+			slx_room_look(e);
+			pthread_mutex_lock(&e->bg_lock);
+		}
 		if (!flush_due(e)) {
 			timed_wait(&e->bg_wake, &e->bg_lock, TICK_MS);
 			continue;
@@ -303,6 +309,7 @@ static void ask_for_flush(struct slx_engine *e, uint64_t bytes)
 
 silex_status slx_background_admit(struct slx_engine *e, struct slx_tenant *t, silex_error *err)
 {
+	SLX_TRY(slx_room_admit(e, t, err));
 	t = t->payer;
 	SLX_TRY(tenant_limit(e, t, err));
 	uint64_t bytes = heads_bytes(e);

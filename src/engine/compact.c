@@ -465,6 +465,7 @@ silex_status slx_engine_compact(struct slx_engine *e, const silex_compact_option
 	if (e->opt.read_only)
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
 	silex_status status = SILEX_OK;
+	slx_room_look(e);
 	pthread_mutex_lock(&e->compact_lock);
 	for (bool did = true; did && status == SILEX_OK;)
 		status = step(e, o, o && o->full, &did, err);

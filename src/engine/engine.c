@@ -370,6 +370,7 @@ static silex_status open_all(struct slx_engine *e, silex_error *err)
 	SLX_TRY(open_log(e, uuid, err));
 	if (e->path && !e->opt.read_only && e->manifest_version == 0)
 		SLX_TRY(slx_manifest_store(e, e->view, 0, 0, err));
+	slx_room_look(e);
 	unsigned threads = e->opt.threads ? e->opt.threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	SLX_TRY(slx_pool_new(&e->mem, threads > 1 ? threads - 1 : 1, "silex-query", &e->pool, err));
 	SLX_TRY(slx_background_start(e, err));

@@ -106,6 +106,8 @@ struct slx_named_store {
 
 enum { SLX_RATE_SECONDS = 60 };
 
+enum slx_room { SLX_ROOM_OK, SLX_ROOM_WARN, SLX_ROOM_LOW }; /* on the disk */
+
 struct slx_engine {
 	void *block; /* as allocated */
 	struct slx_mem mem;
@@ -175,6 +177,8 @@ struct slx_engine {
 	/* Counters. */
 	_Atomic int64_t head_first_write_ns; /* monotonic; 0: empty head */
 	_Atomic uint64_t points_ingested, points_refused, points_head, points_frozen;
+	_Atomic enum slx_room room;                   /* room.c; disk_*: bytes, as of the last look */
+	_Atomic uint64_t disk_free, disk_total;
 	_Atomic uint64_t points_expired;              /* refused: older than retention */
 	_Atomic uint64_t expired_blocks, expired_bytes; /* blocks that retention dropped whole, what its merges gave back too */
 	_Atomic uint64_t flushes, compactions, queries, query_ns;
@@ -363,6 +367,14 @@ silex_status slx_compact_merge(struct slx_engine *e, const silex_compact_options
 	uint64_t *ret_size, silex_error *err); /* ret_size, of what it made, may be NULL */
 /* One manifest edit: the chosen blocks of v out, the made one (NULL: none) in. */
 silex_status slx_compact_commit(struct slx_engine *e, struct slx_view *v, const size_t *chosen, size_t n, const struct slx_block_info *made, silex_error *err);
+
+/* --- room.c --- */
+enum { SLX_ROOM_TEXT_SIZE = 160 };
+void slx_room_look(struct slx_engine *e); /* how much is free now */
+/* RESOURCE_EXHAUSTED: the disk is nearly full, and t is a user's tenant. */
+silex_status slx_room_admit(struct slx_engine *e, const struct slx_tenant *t, silex_error *err);
+uint64_t slx_room_mark(const struct slx_engine *e, uint64_t total); /* bytes free below which writes are refused */
+bool slx_room_text(struct slx_engine *e, char ret[SLX_ROOM_TEXT_SIZE]); /* false: there is nothing to say */
 
 /* --- background.c --- */
 silex_status slx_background_start(struct slx_engine *e, silex_error *err);

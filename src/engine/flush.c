@@ -451,6 +451,7 @@ static silex_status keep_deletes(struct slx_engine *e, silex_error *err)
 
 silex_status slx_engine_flush(struct slx_engine *e, silex_error *err)
 {
+	slx_room_look(e);
 	SLX_TRY(slx_engine_flush_at(e, 0, 0, true, err));
 	return keep_deletes(e, err);
 }

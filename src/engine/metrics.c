@@ -32,6 +32,8 @@ static void health(struct slx_engine *e, const struct slx_wal_stats *w, silex_me
 	else if (m->damaged_pages || m->damaged_frames)
 		snprintf(m->health, sizeof m->health, "%llu damaged pages, %llu damaged log frames", (unsigned long long)m->damaged_pages,
 			(unsigned long long)m->damaged_frames);
+	else if (slx_room_text(e, m->health))
+		m->healthy = atomic_load(&e->room) != SLX_ROOM_LOW;
 	else {
 		m->healthy = true;
 		snprintf(m->health, sizeof m->health, "ok");
@@ -105,6 +107,10 @@ void slx_engine_metrics(struct slx_engine *e, silex_metrics *m)
 	m->damaged_pages = atomic_load(&e->damaged_pages);
 	m->damaged_frames = atomic_load(&e->damaged_frames);
 	m->torn_bytes = atomic_load(&e->torn_bytes);
+	m->disk_free = atomic_load(&e->disk_free);
+	m->disk_total = atomic_load(&e->disk_total);
+	m->disk_mark = slx_room_mark(e, m->disk_total);
+	m->writes_refused = atomic_load(&e->room) == SLX_ROOM_LOW;
 	m->points_expired = atomic_load(&e->points_expired);
 	m->expired_blocks = atomic_load(&e->expired_blocks);
 	m->expired_bytes = atomic_load(&e->expired_bytes);

@@ -68,11 +68,21 @@ static silex_status get_span(struct slx_rd *rd, int64_t *ret_ns, silex_error *er
 	return SILEX_OK;
 }
 
-static silex_status check_level(struct slx_str level, silex_error *err)
+/* A level is named by the width of its buckets, written in one way: 60m is 1h. */
+static silex_status settle_level(struct slx_retention *r, struct slx_str *level, silex_error *err)
 {
-	for (size_t i = 0; i < level.n; i++)
-		if (!((level.p[i] >= 'a' && level.p[i] <= 'z') || (level.p[i] >= '0' && level.p[i] <= '9') || (level.p[i] == '*' && level.n == 1)))
-			return slx_err(err, SILEX_INVALID, "roll-up \"%s\"; expected a level such as 1m or 1h, or *", level.p);
+	char text[SLX_DURATION_TEXT_SIZE];
+	int64_t width;
+	if (level->n == 0 || slx_str_eq(*level, SLX_STR("*")))
+		return SILEX_OK;
+	if (slx_duration_parse(level->p, level->n, &width, NULL) != SILEX_OK || width <= 0)
+		return slx_err(err, SILEX_INVALID, "rollup \"%s\"; expected a level such as 1m or 1h, or *", level->p);
+	size_t n = slx_duration_format(width, text);
+	char *to = slx_arena_alloc(&r->arena, n + 1, 1);
+	if (!to)
+		return slx_err_oom(err);
+	memcpy(to, text, n + 1);
+	*level = (struct slx_str){ to, n };
 	return SILEX_OK;
 }
 
@@ -87,7 +97,7 @@ static silex_status get_rule(struct slx_retention *r, struct slx_rd *rd, struct 
 		return SILEX_OK; /* said once, at the end */
 	if (x->tenant.n)
 		SLX_TRY(slx_tenant_check(x->tenant, err));
-	SLX_TRY(check_level(x->rollup, err));
+	SLX_TRY(settle_level(r, &x->rollup, err));
 	if (x->hold.n && (x->keep || x->rollup.n))
 		return slx_err(err, SILEX_INVALID, "a hold is for ever and of every level; expected no keep and no rollup beside it");
 	x->text = selector;
@@ -174,18 +184,23 @@ void slx_retention_unref(struct slx_retention *r)
 /* What a tenant as stored is of: the user's tenant, and the level of roll-ups ("" the samples and their exemplars). */
 struct slice {
 	struct slx_str tenant, level;
-	bool forever; /* metadata: small, and never too old */
+	bool forever; /* metadata, the alerts' journal: nothing that a rule is about */
 };
 
+/* Roll-ups lie in T!<level>.<column>. */
 static struct slice slice_of(struct slx_str stored)
 {
 	const char *mark = stored.n ? memchr(stored.p, '!', stored.n) : NULL;
 	if (!mark)
 		return (struct slice){ stored, SLX_STR(""), false };
 	struct slx_str word = { mark + 1, stored.n - (size_t)(mark + 1 - stored.p) };
-	struct slice s = { { stored.p, (size_t)(mark - stored.p) }, word, slx_str_eq(word, SLX_STR("metadata")) };
-	if (slx_str_eq(word, SLX_STR("exemplars")))
-		s.level = SLX_STR("");
+	struct slice s = { { stored.p, (size_t)(mark - stored.p) }, SLX_STR(""), false };
+	if (word.n && word.p[0] >= '0' && word.p[0] <= '9') {
+		const char *dot = memchr(word.p, '.', word.n);
+		s.level = (struct slx_str){ word.p, dot ? (size_t)(dot - word.p) : word.n };
+	} else {
+		s.forever = !slx_str_eq(word, SLX_STR("exemplars"));
+	}
 	return s;
 }
 

@@ -27,15 +27,20 @@ static void on_reload(void *ctx, const struct slx_config *now)
 {
 	struct slx_server_rooms *r = ctx;
 	struct slx_scrape *scrape = atomic_load(&r->scrape);
+	silex_db *db = slx_core_db(r->core);
+	silex_error e;
 	if (scrape)
 		slx_scrape_reload(scrape);
 	struct slx_actions *actions = atomic_load(&r->actions);
 	if (actions)
 		slx_actions_reload(actions);
+	if (db && slx_server_retention_apply(r->core->mem, db, now, &e) != SILEX_OK)
+		slx_log(r->core->log, SLX_LOG_ERROR, "rules of retention not taken over, the old ones hold", SLX_TEXT("error", e.message));
 }
 
 silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err)
 {
+	SLX_TRY(slx_server_retention_check(m, c, err));
 	SLX_TRY(slx_scrape_check(m, c, err));
 	SLX_TRY(slx_actions_check(m, c, err));
 	return slx_listen_check(m, c, err);

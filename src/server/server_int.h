@@ -22,6 +22,12 @@ void slx_server_rooms_stop(struct slx_server_rooms *r);
 /* No handler runs any more; the database is still open. */
 void slx_server_rooms_free(struct slx_server_rooms *r);
 
+/* ---- retention.c ---- */
+
+silex_status slx_server_retention_check(struct slx_mem *m, const struct slx_config *c, silex_error *err);
+/* Gives the configuration's rules to the database, where they are kept. */
+silex_status slx_server_retention_apply(struct slx_mem *m, silex_db *db, const struct slx_config *c, silex_error *err);
+
 /* ---- status.c: /-/healthy and the like, /metrics ---- */
 
 struct slx_server_status {

@@ -162,7 +162,7 @@ PASS(mkdir, (struct slx_vfs *v, const char *a, silex_error *err), (in, a, err))
 PASS(rmdir, (struct slx_vfs *v, const char *a, silex_error *err), (in, a, err))
 PASS(sync_dir, (struct slx_vfs *v, const char *a, silex_error *err), (in, a, err))
 PASS(list, (struct slx_vfs *v, const char *a, bool (*each)(void *, const char *), void *arg, silex_error *err), (in, a, each, arg, err))
-PASS(free_space, (struct slx_vfs *v, const char *a, uint64_t *ret, silex_error *err), (in, a, ret, err))
+PASS(free_space, (struct slx_vfs *v, const char *a, uint64_t *ret, uint64_t *total, silex_error *err), (in, a, ret, total, err))
 
 static void plant_early_cut(struct run *r)
 {

@@ -175,7 +175,7 @@ static void test_bad_rules(void **state)
 	refused(f, (silex_retention_rule){ .tenant = "a/b" }, "tenant");
 	refused(f, (silex_retention_rule){ .keep_ms = -5 }, "-5 ms");
 	refused(f, (silex_retention_rule){ .hold = "x", .keep_ms = 5 }, "hold");
-	refused(f, (silex_retention_rule){ .rollup = "1 h" }, "roll-up");
+	refused(f, (silex_retention_rule){ .rollup = "1 h" }, "rollup \"1 h\"");
 	silex_retention r = { .size = 3 };
 	assert_int_equal(silex_set_retention(f->db, &r, &f->err), SILEX_INVALID);
 }
@@ -378,6 +378,41 @@ static void test_labels(void **state)
 	assert_int_equal(silex_series_info_get(f->db, NULL, &label, 1, &info, &f->err), SILEX_NOT_FOUND);
 }
 
+/* Little free: writes wait, the rest goes on, and it ends by itself. */
+static void test_little_room(void **state)
+{
+	struct fixture *f = *state;
+	const silex_retention_rule rules[] = { { .keep_ms = 3600000 } };
+	const uint64_t disk = UINT64_C(1) << 40;
+	silex_label label = { "__name__", "hr" };
+	uint64_t n;
+	fill(f, NULL, "hr", f->now - 5000 * SECOND, 5000);
+	slx_vfs_sim_set_free(f->sim, disk / 100 * 12);
+	OK(silex_checkpoint(f->db, &f->err));
+	silex_metrics m = metrics(f);
+	assert_true(m.healthy);
+	assert_non_null(strstr(m.health, "12.0 %"));
+	OK(silex_insert(f->db, NULL, &label, 1, f->now, silex_float(1), &f->err));
+	slx_vfs_sim_set_free(f->sim, disk / 100 * 4);
+	OK(silex_checkpoint(f->db, &f->err)); /* flushes all the same */
+	m = metrics(f);
+	assert_true(m.writes_refused && !m.healthy);
+	assert_true(m.disk_free == disk / 100 * 4 && m.disk_mark == disk / 100 * 5);
+	assert_int_equal(silex_insert(f->db, NULL, &label, 1, f->now + 1, silex_float(1), &f->err), SILEX_RESOURCE_EXHAUSTED);
+	assert_non_null(strstr(f->err.message, "disk"));
+	assert_int_equal(count(f, NULL, "hr"), 5001);
+	OK(silex_delete(f->db, NULL, "hr", f->now, f->now, &n, &f->err));
+	assert_int_equal(n, 1);
+	set(f, rules, 1, 0);
+	OK(silex_compact(f->db, NULL, &f->err));
+	assert_int_equal(count(f, NULL, "hr"), 3600);
+	slx_vfs_sim_set_free(f->sim, disk / 100 * 5 + (1 << 20)); /* a little above is not yet enough */
+	assert_int_equal(silex_insert(f->db, NULL, &label, 1, f->now + 1, silex_float(1), &f->err), SILEX_RESOURCE_EXHAUSTED);
+	slx_vfs_sim_set_free(f->sim, disk / 100 * 50);
+	OK(silex_insert(f->db, NULL, &label, 1, f->now + 1, silex_float(1), &f->err));
+	assert_string_equal(metrics(f).health, "ok");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -392,6 +427,7 @@ int main(void)
 		T(test_by_size),
 		T(test_by_size_in_part),
 		T(test_labels),
+		T(test_little_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,9 @@ const struct slx_key slx_keys[] = {
 	ENGINE("storage.compression", NULL, "lz4", "of cold chunks where it gains: `none`, `lz4`, `zstd`"),
 	ENGINE("storage.threads", NULL, "processors", "query and background workers"),
 	ENGINE("storage.series_limit", NULL, "0: memory alone", "series that a tenant may have in its head"),
+	ENGINE("storage.free_min", NULL, "1GB", "with less free on the disk (of a disk below 10GB: less than a tenth) writes are answered with 503; all else goes on"),
+	ENGINE("storage.free_min_percent", NULL, "5", "the same, as a share of the disk"),
+	ENGINE("storage.free_warn_percent", NULL, "15", "below it log, page and metrics warn"),
 	ENGINE("storage.write_wait", "5s", NULL, "how long a write waits for memory before it is answered with 503"),
 
 	TREE("stores", stores, false, "object stores by name: {name, url, access_key, secret_key, session_token} (docs/operations.md)"),
@@ -62,6 +65,8 @@ const struct slx_key slx_keys[] = {
 
 	TEXT("tenants.default", tenants.fallback, "default", false, "tenant of requests without X-Scope-OrgID"),
 	TREE("tenants.limits", tenants.limits, false, "name: {series_max, head_bytes_max} of single tenants"),
+
+	TREE("retention", retention, true, "how long what is kept, legal holds, size on disk, dedup (docs/operations.md)"),
 
 	COUNT("limits.labels_max", limits.labels_max, "128", 1, 128, false, "labels of a series"),
 	SIZE("limits.label_name_max", limits.label_name_max, "1024", 1, 1024, false, "bytes of a label's name"),

@@ -18,6 +18,8 @@ static const struct slx_http_route routes[] = {
 	ROUTE("GET", PREFIX "/tenants", slx_native_tenants, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
 	ROUTE("POST", PREFIX "/delete", slx_native_delete, SLX_HTTP_ADMIN, 0),
 	ROUTE("POST", PREFIX "/checkpoint", slx_native_checkpoint, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", PREFIX "/retention", slx_native_retention, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
+	ROUTE("POST", PREFIX "/retention/apply", slx_native_retention_apply, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/stream", slx_native_stream, SLX_HTTP_PLAIN, SLX_HTTP_WEBSOCKET),
 	ROUTE("GET,POST", PREFIX "/alerts", slx_native_alerts, SLX_HTTP_READ, 0),
 	ROUTE("GET,POST", PREFIX "/alerts/history", slx_native_alert_history, SLX_HTTP_READ, 0),

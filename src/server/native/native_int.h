@@ -117,6 +117,8 @@ void slx_native_label_values(void *ctx, struct slx_http_exchange *x);
 void slx_native_tenants(void *ctx, struct slx_http_exchange *x);
 void slx_native_delete(void *ctx, struct slx_http_exchange *x);
 void slx_native_checkpoint(void *ctx, struct slx_http_exchange *x);
+void slx_native_retention(void *ctx, struct slx_http_exchange *x);
+void slx_native_retention_apply(void *ctx, struct slx_http_exchange *x);
 void slx_native_metrics(void *ctx, struct slx_http_exchange *x);
 void slx_native_health(void *ctx, struct slx_http_exchange *x);
 void slx_native_export(void *ctx, struct slx_http_exchange *x);

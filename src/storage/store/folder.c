@@ -221,7 +221,7 @@ static silex_status folder_quarantine(struct slx_store *base, const char *name, 
 
 static silex_status folder_free_space(struct slx_store *base, uint64_t *ret, silex_error *err)
 {
-	return self(base)->vfs->free_space(self(base)->vfs, self(base)->dir, ret, err);
+	return self(base)->vfs->free_space(self(base)->vfs, self(base)->dir, ret, NULL, err);
 }
 
 /* --- writing --- */
