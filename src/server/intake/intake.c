@@ -16,7 +16,7 @@ enum {
 	SERIES_KEPT = 1 << 16, /* a batch with a larger table is not kept, */
 	SCRATCH_KEPT = 4 << 20, /* nor one with a larger buffer */
 	HISTOGRAMS_MAX = 1 << 20, /* bytes of histograms that wait for the engine */
-	BESIDE_MAX = 8 << 20,     /* bytes of exemplars and metadata of a batch; what is more is left out */
+	BESIDE_MAX = 8 << 20,     /* bytes of exemplars and metadata of a batch; more exemplars are refused, more metadata is left out */
 	CACHE_BYTES_DEFAULT = 32 << 20,
 };
 
@@ -490,9 +490,15 @@ static struct slx_str copy(struct slx_intake_batch *b, const void *p, size_t n)
 
 void slx_intake_exemplar(struct slx_intake_batch *b, uint32_t series, int64_t t, double v, const struct slx_label *labels, size_t n_labels)
 {
-	struct slx_exemplar_row *row = slx_time_legal(t) ? add_beside(b, &b->exemplars, sizeof *row) : NULL;
-	if (!row)
+	if (!slx_time_legal(t)) {
+		out_of_range(b, series, t);
 		return;
+	}
+	struct slx_exemplar_row *row = add_beside(b, &b->exemplars, sizeof *row);
+	if (!row) {
+		slx_intake_refuse_of(b, 1, series, SILEX_INVALID, "no room for its exemplar: send fewer than 8 MB of exemplars and metadata in one request");
+		return;
+	}
 	struct slx_label *own = slx_arena_alloc(&b->beside, n_labels * sizeof *own, 8);
 	struct slx_labels l = series_labels(b, series);
 	struct slx_str bytes = copy(b, l.p, l.n);

@@ -32,7 +32,7 @@ silex_status slx_intake_begin(struct slx_intake *i, struct slx_str tenant, struc
 /* What a series is remembered by: the hash of its raw bytes, or of what stands for them. `space` keeps protocols apart. */
 enum slx_intake_space { SLX_SPACE_REMOTE_WRITE, SLX_SPACE_SYMBOLS, SLX_SPACE_LINE, SLX_SPACE_OTLP, SLX_SPACE_TEXT, SLX_SPACE_JSON, SLX_SPACE_CSV,
 	SLX_SPACE_GRAPHITE, SLX_SPACE_MQTT, SLX_SPACE_SCRAPE };
-static inline struct slx_hash128 slx_intake_key(enum slx_intake_space space, const void *p, size_t n)
+static inline struct slx_hash128 slx_intake_key(unsigned space, const void *p, size_t n)
 {
 	struct slx_hash128 h = slx_hash128(p, n, 0);
 	h.hi ^= space; /* beside the hash: a seed costs it more */
