@@ -153,15 +153,10 @@ static silex_status count_chunk(struct counts *c, struct slx_chunk_work *work, c
 
 /* --- 3. write ------------------------------------------------------------------------------------------------------------------- */
 
-struct sorted_series {
-	struct slx_labels labels;
-	struct slx_head_series *series;
-};
-
 /* All series of a frozen head, tenants by name, series by labels. */
 struct sorted_tenant {
 	struct slx_str name;
-	struct sorted_series *series;
+	struct slx_labels_item *series; /* owner: its slx_head_series */
 	size_t n;
 };
 
@@ -181,11 +176,6 @@ struct flush {
 	uint64_t points;
 };
 
-static int by_labels(const void *a, const void *b)
-{
-	return slx_labels_cmp(((const struct sorted_series *)a)->labels, ((const struct sorted_series *)b)->labels);
-}
-
 static silex_status sort_tenant(struct flush *f, struct sorted_tenant *t, struct slx_buf *label, silex_error *err)
 {
 	struct slx_head_series **all;
@@ -204,11 +194,11 @@ static silex_status sort_tenant(struct flush *f, struct sorted_tenant *t, struct
 			break;
 		}
 		memcpy(copy, label->p, label->n);
-		t->series[t->n++] = (struct sorted_series){ { copy, label->n }, all[i] };
+		t->series[t->n++] = (struct slx_labels_item){ .labels = { copy, label->n }, .owner = all[i] };
 	}
 	slx_free(&f->e->mem, SLX_MEM_QUERY, all, n * sizeof *all);
 	if (status == SILEX_OK)
-		qsort(t->series, t->n, sizeof *t->series, by_labels);
+		slx_labels_sort(t->series, t->n);
 	return status;
 }
 
@@ -244,7 +234,7 @@ static silex_status count_windows(struct flush *f, struct counts *c, silex_error
 {
 	for (size_t t = 0; t < f->n_tenants; t++)
 		for (size_t i = 0; i < f->tenants[t].n; i++) {
-			SLX_TRY(collect(f, f->tenants[t].series[i].series, SLX_TIME_ALL, err));
+			SLX_TRY(collect(f, f->tenants[t].series[i].owner, SLX_TIME_ALL, err));
 			for (size_t p = 0; p < f->parts.n; p++) {
 				const struct slx_part *part = &f->parts.parts[p];
 				if (part->type == SLX_PART_RAW)
@@ -260,15 +250,16 @@ static silex_status count_windows(struct flush *f, struct counts *c, silex_error
 }
 
 static silex_status write_series(struct flush *f, const struct slx_flush_job *j, struct slx_block_writer *w, struct slx_str tenant,
-	const struct sorted_series *s, silex_error *err)
+	const struct slx_labels_item *x, silex_error *err)
 {
+	struct slx_head_series *s = x->owner;
 	struct slx_time_range hull = { j->ranges[0].from, j->ranges[j->n_ranges - 1].to };
-	if (!slx_head_touches(s->series, hull))
+	if (!slx_head_touches(s, hull))
 		return SILEX_OK;
-	SLX_TRY(collect(f, s->series, hull, err));
+	SLX_TRY(collect(f, s, hull, err));
 	if (f->parts.n == 0)
 		return SILEX_OK;
-	SLX_TRY(slx_block_writer_series(w, tenant, s->labels, s->series->id, err));
+	SLX_TRY(slx_block_writer_series(w, tenant, x->labels, s->id, err));
 	for (size_t i = 0; i < j->n_ranges; i++) {
 		uint64_t points;
 		slx_scan_start(f->scan, f->parts.parts, f->parts.n, NULL, 0, j->ranges[i]);

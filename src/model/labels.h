@@ -79,6 +79,14 @@ static inline bool slx_labels_eq(struct slx_labels a, struct slx_labels b)
  * (`__name__` has no special place: it sorts where its bytes fall, before lower-case names.) */
 int slx_labels_cmp(struct slx_labels a, struct slx_labels b);
 
+/* Sorts by slx_labels_cmp, made for millions. */
+struct slx_labels_item {
+	struct slx_labels labels;
+	void *owner;  /* the caller's */
+	uint64_t key; /* the sort's */
+};
+void slx_labels_sort(struct slx_labels_item *v, size_t n);
+
 /* Appends `name{a="b",c="d"}`: a metric name or label name outside [a-zA-Z_:][a-zA-Z0-9_:]* (labels without the colon)
  * is quoted, a quoted metric name goes inside the braces; \ " and newline in quotes are escaped. */
 void slx_labels_format(struct slx_labels l, struct slx_buf *out);

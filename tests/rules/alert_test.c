@@ -248,7 +248,7 @@ static bool count_note(void *arg, struct slx_str tenant, const struct slx_note *
 {
 	unsigned *n = arg;
 	assert_true(slx_str_eq(tenant, SLX_STR("t")));
-	assert_true(slx_str_eq(note->kind, SLX_STR("silence")));
+	assert_true(slx_str_eq(note->kind, SLX_STR("memo")));
 	assert_true(slx_str_eq(note->bytes, SLX_STR("second")));
 	++*n;
 	return true;
@@ -260,14 +260,14 @@ static void test_notes(void **state)
 	unsigned n = 0;
 	open_db(&d);
 	const struct slx_note notes[] = {
-		{ SLX_STR("silence"), SLX_STR("1"), T0, SLX_STR("first") }, { SLX_STR("silence"), SLX_STR("2"), T0, SLX_STR("gone soon") },
-		{ SLX_STR("silence"), SLX_STR("1"), T0 + 1, SLX_STR("second") }, { SLX_STR("silence"), SLX_STR("2"), T0 + 1, SLX_STR("") },
+		{ SLX_STR("memo"), SLX_STR("1"), T0, SLX_STR("first") }, { SLX_STR("memo"), SLX_STR("2"), T0, SLX_STR("gone soon") },
+		{ SLX_STR("memo"), SLX_STR("1"), T0 + 1, SLX_STR("second") }, { SLX_STR("memo"), SLX_STR("2"), T0 + 1, SLX_STR("") },
 		{ SLX_STR("other"), SLX_STR("1"), T0 + 1, SLX_STR("third") },
 	};
 	assert_int_equal(slx_alerts_put_notes(d.alerts, SLX_STR("t"), notes, 5, NULL), SILEX_OK);
 	kill_db(&d);
-	assert_int_equal(slx_alerts_notes(d.alerts, SLX_STR("t"), SLX_STR("silence"), count_note, &n, NULL), SILEX_OK);
-	assert_int_equal(slx_alerts_notes(d.alerts, (struct slx_str){ 0 }, SLX_STR("silence"), count_note, &n, NULL), SILEX_OK);
+	assert_int_equal(slx_alerts_notes(d.alerts, SLX_STR("t"), SLX_STR("memo"), count_note, &n, NULL), SILEX_OK);
+	assert_int_equal(slx_alerts_notes(d.alerts, (struct slx_str){ 0 }, SLX_STR("memo"), count_note, &n, NULL), SILEX_OK);
 	assert_int_equal(n, 2);
 	assert_int_equal(list(&d).n[SLX_ALERT_FIRING], 0);
 	close_db(&d);
