@@ -8,7 +8,7 @@ T ?=
 B ?=
 QUICK ?=
 
-.PHONY: build page demo test test-clients test-readme bench bench-peers fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
+.PHONY: build page demo test test-clients test-s3 test-readme bench bench-peers fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 18
@@ -29,14 +29,23 @@ test: ## all tests, or those whose name matches: make test T=name
 	@scripts/cmake.sh release -DSILEX_TESTS=ON
 	@ctest --test-dir build -j$(JOBS) --output-on-failure --no-tests=error $(if $(T),-R '$(T)') $(CTEST_ARGS)
 
-test-clients: build ## the page in chromium and other vendors' clients against build/silex (npm)
+test-clients: build ## the page in chromium, other vendors' clients against build/silex, the S3 store against s3rver (npm)
 	@scripts/setup.sh clients
 	@tests/web/run.sh
 	@tests/clients/run.sh
+	@scripts/cmake.sh release -DSILEX_TESTS=ON --target store_suite store_tool
+	@python3 tests/store/s3_real.py s3rver
 
 test-readme: ## the README's code blocks in a bare Debian root, then its page in chromium (root, a mirror, npm; 6 minutes)
 	@scripts/setup.sh readme
 	@tests/readme/run.sh
+
+test-s3: ## the S3 store against Debian's Swift with s3api, which checks signatures, and npm's s3rver
+	@scripts/setup.sh s3
+	@scripts/cmake.sh release -DSILEX_TESTS=ON --target store_suite store_tool
+	@tests/clients/install.sh
+	@python3 tests/store/s3_real.py s3rver
+	@python3 tests/store/s3_real.py swift
 
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench

@@ -13,6 +13,7 @@ page) want=$npm ;;
 clients) want="$build $npm chromium mosquitto" ;;
 test) want=$test ;;
 readme) want="git $npm chromium debootstrap" ;;
+s3) want="$test $npm swift-proxy swift-account swift-container swift-object python3-swift memcached" ;;
 fuzz) want="$test clang libclang-rt-14-dev" ;;
 lint) want="cppcheck python3" ;;
 format) want=clang-format ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The examples of the pages in docs/protocols and of docs/usage.md: every ```sh block that asks 127.0.0.1:9470 runs against a server, every ```yaml block is a good
+"""The examples of the pages in docs/protocols, of docs/usage.md and docs/operations.md: every ```sh block that asks 127.0.0.1:9470 runs against a server, every ```yaml block is a good
 configuration."""
 import glob
 import os
@@ -15,7 +15,7 @@ BLOCK = re.compile(r"^```(sh|yaml)\n(.*?)^```", re.M | re.S)
 
 
 def blocks(kind):
-    for path in sorted(glob.glob(os.path.join(ROOT, "docs", "protocols", "*.md"))) + [os.path.join(ROOT, "docs", "usage.md")]:
+    for path in sorted(glob.glob(os.path.join(ROOT, "docs", "protocols", "*.md"))) + [os.path.join(ROOT, "docs", p) for p in ("usage.md", "operations.md")]:
         with open(path) as f:
             for m in BLOCK.finditer(f.read()):
                 if m.group(1) == kind:

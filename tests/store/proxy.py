@@ -33,9 +33,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response_only(status)
         for name, value in headers:
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def hang_up(self):
         self.wfile.flush()
@@ -52,7 +54,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         answer = connection.getresponse()
         data = answer.read()
         connection.close()
-        kept = [(n, v) for n, v in answer.getheaders() if n.lower() not in ("content-length", "transfer-encoding", "connection")]
+        framing = ("transfer-encoding", "connection") + (() if self.command == "HEAD" else ("content-length",))
+        kept = [(n, v) for n, v in answer.getheaders() if n.lower() not in framing]
         return answer.status, data, kept
 
     def pass_on(self):
@@ -78,7 +81,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response_only(status)
             for name, value in headers:
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data) + 1))
+            if self.command != "HEAD":
+                self.send_header("Content-Length", str(len(data) + 1))
             self.end_headers()
             self.wfile.write(data[:len(data) // 2])
             return self.hang_up()

@@ -106,13 +106,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except Refusal as r:
             self.answer(r.status, f"<?xml version=\"1.0\"?>\n<Error><Code>{r.code}</Code><Message>{r.message}</Message></Error>")
 
-    do_GET = do_PUT = do_POST = do_DELETE = route
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = route
 
     def act(self, bucket, key, args, body):
         method = self.command
         if not key:
             return self.uploads_of(args) if "uploads" in args else self.list(bucket, args)
-        if method == "GET":
+        if method in ("GET", "HEAD"):
             return self.get(bucket, key)
         if method == "PUT" and "partNumber" in args:
             self.upload(args)[int(args["partNumber"])] = body

@@ -208,7 +208,7 @@ static void names(struct slx_store *s)
 	slx_store_abort(w);
 	CHECK(put(s, "empty", 0, 0, &err) == SILEX_OK);
 	CHECK(slx_store_size(s, "empty", &size, &err) == SILEX_OK && size == 0);
-	CHECK(slx_store_get_range(s, "empty", 0, 1, &size, &err) == SILEX_CORRUPT);
+	CHECK(slx_store_get_range(s, "empty", 1, 1, &size, &err) == SILEX_CORRUPT);
 	CHECK(put(s, "stop", 1, 1, &err) == SILEX_OK && put(s, "zz_-.9", 1, 1, &err) == SILEX_OK);
 	CHECK(lists(s, "", "a empty stop ") && lists(s, "z", "zz_-.9 ") && lists(s, "zz_-.99", "") && lists(s, "e", "empty "));
 	CHECK(slx_store_quarantine(s, "zz_-.9", &err) == SILEX_OK);

@@ -10,29 +10,20 @@ static struct slx_s3 *self(silex_store *s) { return (struct slx_s3 *)s; }
 
 /* --- reading --- */
 
-/* By reading the first byte: a refused GET says why in its body, a refused HEAD does not, and "no such object" must not be
- * mistaken for "no such bucket". */
+/* A refused HEAD does not say why, and "no such object" must not be mistaken for "no such bucket": then a GET asks again. */
 silex_status slx_s3_size(struct slx_s3 *s, const char *name, uint64_t *ret, silex_error *err)
 {
-	char byte;
+	char bytes[2];
 	struct slx_net_answer a;
-	silex_error own;
-	const struct slx_s3_call c = { .method = "GET", .name = name, .range = "bytes=0-0", .into = &byte, .into_size = 1 };
-	silex_status st = slx_s3_send(s, &c, &a, &own);
-	if (st == SILEX_CORRUPT) { /* no first byte */
-		*ret = 0;
-		return SILEX_OK;
+	const struct slx_s3_call get = { .method = "GET", .name = name, .range = "bytes=0-1", .into = bytes, .into_size = sizeof bytes };
+	if (slx_s3_send(s, &(struct slx_s3_call){ .method = "HEAD", .name = name }, &a, NULL) != SILEX_OK) {
+		SLX_TRY(slx_s3_do(s, &get, err));
+		return slx_err(err, SILEX_UNAVAILABLE, "%s: %s answers GET, but not HEAD", name, s->url.host);
 	}
-	if (st != SILEX_OK)
-		return slx_err(err, st, "%s", own.message);
-	const char *range = slx_net_answer_header(&a, "content-range"), *slash = range ? strchr(range, '/') : NULL;
-	uint64_t size = 0;
-	bool known = a.into_n == 0 || (slash && sscanf(slash, "/%" SCNu64, &size) == 1 && size);
+	const char *text = slx_net_answer_header(&a, "content-length");
+	bool known = text && sscanf(text, "%" SCNu64, ret) == 1;
 	slx_net_answer_free(&a);
-	if (!known)
-		return slx_err(err, SILEX_UNSUPPORTED, "%s: %s does not answer range requests with the object's size", name, s->url.host);
-	*ret = size;
-	return SILEX_OK;
+	return known ? SILEX_OK : slx_err(err, SILEX_UNSUPPORTED, "%s: %s does not say how large it is", name, s->url.host);
 }
 
 static silex_status s3_size(silex_store *base, const char *name, uint64_t *ret, silex_error *err)

@@ -61,6 +61,10 @@ struct slx_s3_call {
 	bool once;         /* not tried again */
 	void *into;
 	size_t into_size;
+	/* Asked before it is sent again, NULL: not. True: an earlier try worked after all, only its answer was lost; send returns
+	 * an empty answer. */
+	bool (*is_done)(struct slx_s3 *s, void *arg);
+	void *is_done_arg;
 };
 
 struct slx_s3_failure { /* of the answer's XML */

@@ -184,6 +184,8 @@ static silex_status check_size(struct slx_s3 *s, const struct upload *u, silex_e
 	return SILEX_OK;
 }
 
+static bool is_whole(struct slx_s3 *s, void *arg) { return check_size(s, arg, NULL) == SILEX_OK; }
+
 static void put_completion(const struct upload *u, struct slx_buf *b)
 {
 	char text[ETAG_SIZE + 80];
@@ -205,7 +207,8 @@ static silex_status complete(struct slx_s3 *s, struct upload *u, silex_error *er
 	slx_buf_init(&body, &s->mem, SLX_MEM_OTHER, 4 << 20);
 	put_completion(u, &body);
 	snprintf(query, sizeof query, "uploadId=%s", (const char *)u->id.p);
-	const struct slx_s3_call c = { .method = "POST", .name = u->name, .query = query, .body = body.p, .body_size = body.n };
+	const struct slx_s3_call c = { .method = "POST", .name = u->name, .query = query, .body = body.p, .body_size = body.n,
+		.is_done = is_whole, .is_done_arg = u };
 	silex_status st = body.failed ? slx_err_oom(err) : slx_s3_send(s, &c, &a, err);
 	slx_buf_free(&body);
 	if (st == SILEX_OK) {
