@@ -3,7 +3,7 @@ _silex() {
 	COMPREPLY=()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "import export query series labels delete stats compact checkpoint inspect verify upgrade compression serve bench demo shell completion version" -- "$cur"))
+		COMPREPLY=($(compgen -W "import export query series labels delete stats digest compact retention checkpoint inspect verify upgrade snapshot restore backup compression rules serve bench demo shell completion version" -- "$cur"))
 		return
 	fi
 	case $command:$prev in
@@ -92,11 +92,30 @@ _silex() {
 	stats:--store) return ;;
 	stats:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	stats:--url|stats:-u) return ;;
+	digest:--output|digest:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	digest:--data|digest:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	digest:--tenant|digest:-T) return ;;
+	digest:--option|digest:-O) return ;;
+	digest:--store) return ;;
+	digest:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	digest:--url|digest:-u) return ;;
 	compact:--data|compact:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	compact:--tenant|compact:-T) return ;;
 	compact:--option|compact:-O) return ;;
 	compact:--store) return ;;
 	compact:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	retention:--keep|retention:-k) return ;;
+	retention:--rollup) return ;;
+	retention:--hold) return ;;
+	retention:--at) return ;;
+	retention:--format|retention:-f) words="table csv json jsonl chart" ;;
+	retention:--output|retention:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	retention:--data|retention:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	retention:--tenant|retention:-T) return ;;
+	retention:--option|retention:-O) return ;;
+	retention:--store) return ;;
+	retention:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	retention:--url|retention:-u) return ;;
 	checkpoint:--data|checkpoint:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	checkpoint:--tenant|checkpoint:-T) return ;;
 	checkpoint:--option|checkpoint:-O) return ;;
@@ -119,6 +138,32 @@ _silex() {
 	upgrade:--option|upgrade:-O) return ;;
 	upgrade:--store) return ;;
 	upgrade:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	snapshot:--data|snapshot:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	snapshot:--tenant|snapshot:-T) return ;;
+	snapshot:--option|snapshot:-O) return ;;
+	snapshot:--store) return ;;
+	snapshot:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	restore:--backup|restore:-b) return ;;
+	restore:--until) return ;;
+	restore:--tenant-from) return ;;
+	restore:--tenant-to) return ;;
+	restore:--data|restore:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	restore:--tenant|restore:-T) return ;;
+	restore:--option|restore:-O) return ;;
+	restore:--store) return ;;
+	restore:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	backup:--keep|backup:-k) return ;;
+	backup:--backup|backup:-b) return ;;
+	backup:--until) return ;;
+	backup:--tenant-from) return ;;
+	backup:--tenant-to) return ;;
+	backup:--format|backup:-f) words="table csv json jsonl chart" ;;
+	backup:--output|backup:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	backup:--data|backup:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	backup:--tenant|backup:-T) return ;;
+	backup:--option|backup:-O) return ;;
+	backup:--store) return ;;
+	backup:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	compression:--format|compression:-f) words="csv tsv line jsonl prom openmetrics wfdb" ;;
 	compression:--time-column|compression:-t) return ;;
 	compression:--time-format) words="auto rfc3339 s ms us ns" ;;
@@ -177,12 +222,18 @@ _silex() {
 		labels) words=" --match --tenants --format --output --data --tenant --option --store --config --url --help" ;;
 		delete) words=" --start --end --before --drop-tenant --yes --data --tenant --option --store --config --url --help" ;;
 		stats) words=" --format --output --data --tenant --option --store --config --url --help" ;;
+		digest) words=" --output --data --tenant --option --store --config --url --help" ;;
 		compact) words=" --full --recode --data --tenant --option --store --config --help" ;;
+		retention) words=" --dry-run --keep --rollup --hold --at --format --output --data --tenant --option --store --config --url --help" ;;
 		checkpoint) words=" --data --tenant --option --store --config --help" ;;
 		inspect) words=" --depth --output --data --tenant --option --store --config --help" ;;
 		verify) words=" --data --tenant --option --store --config --help" ;;
 		upgrade) words=" --data --tenant --option --store --config --help" ;;
+		snapshot) words=" --one-file --skip-head --data --tenant --option --store --config --help" ;;
+		restore) words=" --force --backup --until --tenant-from --tenant-to --data --tenant --option --store --config --help" ;;
+		backup) words=" --full --keep --dry-run --force --backup --until --tenant-from --tenant-to --format --output --data --tenant --option --store --config --help" ;;
 		compression) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --codec --json --help" ;;
+		rules) words=" --promql-experimental --help" ;;
 		serve) words=" --data --listen --config --memory-limit --sync --route-prefix --external-url --promql-lookback --promql-timeout --promql-experimental --influx-listen --graphite-listen --enable-lifecycle --enable-admin --log-level --log-format --set --check-config --print-config --print-keys --help" ;;
 		bench) words=" --seconds --series --threads --readers --directory --output --data --tenant --option --store --config --url --help" ;;
 		demo) words=" --dir --samples --help" ;;
