@@ -68,13 +68,22 @@ static silex_status send_some(struct slx_watch *w, const struct slx_watch_change
 	return status;
 }
 
+/* How many of the first changes are one call: of one tenant, and one for each alert, for each begins where the last one ended. */
+static size_t together(struct slx_watch *w, const struct slx_watch_change *v, size_t n)
+{
+	size_t k = 0;
+	w->round++;
+	while (k < n && k < AT_ONCE && v[k].state->round != w->round && slx_str_eq(v[k].state->entry->tenant, v[0].state->entry->tenant))
+		v[k++].state->round = w->round;
+	return k;
+}
+
 silex_status slx_watch_send(struct slx_watch *w, const struct slx_watch_change *v, size_t n, size_t *ret_done, silex_error *err)
 {
 	silex_status status = SILEX_OK;
 	*ret_done = 0;
 	for (size_t from = 0, to; from < n && status == SILEX_OK; from = to) {
-		for (to = from + 1; to < n && to - from < AT_ONCE && slx_str_eq(v[to].state->entry->tenant, v[from].state->entry->tenant);)
-			to++;
+		to = from + together(w, v + from, n - from);
 		status = send_some(w, v + from, to - from, err);
 		if (status == SILEX_OK)
 			*ret_done = to;

@@ -48,6 +48,7 @@ struct slx_watch_state {
 	uint32_t epoch;      /* of the shard, at its newest sample */
 	uint8_t told;        /* enum slx_alert_state: what was queued last */
 	uint64_t samples, late, ignored;
+	uint32_t round;      /* tell_lock: the call to rules/alert that it was in last */
 };
 
 /* A series that some rule watches. */
@@ -113,6 +114,7 @@ struct slx_watch {
 
 	pthread_mutex_t tell_lock;     /* what is being told; taken before shards' locks */
 	struct slx_watch_changes unsent;
+	uint32_t round;                /* counts calls to rules/alert */
 	int64_t retry_ns;              /* monotonic: not before, when some is unsent */
 	struct slx_labels_builder builder;
 	_Atomic uint64_t told, failed;
