@@ -101,6 +101,7 @@ typedef struct silex_options {
 	uint64_t free_min;         /* bytes, 1 GiB (of a disk below 10 GiB a tenth): with less free, or */
 	uint64_t free_min_percent; /* 5: less than this share, writes get RESOURCE_EXHAUSTED; all else goes on */
 	uint64_t free_warn_percent; /* 15: warned below it, in log, metrics and health */
+	bool backfill;             /* what is written is data of the past: rules on arrival do not look at it (rules.h) */
 	bool no_background;        /* no flush or compaction of its own accord: the application calls (and tests do) */
 	silex_env env;
 	const silex_codec *const *codecs; /* of the application; must outlive the database */

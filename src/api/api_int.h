@@ -13,6 +13,13 @@ struct slx_async;
 
 enum { SLX_API_CALLBACKS_MAX = 8 };
 
+/* A function of silex_rule_on_alert: a sink of rules/alert. */
+struct slx_api_callback {
+	silex_db *db;
+	silex_alert_fn fn;
+	void *arg;
+};
+
 struct silex_db {
 	struct slx_engine *engine;
 	struct slx_querier *querier;
@@ -23,12 +30,8 @@ struct silex_db {
 	int64_t unit_ns;     /* nanoseconds of one time unit */
 	struct slx_async *async; /* insert_async; made by the first call */
 	pthread_mutex_t async_lock;
-	pthread_mutex_t callbacks_lock;
-	struct {
-		silex_alert_fn fn;
-		void *arg;
-	} callbacks[SLX_API_CALLBACKS_MAX]; /* callbacks_lock */
-	size_t n_callbacks;                 /* callbacks_lock */
+	struct slx_api_callback callbacks[SLX_API_CALLBACKS_MAX]; /* each set before it becomes a sink */
+	_Atomic unsigned n_callbacks;
 };
 
 struct silex_series {

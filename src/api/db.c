@@ -53,7 +53,6 @@ silex_status slx_api_open(const char *path, const silex_options *o, silex_db **r
 	db->mem = m;
 	db->unit_ns = unit_ns[opt.time_unit];
 	pthread_mutex_init(&db->async_lock, NULL);
-	pthread_mutex_init(&db->callbacks_lock, NULL);
 	*ret_db = db;
 	return SILEX_OK;
 }
@@ -78,7 +77,6 @@ silex_status silex_close(silex_db *db, silex_error *err)
 	slx_async_stop(db->async);
 	unwire(db);
 	pthread_mutex_destroy(&db->async_lock);
-	pthread_mutex_destroy(&db->callbacks_lock);
 	slx_free(db->mem, SLX_MEM_OTHER, db, sizeof *db);
 	return slx_engine_close(e, err);
 }

@@ -68,6 +68,7 @@ static const struct option options[] = {
 	{ "free_min", SIZE, AT(free_min), NULL, 1, UINT64_C(1) << 50 },
 	{ "free_min_percent", COUNT, AT(free_min_percent), NULL, 1, 90 },
 	{ "free_warn_percent", COUNT, AT(free_warn_percent), NULL, 1, 99 },
+	{ "backfill", BOOLEAN, AT(backfill), NULL, 0, 0 },
 	{ "no_background", BOOLEAN, AT(no_background), NULL, 0, 0 },
 };
 enum { OPTIONS_N = sizeof options / sizeof options[0] };

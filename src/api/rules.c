@@ -185,32 +185,20 @@ static void fill_alert(silex_db *db, struct slx_arena *a, const struct slx_alert
 
 static void tell(void *arg, const struct slx_alert_event *e)
 {
-	silex_db *db = arg;
+	const struct slx_api_callback *c = arg;
 	silex_alert x;
 	struct slx_arena a;
-	pthread_mutex_lock(&db->callbacks_lock);
-	if (db->n_callbacks) {
-		slx_arena_init(&a, db->mem, SLX_MEM_OTHER, 4096);
-		fill_alert(db, &a, e, &x);
-		for (size_t i = 0; i < db->n_callbacks; i++)
-			db->callbacks[i].fn(db->callbacks[i].arg, &x);
-		slx_arena_clear(&a);
-	}
-	pthread_mutex_unlock(&db->callbacks_lock);
+	slx_arena_init(&a, c->db->mem, SLX_MEM_OTHER, 4096);
+	fill_alert(c->db, &a, e, &x);
+	c->fn(c->arg, &x);
+	slx_arena_clear(&a);
 }
 
 silex_status silex_rule_on_alert(silex_db *db, silex_alert_fn fn, void *arg, silex_error *err)
 {
-	silex_status status = SILEX_OK;
-	pthread_mutex_lock(&db->callbacks_lock);
-	if (db->n_callbacks == SLX_API_CALLBACKS_MAX)
-		status = slx_err(err, SILEX_RESOURCE_EXHAUSTED, "a database calls at most %d functions for an alert", SLX_API_CALLBACKS_MAX);
-	else if (!db->n_callbacks)
-		status = slx_alerts_add_sink(db->alerts, tell, db, err);
-	if (status == SILEX_OK) {
-		db->callbacks[db->n_callbacks].fn = fn;
-		db->callbacks[db->n_callbacks++].arg = arg;
-	}
-	pthread_mutex_unlock(&db->callbacks_lock);
-	return status;
+	unsigned i = atomic_fetch_add(&db->n_callbacks, 1);
+	if (i >= SLX_API_CALLBACKS_MAX)
+		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "a database calls at most %d functions for an alert", SLX_API_CALLBACKS_MAX);
+	db->callbacks[i] = (struct slx_api_callback){ db, fn, arg };
+	return slx_alerts_add_sink(db->alerts, tell, &db->callbacks[i], err);
 }

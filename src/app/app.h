@@ -124,6 +124,7 @@ struct app {
 	char store_names[APP_STORES_MAX][65];
 	silex_db *db;        /* open already, in the shell; NULL: each command opens for itself */
 	const char *db_path; /* of that */
+	bool backfill;       /* what the command writes is data of the past */
 	struct slx_mem mem;
 	FILE *out; /* results */
 	bool out_tty, err_tty, color, utf8;

@@ -78,6 +78,8 @@ int app_open(struct app *a, enum app_open how, silex_db **ret)
 			return app_usage("the shell works on %s; start another one for %s", a->db_path, a->common.data);
 		if (a->common.options.n || a->common.stores.n || a->common.config)
 			return app_usage("options of the engine are given when the shell starts");
+		if (a->backfill)
+			return app_usage("in the shell, data of the past is said when it starts: silex shell --option backfill=true");
 		*ret = a->db;
 		return APP_OK;
 	}
@@ -86,6 +88,7 @@ int app_open(struct app *a, enum app_open how, silex_db **ret)
 		return st;
 	o.read_only = how == APP_READ;
 	o.must_exist = how != APP_WRITE;
+	o.backfill = o.backfill || a->backfill;
 	if (silex_open(app_data(a), &o, ret, &err) == SILEX_OK)
 		return APP_OK;
 	app_fail(NULL, &err);

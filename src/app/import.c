@@ -44,7 +44,7 @@ struct import_options {
 	struct app_source_options source;
 	struct app_texts labels;
 	int errors; /* 1 all, 2 none */
-	bool strict, quiet;
+	bool strict, quiet, backfill;
 };
 
 struct import {
@@ -316,7 +316,7 @@ static bool flush_upload(struct import *m) { return !m->upload || app_upload_end
 static void begin_upload(struct import *m)
 {
 	if (m->store.remote)
-		m->upload = app_upload_new(m->store.remote);
+		m->upload = app_upload_new(m->store.remote, m->o->backfill);
 }
 
 /* What was stored, and what the server says of the rest. */
@@ -504,6 +504,7 @@ static int import_run(struct app *a, void *options, int argc, char **argv)
 	silex_error err;
 	import_init(&m, a, options);
 	int st = take_labels(&m, options);
+	a->backfill = m.o->backfill;
 	if (st == APP_OK && app_source_expand(argc, argv, &files, &err) != SILEX_OK)
 		st = app_fail(NULL, &err);
 	if (st == APP_OK)
@@ -521,6 +522,7 @@ static const struct app_opt import_opts[] = {
 	APP_OPT(import_options, errors, "errors", 0, APP_CHOICE, "WHICH", "all|none",
 		"which bad lines are shown [the first ten]"),
 	APP_OPT(import_options, strict, "strict", 0, APP_FLAG, NULL, NULL, "stop at the first bad line"),
+	APP_OPT(import_options, backfill, "backfill", 0, APP_FLAG, NULL, NULL, "data of the past: rules on arrival do not look at it, whatever its times"),
 	APP_OPT(import_options, quiet, "quiet", 'q', APP_FLAG, NULL, NULL, "no summary"),
 	APP_OPT_END,
 };

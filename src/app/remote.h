@@ -47,7 +47,7 @@ char *app_remote_query_json(const silex_query *q, const char *agg, const char *f
 
 struct slx_row;
 struct app_upload;
-struct app_upload *app_upload_new(struct app_remote *r);
+struct app_upload *app_upload_new(struct app_remote *r, bool backfill);
 /* labels: of the rows with this key, above 0, that follow. Rows are sent when enough are there. */
 silex_status app_upload_series(struct app_upload *u, uint32_t key, const silex_label *labels, size_t n, silex_error *err);
 silex_status app_upload_row(struct app_upload *u, uint32_t key, const struct slx_row *row, int64_t time, silex_error *err);

@@ -14,6 +14,7 @@ enum { BODY_SIZE = 1 << 20, BODY_SIZE_MAX = 8 << 20 };
 
 struct app_upload {
 	struct app_remote *remote;
+	const char *path;
 	struct slx_mem mem;
 	struct slx_buf body, times, values; /* times and values: of the entry under way */
 	char **labels;                      /* by series key: JSON */
@@ -24,10 +25,11 @@ struct app_upload {
 	char reason[300]; /* the first refusal, in the server's words */
 };
 
-struct app_upload *app_upload_new(struct app_remote *r)
+struct app_upload *app_upload_new(struct app_remote *r, bool backfill)
 {
 	struct app_upload *u = app_alloc(sizeof *u);
 	u->remote = r;
+	u->path = backfill ? "/api/silex/v1/batch?backfill=1" : "/api/silex/v1/batch";
 	slx_mem_init(&u->mem, NULL);
 	slx_buf_init(&u->body, &u->mem, SLX_MEM_OTHER, BODY_SIZE_MAX);
 	slx_buf_init(&u->times, &u->mem, SLX_MEM_OTHER, BODY_SIZE_MAX);
@@ -97,7 +99,7 @@ static silex_status send(struct app_upload *u, silex_error *err)
 	put(&u->body, "]}");
 	if (u->body.failed)
 		return slx_err_oom(err);
-	silex_status st = app_remote_request(u->remote, "/api/silex/v1/batch", "json", u->body.p, u->body.n, &text, &n, &http, err);
+	silex_status st = app_remote_request(u->remote, u->path, "json", u->body.p, u->body.n, &text, &n, &http, err);
 	slx_buf_reset(&u->body);
 	return take_answer(u, st, http, text, n);
 }

@@ -19,7 +19,7 @@ struct slx_arrival slx_observe_arrival(struct slx_engine *e, bool backfill)
 {
 	if (!atomic_load_explicit(&e->observed, memory_order_relaxed))
 		return (struct slx_arrival){ 0 };
-	return (struct slx_arrival){ slx_monotonic_ns(&e->clock), slx_wall_ns(&e->clock), backfill };
+	return (struct slx_arrival){ slx_monotonic_ns(&e->clock), slx_wall_ns(&e->clock), backfill || e->opt.backfill };
 }
 
 /* Marks one series, unless the head has been replaced: then *ret_same is false. */

@@ -39,9 +39,13 @@ GOOD = {
     "putSilence": [{"match": '{alertname="Nothing"}', "author": "nurse", "comment": "round", "duration": "1h"},
                    {"match": '{ward=~"icu.*"}', "author": "nurse", "ends_at": "now+2h"}],
     "listSilences": [{}, {"state": "all"}], "endSilence": [None],
+    "registerRule": [{"name": "high", "selector": "hr", "condition": ">", "limit": 120, "leave": 110, "delay_on": "10s", "labels": {"severity": "page"}},
+                     {"name": "odd", "selector": 'hr{p=~".+"}', "input": "avg", "window": "1m", "condition": "outside", "low": 50, "high": 120.5, "leave_low": 55,
+                      "missing": "fire", "missing_after": "2m", "max_lateness": "1m", "series_max": 10, "annotations": {"summary": "look"}}],
+    "listRules": [{}], "rule": [{}], "removeRule": [None],
     "stream": [],
 }
-NOT_THERE = ["acknowledge", "unacknowledge", "endSilence"]  # what is named in the path is not there: 404
+NOT_THERE = ["acknowledge", "unacknowledge", "endSilence", "rule", "removeRule"]  # what is named in the path is not there: 404
 LAST = ["delete"]  # what the others need is still there
 
 
@@ -64,7 +68,7 @@ class OpenApi(unittest.TestCase):
         assert cls.server.stop() == 0
 
     def ask(self, path, method, request, headers=None):
-        path = path.replace("{name}", "p").replace("{fingerprint}", "0" * 32).replace("{id}", "0" * 32)
+        path = path.replace("/rules/{id}", "/rules/77").replace("{name}", "p").replace("{fingerprint}", "0" * 32).replace("{id}", "0" * 32)
         if method == "delete":
             return self.server.request("DELETE", path, headers=headers)
         if method == "get":
@@ -106,7 +110,7 @@ class OpenApi(unittest.TestCase):
                 self.assertTrue(answer.json()["expected"])
 
     def test_members_of_a_wrong_type_are_refused_by_name(self):
-        wrong = {"string": 1, "integer": "many", "boolean": "maybe", "array": 7}
+        wrong = {"string": 1, "integer": "many", "boolean": "maybe", "array": 7, "number": "many", "object": 7}
         for path, method, op in operations():
             if method != "post" or "requestBody" not in op or op["operationId"] in ("insert", "batch"):
                 continue

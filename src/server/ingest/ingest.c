@@ -19,7 +19,12 @@ silex_status slx_ingest_begin(struct slx_ingest *i, struct slx_http_exchange *x,
 	struct slx_intake *intake = atomic_load(&i->intake);
 	if (!intake)
 		return slx_err(err, SILEX_UNAVAILABLE, "the database is not open yet; try again");
-	return slx_intake_begin(intake, slx_http_tenant(x), ret, err);
+	bool backfill;
+	SLX_TRY(slx_intake_read_backfill(slx_http_param(x, "backfill", 0), &backfill, err));
+	SLX_TRY(slx_intake_begin(intake, slx_http_tenant(x), ret, err));
+	if (backfill)
+		slx_intake_backfill(*ret);
+	return SILEX_OK;
 }
 
 int64_t slx_ingest_now(struct slx_ingest *i) { return slx_wall_ns(slx_engine_clock(slx_api_engine(atomic_load(&i->core->db)))); }

@@ -8,7 +8,7 @@
 /* extra_label=name=value parameters as labels in the exchange's arena. INVALID names the parameter. */
 silex_status slx_ingest_extra(struct slx_http_exchange *x, const struct slx_label **ret, size_t *ret_n, silex_error *err);
 
-/* A batch for the exchange's tenant. UNAVAILABLE while the log is being replayed, else as slx_intake_begin. */
+/* A batch for the exchange's tenant, of the past with ?backfill=1. UNAVAILABLE while the log is being replayed, else as slx_intake_begin. */
 silex_status slx_ingest_begin(struct slx_ingest *i, struct slx_http_exchange *x, struct slx_intake_batch **ret, silex_error *err);
 int64_t slx_ingest_now(struct slx_ingest *i); /* ns; the database is open */
 

@@ -50,6 +50,7 @@ struct slx_intake_batch {
 	struct slx_arena beside;
 	struct beside exemplars, metadata;
 	struct slx_intake_result result;
+	bool backfill;
 	uint64_t lsn;
 	silex_status status; /* not OK: error tells why the batch failed */
 	silex_error error;
@@ -180,6 +181,7 @@ silex_status slx_intake_begin(struct slx_intake *i, struct slx_str tenant, struc
 	b->tenant = t;
 	b->seed = slx_hash64(tenant.p, tenant.n);
 	b->result = (struct slx_intake_result){ 0 };
+	b->backfill = false;
 	b->lsn = 0;
 	b->status = SILEX_OK;
 	silex_status status = slx_engine_pin(i->engine, t, &b->pins, err);
@@ -188,6 +190,17 @@ silex_status slx_intake_begin(struct slx_intake *i, struct slx_str tenant, struc
 		return status;
 	}
 	*ret = b;
+	return SILEX_OK;
+}
+
+void slx_intake_backfill(struct slx_intake_batch *b) { b->backfill = true; }
+
+silex_status slx_intake_read_backfill(struct slx_str text, bool *ret, silex_error *err)
+{
+	bool yes = slx_str_eq(text, SLX_STR("1")) || slx_str_eq(text, SLX_STR("true"));
+	if (!yes && text.p && !slx_str_eq(text, SLX_STR("0")) && !slx_str_eq(text, SLX_STR("false")))
+		return slx_err(err, SILEX_INVALID, "backfill: expected 1 or 0");
+	*ret = yes;
 	return SILEX_OK;
 }
 
@@ -363,6 +376,7 @@ static void write_rows(struct slx_intake_batch *b, enum slx_kind kind)
 		.ts_stride = sizeof *r->t,
 		.bits = r->bits,
 		.bits_stride = sizeof *r->bits,
+		.backfill = b->backfill,
 	};
 	struct slx_write_result result = { 0 };
 	silex_error why;

@@ -29,6 +29,11 @@ void slx_intake_free(struct slx_intake *i); /* all batches have ended; NULL is f
 /* Waits for memory as a write does. RESOURCE_EXHAUSTED, UNAVAILABLE: the client must send it again; INVALID: the tenant's name. */
 silex_status slx_intake_begin(struct slx_intake *i, struct slx_str tenant, struct slx_intake_batch **ret, silex_error *err);
 
+/* What this batch has is data of the past, which rules on arrival do not look at. */
+void slx_intake_backfill(struct slx_intake_batch *b);
+/* The query parameter backfill=1 as its text (p NULL: absent). INVALID: neither 1, true, 0 nor false. */
+silex_status slx_intake_read_backfill(struct slx_str text, bool *ret, silex_error *err);
+
 /* What a series is remembered by: the hash of its raw bytes, or of what stands for them. `space` keeps protocols apart. */
 enum slx_intake_space { SLX_SPACE_REMOTE_WRITE, SLX_SPACE_SYMBOLS, SLX_SPACE_LINE, SLX_SPACE_OTLP, SLX_SPACE_TEXT, SLX_SPACE_JSON, SLX_SPACE_CSV,
 	SLX_SPACE_GRAPHITE, SLX_SPACE_MQTT, SLX_SPACE_SCRAPE };

@@ -16,6 +16,8 @@ static const char *const words[] = {
 	[SLX_ARG_BOOL] = "true or false",
 	[SLX_ARG_TIME] = "a time: RFC 3339, a number with its unit, or now-1h",
 	[SLX_ARG_SPAN] = "a duration such as 30s, 5m or 1h",
+	[SLX_ARG_REAL] = "a number",
+	[SLX_ARG_OBJECT] = "an object of strings",
 };
 
 const char *slx_native_zstr(struct slx_http_exchange *x, struct slx_str s)
@@ -43,7 +45,10 @@ static bool fits(enum slx_native_type t, char first)
 	bool number = first == '-' || (first >= '0' && first <= '9');
 	switch (t) {
 	case SLX_ARG_COUNT:
+	case SLX_ARG_REAL:
 		return number;
+	case SLX_ARG_OBJECT:
+		return first == '{';
 	case SLX_ARG_BOOL:
 		return first == 't' || first == 'f';
 	case SLX_ARG_TIME:
@@ -233,6 +238,20 @@ bool slx_arg_span(const struct slx_native_args *a, size_t i, int64_t *ret_ns)
 	if (slx_duration_parse(s.p, s.n, &ns, NULL) != SILEX_OK || ns < 0)
 		return fail_type(a, i, words[SLX_ARG_SPAN]);
 	*ret_ns = ns;
+	return true;
+}
+
+bool slx_arg_real(const struct slx_native_args *a, size_t i, double *ret)
+{
+	struct slx_str s = slx_arg_text(a, i);
+	char text[64], *end;
+	if (!s.p)
+		return true;
+	snprintf(text, sizeof text, "%.*s", (int)(s.n < sizeof text ? s.n : sizeof text - 1), s.p);
+	double v = strtod(text, &end);
+	if (!s.n || s.n >= sizeof text || *end || !isfinite(v))
+		return fail_type(a, i, words[SLX_ARG_REAL]);
+	*ret = v;
 	return true;
 }
 

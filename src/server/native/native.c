@@ -26,6 +26,8 @@ static const struct slx_http_route routes[] = {
 	ROUTE("POST,DELETE", PREFIX "/alerts/{fingerprint}/acknowledge", slx_native_acknowledge, SLX_HTTP_ADMIN, 0),
 	ROUTE("GET,POST", PREFIX "/silences", slx_native_silences, SLX_HTTP_ADMIN, 0),
 	ROUTE("DELETE", PREFIX "/silences/{id}", slx_native_silence, SLX_HTTP_ADMIN, 0),
+	ROUTE("GET,POST", PREFIX "/rules", slx_native_rules, SLX_HTTP_ADMIN, 0),
+	ROUTE("GET,DELETE", PREFIX "/rules/{id}", slx_native_rule, SLX_HTTP_ADMIN, 0),
 	ROUTE("GET", PREFIX "/metrics", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", "/api/v1/stats", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/health", slx_native_health, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT | SLX_HTTP_WHEN_REPLAYING),

@@ -35,7 +35,7 @@ void slx_native_route_error(struct slx_http_exchange *x, unsigned http_status, c
 
 /* ---- what a request asks for (args.c): the same members in the query string, a form or a JSON object as the body ---- */
 
-enum slx_native_type { SLX_ARG_TEXT, SLX_ARG_LIST, SLX_ARG_COUNT, SLX_ARG_BOOL, SLX_ARG_TIME, SLX_ARG_SPAN };
+enum slx_native_type { SLX_ARG_TEXT, SLX_ARG_LIST, SLX_ARG_COUNT, SLX_ARG_BOOL, SLX_ARG_TIME, SLX_ARG_SPAN, SLX_ARG_REAL, SLX_ARG_OBJECT /* its JSON */ };
 
 struct slx_native_field {
 	const char *name; /* NULL: not of this operation */
@@ -61,6 +61,7 @@ struct slx_str slx_arg_text(const struct slx_native_args *a, size_t i); /* p NUL
 bool slx_arg_count(const struct slx_native_args *a, size_t i, uint64_t *ret);
 bool slx_arg_bool(const struct slx_native_args *a, size_t i, bool *ret);
 bool slx_arg_span(const struct slx_native_args *a, size_t i, int64_t *ret_ns);
+bool slx_arg_real(const struct slx_native_args *a, size_t i, double *ret);
 /* unit: the place of the field that says what a number counts. */
 bool slx_arg_time(const struct slx_native_args *a, size_t i, size_t unit, int64_t *ret_ns);
 /* One of "a|b|c": *ret its index. */
@@ -121,6 +122,8 @@ void slx_native_retention(void *ctx, struct slx_http_exchange *x);
 void slx_native_retention_apply(void *ctx, struct slx_http_exchange *x);
 void slx_native_metrics(void *ctx, struct slx_http_exchange *x);
 void slx_native_health(void *ctx, struct slx_http_exchange *x);
+void slx_native_rules(void *ctx, struct slx_http_exchange *x);
+void slx_native_rule(void *ctx, struct slx_http_exchange *x);
 void slx_native_export(void *ctx, struct slx_http_exchange *x);
 void slx_native_export_csv(void *ctx, struct slx_http_exchange *x);
 void slx_native_openapi(void *ctx, struct slx_http_exchange *x);

@@ -30,6 +30,7 @@ struct writer {
 	int64_t now;
 	const char *list;  /* "rows", "series" or NULL: in an insert */
 	size_t index;
+	bool backfill;     /* asked for */
 	bool failed;       /* the error has been answered */
 };
 
@@ -446,6 +447,8 @@ static silex_status store(struct writer *w, bool (*put)(struct writer *w), struc
 {
 	SLX_TRY(slx_engine_tenant(slx_native_engine(w->n), slx_http_tenant(w->x), &w->tenant, err));
 	SLX_TRY(slx_intake_begin(atomic_load(&w->n->intake), slx_http_tenant(w->x), &w->batch, err));
+	if (w->backfill)
+		slx_intake_backfill(w->batch);
 	if (!put(w)) { /* it was good a moment ago */
 		slx_intake_abandon(w->batch);
 		return slx_err_oom(err);
@@ -477,6 +480,8 @@ static void handle(struct slx_native *n, struct slx_http_exchange *x, bool (*put
 	} else if (!slx_buf_reserve(&w.text, w.body.n + 64)) {
 		slx_err_oom(&err);
 		slx_native_fail(x, &err);
+	} else if (slx_intake_read_backfill(slx_http_param(x, "backfill", 0), &w.backfill, &err) != SILEX_OK) {
+		slx_native_fail_of(x, "backfill", &err);
 	} else if (put(&w)) {
 		if (store(&w, put, &result, &err) == SILEX_OK)
 			answer(&w, &result);
