@@ -5,6 +5,7 @@
 #include "server/listen/listen.h"
 #include "server/native/native.h"
 #include "server/prom/prom.h"
+#include "server/rules/rules.h"
 #include "server/scrape/scrape.h"
 #include "server/server_int.h"
 #include "server/web/web.h"
@@ -20,6 +21,8 @@ struct slx_server_rooms {
 	struct slx_prom_targets targets;
 	struct slx_listen *listen;
 	struct slx_actions *_Atomic actions; /* NULL until the database is open */
+	struct slx_server_rules *_Atomic rules; /* the same */
+	struct slx_prom_rules rules_lists;
 };
 
 /* The configuration is read anew: rooms that keep something of it take it over. */
@@ -36,6 +39,9 @@ static void on_reload(void *ctx, const struct slx_config *now)
 		slx_actions_reload(actions);
 	if (db && slx_server_retention_apply(r->core->mem, db, now, &e) != SILEX_OK)
 		slx_log(r->core->log, SLX_LOG_ERROR, "rules of retention not taken over, the old ones hold", SLX_TEXT("error", e.message));
+	struct slx_server_rules *rules = atomic_load(&r->rules);
+	if (rules)
+		slx_server_rules_reload(rules);
 }
 
 silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err)
@@ -43,6 +49,7 @@ silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *
 	SLX_TRY(slx_server_retention_check(m, c, err));
 	SLX_TRY(slx_scrape_check(m, c, err));
 	SLX_TRY(slx_actions_check(m, c, err));
+	SLX_TRY(slx_server_rules_check(m, c, err));
 	return slx_listen_check(m, c, err);
 }
 
@@ -87,6 +94,18 @@ static silex_status open_actions(struct slx_server_rooms *r, silex_error *err)
 	return st;
 }
 
+/* After those who are told of alerts. */
+static silex_status open_rules(struct slx_server_rooms *r, silex_error *err)
+{
+	struct slx_server_rules *rules = NULL;
+	silex_status st = slx_server_rules_start(r->core, &rules, err);
+	atomic_store(&r->rules, rules);
+	r->rules_lists = (struct slx_prom_rules){ slx_server_rules_json, slx_server_alerts_json, rules };
+	if (st == SILEX_OK)
+		slx_prom_set_rules(r->prom, &r->rules_lists);
+	return st;
+}
+
 silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 {
 	const struct slx_config *c = slx_core_config(r->core);
@@ -98,6 +117,7 @@ silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 	slx_ingest_open(&r->ingest, r->intake);
 	SLX_TRY(slx_native_open(r->native, r->intake, err));
 	SLX_TRY(open_actions(r, err));
+	SLX_TRY(open_rules(r, err));
 	struct slx_scrape *scrape;
 	SLX_TRY(slx_scrape_start(r->core, r->intake, &scrape, err));
 	r->targets = (struct slx_prom_targets){ slx_scrape_targets_json, slx_scrape_metadata_json, scrape };
@@ -112,6 +132,7 @@ void slx_server_rooms_stop(struct slx_server_rooms *r)
 	r->listen = NULL;
 	slx_scrape_stop(atomic_load(&r->scrape));
 	slx_native_stop(r->native);
+	slx_server_rules_stop(atomic_load(&r->rules));
 	slx_actions_stop(atomic_load(&r->actions));
 }
 
@@ -119,6 +140,7 @@ void slx_server_rooms_free(struct slx_server_rooms *r)
 {
 	if (!r)
 		return;
+	slx_server_rules_free(atomic_load(&r->rules));
 	slx_actions_free(atomic_load(&r->actions));
 	slx_native_free(r->native);
 	slx_prom_free(r->prom);

@@ -273,19 +273,25 @@ static bool commit(void *arg, void *entry)
 
 /* ---- ALERTS, ALERTS_FOR_STATE ---- */
 
-static silex_status put_series(struct evaluation *e, struct slx_rule_rows *rows, const struct slx_rule_alert *a, bool state, silex_error *err)
+/* The labels of one of the two series of an alert, in the builder. */
+static silex_status series_labels(struct slx_labels_builder *b, const struct slx_rule_alert *a, bool state, struct slx_labels *ret, silex_error *err)
 {
 	struct slx_labels_iter it = slx_labels_iter(a->labels);
 	struct slx_label l;
-	struct slx_labels labels;
-	slx_labels_builder_reset(&e->b);
-	slx_labels_builder_add(&e->b, SLX_METRIC_NAME, state ? SLX_STR("ALERTS") : SLX_STR("ALERTS_FOR_STATE"));
+	slx_labels_builder_reset(b);
+	slx_labels_builder_add(b, SLX_METRIC_NAME, state ? SLX_STR("ALERTS") : SLX_STR("ALERTS_FOR_STATE"));
 	if (state)
-		slx_labels_builder_add(&e->b, SLX_STR("alertstate"), slx_str(slx_alert_state_name(a->state)));
+		slx_labels_builder_add(b, SLX_STR("alertstate"), slx_str(slx_alert_state_name(a->state)));
 	while (slx_labels_next(&it, &l))
 		if (!state || !slx_str_eq(l.name, SLX_STR("alertstate")))
-			slx_labels_builder_add(&e->b, l.name, l.value);
-	SLX_TRY(slx_labels_builder_finish(&e->b, &labels, err));
+			slx_labels_builder_add(b, l.name, l.value);
+	return slx_labels_builder_finish(b, ret, err);
+}
+
+static silex_status put_series(struct evaluation *e, struct slx_rule_rows *rows, const struct slx_rule_alert *a, bool state, silex_error *err)
+{
+	struct slx_labels labels;
+	SLX_TRY(series_labels(&e->b, a, state, &labels, err));
 	uint8_t *p = slx_arena_alloc(rows->arena, labels.n, 1);
 	if (!p)
 		return slx_err_oom(err);
@@ -379,16 +385,28 @@ silex_status slx_rule_eval_alerts(struct slx_rule_group *g, struct slx_rule_stat
 
 struct restoring {
 	struct slx_rule_group *g;
-	struct slx_rule_state *s;
+	struct slx_labels_builder b;
 	silex_status status;
 	silex_error *err;
 };
+
+/* What the life before wrote of an active alert is the rule's: it gets a stale marker if the alert has ended meanwhile. */
+static silex_status restore_series(struct restoring *r, struct slx_rule_state *s, const struct slx_rule_alert *a)
+{
+	for (int state = 0; state < 2 && a->state != SLX_ALERT_INACTIVE; state++) {
+		struct slx_labels labels;
+		SLX_TRY(series_labels(&r->b, a, state, &labels, r->err));
+		SLX_TRY(slx_rule_series_seen(r->g, s, labels, slx_series_id(slx_tenant_name(r->g->tenant), labels), r->err));
+	}
+	return SILEX_OK;
+}
 
 static bool restore_one(void *arg, const struct slx_alert *x)
 {
 	struct restoring *r = arg;
 	struct slx_rule_alert *a;
-	if (slx_rule_table_get(&r->s->alerts, slx_hash128(x->labels.p, x->labels.n, 0)))
+	struct slx_rule_state *s = slx_rule_group_find(r->g, x->rule->id);
+	if (!s || s->def->kind != SLX_RULE_ALERTING || slx_rule_table_get(&s->alerts, slx_hash128(x->labels.p, x->labels.n, 0)))
 		return true;
 	r->status = new_alert(r->g->mem, x->labels, x->annotations, &a, r->err);
 	if (r->status != SILEX_OK)
@@ -398,18 +416,22 @@ static bool restore_one(void *arg, const struct slx_alert *x)
 	a->fired_ns = x->fired_ns;
 	a->resolved_ns = x->resolved_ns;
 	a->value = x->value;
-	if (slx_rule_table_put(&r->s->alerts, r->g->mem, a))
-		return true;
+	if (slx_rule_table_put(&s->alerts, r->g->mem, a)) {
+		r->status = restore_series(r, s, a);
+		return r->status == SILEX_OK;
+	}
 	free_alert(r->g->mem, a);
 	r->status = slx_err_oom(r->err);
 	return false;
 }
 
-silex_status slx_rule_restore_alerts(struct slx_rule_group *g, struct slx_rule_state *s, silex_error *err)
+silex_status slx_rule_restore_alerts(struct slx_rule_group *g, silex_error *err)
 {
-	struct restoring r = { g, s, SILEX_OK, err };
-	if (g->env->alerts && s->def->kind == SLX_RULE_ALERTING)
-		slx_alerts_of_rule(g->env->alerts, slx_tenant_name(g->tenant), s->def->id, restore_one, &r);
+	struct restoring r = { .g = g, .err = err };
+	slx_labels_builder_init(&r.b, g->mem, SLX_MEM_OTHER, NULL);
+	if (g->env->alerts)
+		slx_alerts_list(g->env->alerts, slx_tenant_name(g->tenant), restore_one, &r);
+	slx_labels_builder_free(&r.b);
 	return r.status;
 }
 

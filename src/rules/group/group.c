@@ -131,10 +131,10 @@ silex_status slx_rule_group_new(const struct slx_rule_env *env, struct slx_str t
 	pthread_mutex_init(&g->lock, NULL);
 	g->rules = slx_calloc(mem, SLX_MEM_OTHER, (def->n_rules + 1) * sizeof *g->rules);
 	silex_status status = g->rules ? slx_engine_tenant(env->engine, tenant, &g->tenant, err) : slx_err_oom(err);
-	for (size_t i = 0; i < def->n_rules && status == SILEX_OK; i++) {
+	for (size_t i = 0; i < def->n_rules && status == SILEX_OK; i++)
 		make_rule(g, &g->rules[i], &def->rules[i]);
-		status = slx_rule_restore_alerts(g, &g->rules[i], err);
-	}
+	if (status == SILEX_OK)
+		status = slx_rule_restore_alerts(g, err);
 	if (status == SILEX_OK)
 		*ret = g;
 	else
@@ -158,7 +158,7 @@ void slx_rule_group_free(struct slx_rule_group *g)
 
 /* ---- a reload ---- */
 
-static struct slx_rule_state *find_rule(struct slx_rule_group *g, uint64_t id)
+struct slx_rule_state *slx_rule_group_find(struct slx_rule_group *g, uint64_t id)
 {
 	for (size_t i = 0; g && i < g->def->n_rules; i++)
 		if (g->rules[i].def->id == id)
@@ -170,6 +170,7 @@ static void take_state(struct slx_rule_group *g, struct slx_rule_state *to, stru
 {
 	slx_rule_group_lock(g);
 	slx_rule_free_alerts(g, to); /* the journal's; the old group knows more */
+	slx_rule_series_free(g, to);
 	to->alerts = from->alerts;
 	to->series = from->series;
 	to->health = from->health;
@@ -201,7 +202,7 @@ static void end_rule(struct slx_rule_group *g, struct slx_rule_state *s, int64_t
 void slx_rule_group_hand_over(struct slx_rule_group *now, struct slx_rule_group *old, int64_t ts_ns)
 {
 	for (size_t i = 0; i < old->def->n_rules; i++) {
-		struct slx_rule_state *to = find_rule(now, old->rules[i].def->id);
+		struct slx_rule_state *to = slx_rule_group_find(now, old->rules[i].def->id);
 		if (to)
 			take_state(now, to, &old->rules[i]);
 		else

@@ -23,6 +23,7 @@ struct slx_rule_env {
 	int64_t offset_ns;   /* query_offset of groups that say none */
 	int64_t lookback_ms, subquery_step_ms, timeout_ns; /* as in slx_promql_options */
 	uint64_t samples_max;
+	int64_t max_lateness_ns; /* how far back late samples let recording rules be evaluated again; 0: not at all */
 	bool experimental;
 	const _Atomic bool *canceled; /* may be NULL */
 };
@@ -70,7 +71,7 @@ struct slx_rule_group {
 	uint64_t iterations, missed;
 };
 
-/* Alerts of its rules begin as the journal has them. */
+/* Alerts of its rules begin as the journal has them (one look through all of a tenant's). */
 silex_status slx_rule_group_new(const struct slx_rule_env *env, struct slx_str tenant, struct slx_rule_file *f, const struct slx_rule_group_def *def,
 	struct slx_rule_group **ret, silex_error *err);
 void slx_rule_group_free(struct slx_rule_group *g); /* NULL is fine */

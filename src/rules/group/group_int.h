@@ -50,7 +50,8 @@ silex_status slx_rule_record_labels(const struct slx_rule_def *d, struct slx_lab
 /* ---- alerting.c ---- */
 
 silex_status slx_rule_eval_alerts(struct slx_rule_group *g, struct slx_rule_state *s, int64_t ts_ns, struct slx_rule_rows *rows, silex_error *err);
-silex_status slx_rule_restore_alerts(struct slx_rule_group *g, struct slx_rule_state *s, silex_error *err);
+silex_status slx_rule_restore_alerts(struct slx_rule_group *g, silex_error *err);
+struct slx_rule_state *slx_rule_group_find(struct slx_rule_group *g, uint64_t id); /* NULL: none */
 /* All alerts of the rule are resolved: it is no more. */
 void slx_rule_end_alerts(struct slx_rule_group *g, struct slx_rule_state *s, int64_t ts_ns);
 void slx_rule_free_alerts(struct slx_rule_group *g, struct slx_rule_state *s);

@@ -72,6 +72,12 @@ struct slx_config {
 	const struct slx_yaml *mqtt;           /* NULL none */
 	const struct slx_yaml *global;         /* of scrape_configs: scrape_interval, scrape_timeout, external_labels; NULL none */
 	const struct slx_yaml *scrape_configs; /* NULL none */
+	struct slx_config_list rule_files; /* patterns */
+	struct {
+		const struct slx_yaml *tenants; /* tenant -> list of patterns; NULL none */
+		uint64_t threads;
+		int64_t max_lateness; /* ns */
+	} rules;
 	const struct slx_yaml *alerting;       /* Alertmanagers; NULL none */
 	const struct slx_yaml *notify;         /* webhooks, commands; NULL none */
 

@@ -65,6 +65,7 @@ void slx_prom_free(struct slx_prom *p)
 }
 
 void slx_prom_set_targets(struct slx_prom *p, const struct slx_prom_targets *t) { p->targets = t; }
+void slx_prom_set_rules(struct slx_prom *p, const struct slx_prom_rules *r) { p->rules = r; }
 
 void slx_prom_routes(struct slx_http *h, struct slx_prom *p)
 {

@@ -3,6 +3,7 @@
 #ifndef SLX_SERVER_PROM_H
 #define SLX_SERVER_PROM_H
 
+#include "rules/group/rules.h"
 #include "server/http/http.h"
 
 /* The Prometheus whose answers these are; what status/buildinfo says. */
@@ -17,12 +18,21 @@ struct slx_prom_targets {
 	void *ctx;
 };
 
+/* Who evaluates rules tells what they are and what they found. Both append the JSON of the answer's `data`; any thread. */
+struct slx_prom_rules {
+	void (*rules)(void *ctx, struct slx_str tenant, const struct slx_rules_filter *f, struct slx_buf *out);
+	void (*alerts)(void *ctx, struct slx_str tenant, struct slx_buf *out);
+	void *ctx;
+};
+
 struct slx_prom;
 
 silex_status slx_prom_new(struct slx_core *core, struct slx_prom **ret, silex_error *err);
 void slx_prom_free(struct slx_prom *p); /* after the listener; NULL is fine */
 /* Before serving begins. t is kept; without it there are no targets. */
 void slx_prom_set_targets(struct slx_prom *p, const struct slx_prom_targets *t);
+/* The same for rules. */
+void slx_prom_set_rules(struct slx_prom *p, const struct slx_prom_rules *r);
 /* Before the listener starts; p must outlive it. */
 void slx_prom_routes(struct slx_http *h, struct slx_prom *p);
 

@@ -25,6 +25,7 @@ enum slx_prom_error {
 struct slx_prom {
 	struct slx_core *core;
 	const struct slx_prom_targets *_Atomic targets; /* NULL: none */
+	const struct slx_prom_rules *_Atomic rules;     /* NULL: none */
 	struct slx_metric *duration[SLX_PROM_KINDS];
 	struct slx_metric *failed[SLX_PROM_ERRORS];
 	struct slx_metric *samples;

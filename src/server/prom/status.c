@@ -12,10 +12,8 @@ static void answer_literal(struct slx_prom *p, struct slx_http_exchange *x, cons
 	slx_answer_end_json(&a, NULL, 0, NULL, 0);
 }
 
-/* ---- rules and targets ---- */
+/* ---- targets ---- */
 
-void slx_prom_rules(void *ctx, struct slx_http_exchange *x) { answer_literal(ctx, x, "{\"groups\":[]}"); }
-void slx_prom_alerts(void *ctx, struct slx_http_exchange *x) { answer_literal(ctx, x, "{\"alerts\":[]}"); }
 void slx_prom_alertmanagers(void *ctx, struct slx_http_exchange *x)
 {
 	answer_literal(ctx, x, "{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}");
