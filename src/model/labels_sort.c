@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { GROUP_MIN = 16, DEPTH_MAX = 64 };
+enum { GROUP_MIN = 16, DEPTH_MAX = 64, AHEAD = 8 };
 
 static int by_labels(const void *a, const void *b)
 {
@@ -43,6 +43,15 @@ static struct slx_str text_at(const struct slx_labels_item *x, size_t at)
 	return next_text(&p, x->labels.p + x->labels.n);
 }
 
+/* Sets lie anywhere: the one that comes up soon is on its way meanwhile. */
+static inline void fetch_ahead(const struct slx_labels_item *v, size_t i, size_t n, size_t at)
+{
+	if (i + AHEAD >= n)
+		return;
+	__builtin_prefetch(v[i + AHEAD].labels.p);
+	__builtin_prefetch(v[i + AHEAD].labels.p + at);
+}
+
 static size_t common(const void *a, const void *b, size_t n)
 {
 	const uint8_t *p = a, *q = b;
@@ -60,6 +69,7 @@ static size_t fork_of(const struct slx_labels_item *v, size_t n, size_t at)
 	const uint8_t *first = slx_labels_iter(v->labels).p, *end = v->labels.p + v->labels.n;
 	size_t shared = (size_t)(end - first);
 	for (size_t i = 1; i < n; i++) {
+		fetch_ahead(v, i, n, at);
 		const uint8_t *p = slx_labels_iter(v[i].labels).p;
 		size_t size = (size_t)(v[i].labels.p + v[i].labels.n - p);
 		size_t most = size < shared ? size : shared;
@@ -79,10 +89,12 @@ static void set_keys(struct slx_labels_item *v, size_t n, size_t at)
 	struct slx_str first = text_at(v, at);
 	size_t shared = first.n;
 	for (size_t i = 1; i < n; i++) {
+		fetch_ahead(v, i, n, at);
 		struct slx_str s = text_at(&v[i], at);
 		shared = common(first.p, s.p, s.n < shared ? s.n : shared);
 	}
 	for (size_t i = 0; i < n; i++) {
+		fetch_ahead(v, i, n, at);
 		struct slx_str s = text_at(&v[i], at);
 		uint64_t key = 0;
 		for (size_t k = 0; k < 8; k++)
