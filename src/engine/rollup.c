@@ -5,6 +5,8 @@
  *     str: varint n, bytes */
 #include "engine/rollup_int.h"
 
+#include "engine/retention_int.h"
+
 #include <stdlib.h>
 
 enum { LATE_STORED_MAX = 1 << 20 };
@@ -509,6 +511,10 @@ silex_status slx_rollup_view_new(struct slx_engine *e, struct slx_str tenant, st
 	if (!v)
 		return slx_err_oom(err);
 	v->engine = e;
+	v->tenant = t->name;
+	v->retention = slx_retention_get(e);
+	v->sized = v->retention && v->retention->size_max;
+	v->now = slx_wall_ns(&e->clock);
 	slx_arena_init(&v->arena, &e->mem, SLX_MEM_QUERY, 64 << 10);
 	pthread_mutex_lock(&e->rollups->lock);
 	silex_status status = view_fill(v, t, err);
@@ -535,6 +541,7 @@ void slx_rollup_view_free(struct slx_rollup_view *v)
 	for (size_t i = 0; i < v->n_late; i++)
 		if (v->late[i].sel)
 			slx_late_selector_unref(selector_of(&v->late[i]));
+	slx_retention_unref(v->retention);
 	slx_arena_clear(&v->arena);
 	slx_free(&v->engine->mem, SLX_MEM_QUERY, v, sizeof *v);
 }
@@ -554,6 +561,28 @@ silex_status slx_rollup_view_built(const struct slx_rollup_view *v, struct slx_l
 			return SILEX_OK;
 		}
 	return SILEX_OK;
+}
+
+static struct slx_str stored_tenant(const struct slx_rollup_view *v, int64_t width_ms, char room[SLX_ROLLUP_TENANT_SIZE])
+{
+	return width_ms ? slx_rollup_tenant(v->tenant, width_ms, SLX_ROLLUP_N, room) : v->tenant;
+}
+
+static int64_t cutoff_ms(int64_t ns) { return ns == INT64_MIN ? INT64_MIN : slx_rollup_ms(ns); }
+
+silex_status slx_rollup_view_cutoff(const struct slx_rollup_view *v, struct slx_labels l, int64_t width_ms, int64_t *ret, silex_error *err)
+{
+	char room[SLX_ROLLUP_TENANT_SIZE];
+	int64_t ns = INT64_MIN;
+	SLX_TRY(slx_retention_cutoff(v->retention, stored_tenant(v, width_ms, room), l, v->now, &ns, err));
+	*ret = cutoff_ms(ns);
+	return SILEX_OK;
+}
+
+int64_t slx_rollup_view_cutoff_any(const struct slx_rollup_view *v, int64_t width_ms)
+{
+	char room[SLX_ROLLUP_TENANT_SIZE];
+	return cutoff_ms(slx_retention_bounds(v->retention, stored_tenant(v, width_ms, room), v->now).some);
 }
 
 silex_status slx_rollup_late_concerns(const struct slx_rollup_late *x, struct slx_labels l, struct slx_hash128 id, bool *ret, silex_error *err)

@@ -57,6 +57,7 @@ silex_status slx_engine_rollup_rebuild(struct slx_engine *e, struct slx_tenant *
 /* ---- reading ---- */
 
 struct slx_rollup_policy;
+struct slx_retention;
 
 /* A stretch of time in which buckets of some series are not to be trusted. ms, both included. */
 struct slx_rollup_late {
@@ -81,6 +82,10 @@ struct slx_rollup_view {
 	size_t n;
 	struct slx_rollup_late *late;
 	size_t n_late;
+	struct slx_str tenant;
+	struct slx_retention *retention; /* a reference; NULL: all is kept */
+	bool sized;                      /* the oldest samples go when room is short, whatever their age */
+	int64_t now;                     /* ns: when samples are too old is seen from here */
 	struct slx_arena arena;
 };
 
@@ -89,6 +94,10 @@ silex_status slx_rollup_view_new(struct slx_engine *e, struct slx_str tenant, st
 void slx_rollup_view_free(struct slx_rollup_view *v); /* NULL is fine */
 /* How far the level of that width is built for a series: of the first policy that has both; NOTHING_BUILT: none has. */
 silex_status slx_rollup_view_built(const struct slx_rollup_view *v, struct slx_labels l, int64_t width_ms, int64_t *ret, silex_error *err);
+/* The samples (width 0), or the buckets of that level, of a series before *ret (ms) are too old to be kept; INT64_MIN: none is. */
+silex_status slx_rollup_view_cutoff(const struct slx_rollup_view *v, struct slx_labels l, int64_t width_ms, int64_t *ret, silex_error *err);
+/* The latest such time that any series has. */
+int64_t slx_rollup_view_cutoff_any(const struct slx_rollup_view *v, int64_t width_ms);
 /* Is this stretch about that series? */
 silex_status slx_rollup_late_concerns(const struct slx_rollup_late *x, struct slx_labels l, struct slx_hash128 id, bool *ret, silex_error *err);
 

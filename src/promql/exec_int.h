@@ -63,6 +63,7 @@ struct slx_pq_bucket_sum;
 struct slx_rollup_bucket;
 struct slx_rollup_view;
 struct slx_pq_rolled; /* rollup_int.h */
+struct slx_pq_expired;
 
 struct slx_pq_work {
 	struct slx_pq_work *next; /* idle */
@@ -210,6 +211,7 @@ struct slx_pq_leaf {
 	int64_t bucket; /* ms, with fold: windows begin and end on multiples of it from the first one's begin */
 	const struct slx_selection *selection; /* NULL with rolled */
 	struct slx_pq_rolled *rolled;          /* rows come out of roll-ups; NULL: they do not */
+	struct slx_pq_expired *expired;        /* some do, since their samples are gone */
 	size_t n; /* series */
 };
 
@@ -218,6 +220,8 @@ silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g
 /* Row number i; r has fresh cells of the grid. Any thread, with a work space of its own. */
 silex_status slx_pq_leaf_row(
 	const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err);
+/* The same but for the steps before `from`. */
+silex_status slx_pq_leaf_row_from(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, size_t from, silex_error *err);
 /* All rows that are not empty. */
 silex_status slx_pq_leaf_rows(const struct slx_pq_leaf *l, struct slx_pq_matrix *ret, silex_error *err);
 /* The samples of series number i, without stale markers, into w->samples. */

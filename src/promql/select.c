@@ -306,20 +306,27 @@ silex_status slx_pq_leaf_samples(const struct slx_pq_leaf *l, struct slx_pq_work
 silex_status slx_pq_leaf_row(
 	const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, silex_error *err)
 {
-	size_t steps = l->grid->n;
-	bool done = false;
 	if (l->rolled)
 		return slx_pq_rolled_row(l, w, i, r, err);
+	if (l->expired)
+		return slx_pq_expired_row(l, w, i, r, err);
+	return slx_pq_leaf_row_from(l, w, i, r, 0, err);
+}
+
+silex_status slx_pq_leaf_row_from(const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *r, size_t from, silex_error *err)
+{
+	size_t steps = l->grid->n;
+	bool done = false;
 	r->labels = slx_selection_labels(l->selection, i);
 	r->drop_name = l->drop_name;
 	SLX_TRY(slx_snapshot_collect(l->x->snapshot, l->selection, i, slx_pq_leaf_range(l), &w->parts, err));
-	if (l->fold)
+	if (l->fold && from == 0)
 		SLX_TRY(slx_pq_fold_row(l, w, r, &done, err));
 	if (done)
 		return slx_pq_leaf_count(l, r, 0, steps, 0, err);
 	if (!l->sparse)
-		return fill(l, w, r, 0, steps, err);
-	for (size_t k = 0; k < steps; k++)
+		return from < steps ? fill(l, w, r, from, steps, err) : SILEX_OK;
+	for (size_t k = from; k < steps; k++)
 		SLX_TRY(fill(l, w, r, k, k + 1, err));
 	return SILEX_OK;
 }
@@ -469,7 +476,7 @@ silex_status slx_pq_leaf_select(struct slx_pq_leaf *l, silex_error *err)
 silex_status slx_pq_leaf_source(struct slx_pq_leaf *l, silex_error *err)
 {
 	SLX_TRY(slx_pq_rolled_init(l, err));
-	return l->rolled ? SILEX_OK : slx_pq_leaf_select(l, err);
+	return l->rolled || l->expired ? SILEX_OK : slx_pq_leaf_select(l, err);
 }
 
 silex_status slx_pq_leaf_init(struct slx_pq_exec *x, const struct slx_pq_grid *g, const struct slx_pq_node *n,

@@ -6,6 +6,7 @@
 #include "engine/rollup.h"
 #include "promql/promql.h"
 
+#include <silex/retention.h>
 #include <silex/rollup.h>
 
 #include <math.h>
@@ -285,6 +286,119 @@ static void run(uint64_t seed, bool selective)
 	world_free(&w);
 }
 
+/* ---- samples that are too old to be kept ---- */
+
+static bool has_info(const struct slx_promql_result *r, const char *part)
+{
+	for (size_t i = 0; i < r->n_infos; i++)
+		if (memmem(r->infos[i].p, r->infos[i].n, part, strlen(part)))
+			return true;
+	return false;
+}
+
+/* Value of the only series at step k. */
+static double at(const struct slx_promql_result *r, size_t k)
+{
+	assert_int_equal(r->n, 1);
+	assert_true(k < r->series[0].n);
+	return r->series[0].points[k].v;
+}
+
+/* A counter that goes up by 1 a second, every 10 s for six hours; samples are kept for one. */
+static void aged(struct world *w)
+{
+	const int64_t levels[] = { 60000, 3600000 };
+	silex_retention_rule rules[] = { { .keep_ms = HOUR }, { .rollup = "1m", .keep_ms = 3 * HOUR } };
+	silex_retention keep;
+	silex_error err;
+	world_init(w, 7);
+	must(silex_rollup_set(w->db, NULL, "", levels, 2, &err), "set", &err);
+	for (int64_t t = 0; t <= 6 * HOUR; t += 10000)
+		put(w, 0, (BEGIN + t) * SLX_MS, (double)t / 1000);
+	w->now = BEGIN + 6 * HOUR + 120000;
+	must(silex_rollup_build(w->db, &err), "build", &err);
+	silex_retention_init(&keep);
+	keep.rules = rules;
+	keep.n_rules = 2;
+	must(silex_set_retention(w->db, &keep, &err), "retention", &err);
+	must(silex_checkpoint(w->db, &err), "checkpoint", &err);
+	must(silex_apply_retention(w->db, false, NULL, NULL, NULL, &err), "apply", &err);
+}
+
+static void test_aged_instant(void **state)
+{
+	struct world w;
+	(void)state;
+	aged(&w);
+	/* two hours ago: a minute's last; five hours ago: an hour's last, however far back */
+	struct slx_promql_result *r = ask(&w, "m_total", BEGIN + 4 * HOUR + 90000, BEGIN + 4 * HOUR + 90000, 0, SLX_PROMQL_ROLLUPS_AUTO);
+	assert_true(at(r, 0) == 4 * 3600 + 60);
+	assert_true(has_info(r, "roll-ups of 1m stand in"));
+	slx_promql_result_free(r);
+	r = ask(&w, "m_total", BEGIN + HOUR + 1800000, BEGIN + HOUR + 1800000, 0, SLX_PROMQL_ROLLUPS_AUTO);
+	assert_true(at(r, 0) == 3600);
+	assert_true(has_info(r, "roll-ups of 1h stand in"));
+	slx_promql_result_free(r);
+	for (int off = SLX_PROMQL_ROLLUPS_EXACT; off <= SLX_PROMQL_ROLLUPS_OFF; off++) {
+		r = ask(&w, "m_total", BEGIN + HOUR + 1800000, BEGIN + HOUR + 1800000, 0, off);
+		assert_int_equal(r->n, 0);
+		assert_int_equal(r->n_infos, 0);
+		slx_promql_result_free(r);
+	}
+	world_free(&w);
+}
+
+static void test_aged_ranges(void **state)
+{
+	struct world w;
+	(void)state;
+	aged(&w);
+	/* Steps of 430 s fit no level: old ones take two buckets of an hour, then of a minute, new ones samples. */
+	struct slx_promql_result *r = ask(&w, "rate(m_total[5m])", BEGIN + 3 * HOUR - 420007, BEGIN + 6 * HOUR, 430000, SLX_PROMQL_ROLLUPS_AUTO);
+	assert_int_equal(r->n, 1);
+	for (size_t k = 0; k < r->series[0].n; k++)
+		assert_true(fabs(r->series[0].points[k].v - 1) < 1e-9);
+	assert_true(r->series[0].n > 25);
+	assert_true(has_info(r, "roll-ups of 1h stand in"));
+	assert_true(has_info(r, "roll-ups of 1m stand in"));
+	slx_promql_result_free(r);
+	/* Whole hours are answered as ever, though their samples are gone. */
+	r = ask(&w, "max_over_time(m_total[1h])", BEGIN + HOUR, BEGIN + 6 * HOUR, HOUR, SLX_PROMQL_ROLLUPS_AUTO);
+	for (size_t k = 0; k < 6; k++)
+		assert_true(at(r, k) == (double)(k + 1) * 3600);
+	assert_int_equal(r->n_infos, 0);
+	slx_promql_result_free(r);
+	r = ask(&w, "quantile_over_time(0.5, m_total[1h])", BEGIN + 2 * HOUR, BEGIN + 2 * HOUR, 0, SLX_PROMQL_ROLLUPS_AUTO);
+	assert_true(fabs(at(r, 0) / 5400 - 1) < 0.34); /* of two hours, so of 3600: to 1 % */
+	assert_true(has_info(r, "quantiles are right to 1 %"));
+	slx_promql_result_free(r);
+	world_free(&w);
+}
+
+/* A late sample into a window whose samples are gone leaves its bucket alone; a delete takes it. */
+static void test_aged_windows_change(void **state)
+{
+	struct world w;
+	silex_error err;
+	silex_retention keep;
+	(void)state;
+	aged(&w);
+	silex_retention_init(&keep); /* all is kept from now on, but what is gone is gone */
+	must(silex_set_retention(w.db, &keep, &err), "retention", &err);
+	put(&w, 0, (BEGIN + HOUR + 1) * SLX_MS, 1e6);
+	must(silex_rollup_build(w.db, &err), "build", &err);
+	must(silex_rollup_rebuild(w.db, NULL, BEGIN * SLX_MS, (BEGIN + 6 * HOUR) * SLX_MS, NULL, NULL, &err), "rebuild", &err);
+	struct slx_promql_result *r = ask(&w, "count_over_time(m_total[1h])", BEGIN + 2 * HOUR, BEGIN + 3 * HOUR, HOUR, SLX_PROMQL_ROLLUPS_AUTO);
+	assert_true(at(r, 0) == 360 && at(r, 1) == 360);
+	slx_promql_result_free(r);
+	must(silex_delete(w.db, NULL, "m_total", (BEGIN + HOUR + 60000) * SLX_MS, (BEGIN + HOUR + 70000) * SLX_MS, NULL, &err), "delete", &err);
+	must(silex_rollup_build(w.db, &err), "build", &err);
+	r = ask(&w, "count_over_time(m_total[1h])", BEGIN + 2 * HOUR, BEGIN + 3 * HOUR, HOUR, SLX_PROMQL_ROLLUPS_AUTO);
+	assert_true(at(r, 0) == 1 && at(r, 1) == 360); /* of the hour, the late sample is what there is */
+	slx_promql_result_free(r);
+	world_free(&w);
+}
+
 static uint64_t seed_of_today(void)
 {
 	const char *given = getenv("SILEX_TEST_SEED");
@@ -310,6 +424,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_answers),
 		cmocka_unit_test(test_same_answers_of_some_series),
+		cmocka_unit_test(test_aged_instant),
+		cmocka_unit_test(test_aged_ranges),
+		cmocka_unit_test(test_aged_windows_change),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

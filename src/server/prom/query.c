@@ -1,4 +1,5 @@
 /* Instant and range queries. */
+#include "storage/tsdb/rollup.h"
 #include "server/prom/prom_int.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@ struct query {
 	int64_t timeout_ns, lookback_ms;
 	uint64_t limit;
 	bool stats;
+	int rollups; /* struct slx_promql_options */
 };
 
 /* ---- the result as JSON ---- */
@@ -116,13 +118,22 @@ static void put_result(struct slx_answer *a, const struct slx_promql_result *r, 
 
 static void put_stats(struct slx_buf *b, const struct slx_promql_stats *s)
 {
-	char text[400];
+	char text[400], level[SLX_ROLLUP_LEVEL_SIZE];
 	double prepare = (double)s->prepare_ns * 1e-9, exec = (double)s->exec_ns * 1e-9, eval = (double)s->eval_ns * 1e-9;
 	int n = snprintf(text, sizeof text,
 		",\"stats\":{\"timings\":{\"evalTotalTime\":%.9f,\"resultSortTime\":0,\"queryPreparationTime\":%.9f,\"innerEvalTime\":%.9f,"
-		"\"execQueueTime\":0,\"execTotalTime\":%.9f},\"samples\":{\"totalQueryableSamples\":%llu,\"peakSamples\":%llu}}",
+		"\"execQueueTime\":0,\"execTotalTime\":%.9f},\"samples\":{\"totalQueryableSamples\":%llu,\"peakSamples\":%llu}",
 		eval, prepare, exec, eval, (unsigned long long)s->samples_total, (unsigned long long)s->samples_peak);
 	slx_buf_put(b, text, (size_t)n);
+	n = snprintf(text, sizeof text, ",\"silex\":{\"bytesRead\":%llu,\"chunks\":%llu,\"rollupBuckets\":%llu,\"rollups\":[", (unsigned long long)s->bytes_read,
+		(unsigned long long)s->chunks, (unsigned long long)s->rollup_buckets);
+	slx_buf_put(b, text, (size_t)n);
+	for (size_t i = 0; i < s->n_rollups; i++) {
+		slx_rollup_level(s->rollups[i], level);
+		n = snprintf(text, sizeof text, "%s\"%s\"", i ? "," : "", level);
+		slx_buf_put(b, text, (size_t)n);
+	}
+	slx_buf_put(b, "]}}", 3);
 }
 
 static void answer(struct slx_prom *p, struct slx_http_exchange *x, const struct query *q, const struct slx_promql_result *r)
@@ -182,6 +193,7 @@ static silex_status execute(struct slx_prom *p, struct slx_http_exchange *x, con
 		.experimental = c->promql.experimental,
 		.delayed_name_removal = c->promql.experimental,
 		.samples_max = c->promql.samples_max,
+		.rollups = q->rollups,
 		.timeout_ns = timeout,
 		.canceled = slx_http_canceled(x),
 	};
@@ -218,6 +230,22 @@ static void run(struct slx_prom *p, struct slx_http_exchange *x, const struct qu
 
 /* ---- parameters ---- */
 
+/* auto, or none given: roll-ups stand in for samples that are too old to be kept; exact: only where they give the same answer; off. */
+static bool rollups_param(struct slx_http_exchange *x, struct query *q)
+{
+	static const char *const words[] = { "auto", "exact", "off" };
+	struct slx_str word = slx_http_param(x, "rollups", 0);
+	silex_error err;
+	for (int i = 0; i < 3; i++)
+		if (word.n == 0 || slx_str_eq(word, slx_str(words[i]))) {
+			q->rollups = i;
+			return true;
+		}
+	slx_err(&err, SILEX_INVALID, "\"%.*s\"; expected auto, exact or off", (int)word.n, word.p);
+	slx_prom_fail_param(x, "rollups", &err);
+	return false;
+}
+
 /* What both kinds of query take besides their times. */
 static bool common_params(struct slx_http_exchange *x, struct query *q)
 {
@@ -237,6 +265,8 @@ static bool common_params(struct slx_http_exchange *x, struct query *q)
 	}
 	q->lookback_ms = ns / SLX_MS;
 	q->stats = slx_http_param(x, "stats", 0).n > 0;
+	if (!rollups_param(x, q))
+		return false;
 	q->text = slx_http_param(x, "query", 0);
 	return true;
 }
