@@ -183,7 +183,10 @@ static struct way way_of(const struct slx_pq_leaf *l, const struct kept *kept, s
 	return (struct way){ e->n_levels ? (int)e->n_levels - 1 : SAMPLES, true }; /* what the coarsest still has */
 }
 
-static void tell(const struct slx_pq_leaf *l, int level)
+static bool is_rough(const struct slx_pq_leaf *l) { return l->call && slx_str_eq(l->call->call.name, SLX_STR("quantile_over_time")); }
+
+/* widened: else windows are whole, and the function is one that buckets answer roughly. */
+static void tell(const struct slx_pq_leaf *l, int level, bool widened)
 {
 	char name[SLX_ROLLUP_LEVEL_SIZE];
 	struct slx_pq_expired *e = l->expired;
@@ -191,8 +194,8 @@ static void tell(const struct slx_pq_leaf *l, int level)
 		return;
 	slx_rollup_level(e->levels[level]->width, name);
 	slx_pq_note(&l->x->notes, true, l->vector->pos,
-		"PromQL info: the samples are too old to be kept, roll-ups of %s stand in; windows are widened to whole buckets%s", name,
-		l->call && slx_str_eq(l->call->call.name, SLX_STR("quantile_over_time")) ? ", quantiles are right to 1 % of their value" : "");
+		"PromQL info: the samples are too old to be kept, roll-ups of %s stand in%s%s", name,
+		widened ? "; windows are widened to whole buckets" : "", is_rough(l) ? "; quantiles are right to 1 % of their value" : "");
 }
 
 silex_status slx_pq_expired_row(
@@ -217,8 +220,8 @@ silex_status slx_pq_expired_row(
 		if (!s)
 			continue;
 		SLX_TRY(slx_pq_rolled_steps(e->levels[way.level], w, s, row, from, k, way.widen, &good, err));
-		if (way.widen)
-			tell(l, way.level);
+		if (way.widen || is_rough(l))
+			tell(l, way.level, way.widen);
 	}
 	SLX_TRY(slx_pq_leaf_count(l, row, 0, k, 0, err));
 	return slx_pq_samples_row(l, e->samples, w, row->labels, row, k, err);

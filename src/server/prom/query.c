@@ -1,6 +1,6 @@
 /* Instant and range queries. */
-#include "storage/tsdb/rollup.h"
 #include "server/prom/prom_int.h"
+#include "storage/tsdb/rollup.h"
 
 #include <stdio.h>
 
