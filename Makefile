@@ -8,7 +8,7 @@ T ?=
 B ?=
 QUICK ?=
 
-.PHONY: build page demo test test-clients test-s3 test-readme bench bench-peers fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
+.PHONY: build page demo test test-clients test-s3 test-readme bench bench-alerts bench-peers fuzz crash lint format format-check install deb test-arm64 test-asan test-tsan coverage clean help
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 18
@@ -50,6 +50,9 @@ test-s3: ## the S3 store against Debian's Swift with s3api, which checks signatu
 bench: build ## the figures of the README; make bench B=name QUICK=1 for one, shorter
 	@scripts/cmake.sh release --target bench
 	@build/bench/bench $(if $(QUICK),--quick) $(B)
+
+bench-alerts: build ## from the write that crosses a limit to Alertmanager, webhook and WebSocket
+	@python3 bench/alerts/latency.py build/silex
 
 bench-peers: build ## Silex beside Debian's victoria-metrics and prometheus; ROWS="rw lp ...", QUICK=1
 	@scripts/setup.sh peers

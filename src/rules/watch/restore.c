@@ -83,7 +83,7 @@ static bool load_next(void *arg, struct slx_str tenant, const struct slx_note *n
 	return true;
 }
 
-/* ---- active alerts ---- */
+/* ---- what was told of alerts ---- */
 
 struct restoring {
 	struct slx_watch *w;
@@ -93,9 +93,7 @@ struct restoring {
 
 static bool restore_alert(void *arg, const struct slx_alert *x)
 {
-	struct restoring *k = arg;
-	if (x->state == SLX_ALERT_INACTIVE)
-		return true;
+	struct restoring *k = arg; /* one that ended counts, too: what was told of it is not told again */
 	struct slx_watch_restored *to = slx_alloc(k->w->mem, SLX_MEM_OTHER, sizeof *to + x->labels.n);
 	if (!to) {
 		k->failed = true;
