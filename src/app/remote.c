@@ -174,6 +174,15 @@ silex_status app_remote_request(struct app_remote *r, const char *path, const ch
 	return st;
 }
 
+silex_status app_remote_delete_at(struct app_remote *r, const char *path, silex_error *err)
+{
+	r->take = NULL;
+	curl_easy_setopt(r->curl, CURLOPT_CUSTOMREQUEST, "DELETE");
+	silex_status st = perform(r, path, NULL, NULL, 0, err);
+	curl_easy_setopt(r->curl, CURLOPT_CUSTOMREQUEST, NULL);
+	return st;
+}
+
 silex_status app_remote_stream(struct app_remote *r, const char *path, const void *body, size_t n, bool (*take)(void *arg, const char *p, size_t n),
 	void *arg, silex_error *err)
 {

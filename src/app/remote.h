@@ -30,6 +30,15 @@ silex_status app_remote_delete(struct app_remote *r, const char *selector, int64
 silex_status app_remote_retention(struct app_remote *r, void (*with)(void *arg, const silex_retention *x), void *arg, silex_error *err);
 silex_status app_remote_apply_retention(struct app_remote *r, bool dry_run, silex_expired_fn each, void *arg, silex_error *err);
 
+/* DELETE of a path. */
+silex_status app_remote_delete_at(struct app_remote *r, const char *path, silex_error *err);
+
+/* ---- rules on arrival (remote_rules.c) ---- */
+
+silex_status app_remote_rule_register(struct app_remote *r, const silex_rule *rule, uint64_t *ret_id, silex_error *err);
+silex_status app_remote_rule_remove(struct app_remote *r, uint64_t id, silex_error *err);
+silex_status app_remote_rule_list(struct app_remote *r, silex_rule_fn each, void *arg, silex_error *err);
+
 /* ---- rows (remote_rows.c); the whole answer is held ---- */
 
 silex_status app_remote_query(struct app_remote *r, const silex_query *q, const char *agg, bool latest, struct app_remote_rows **ret, silex_error *err);

@@ -1,17 +1,15 @@
-/* rules: rule files checked and tested as promtool does, with the same verdict and exit status. */
+/* rules: rule files checked and tested as promtool does, with the same verdict and exit status. Rules on arrival are in
+ * rules_arrival.c. */
 #include "app/commands.h"
+#include "app/rules.h"
 
 #include <string.h>
-
-struct rules_options {
-	bool experimental;
-};
 
 #ifdef SILEX_WITH_SERVER
 #include "rules/group/file.h"
 #include "rules/unit/unit.h"
 
-static int check_file(struct app *a, const struct rules_options *o, const char *path)
+static int check_file(struct app *a, const struct app_rules_options *o, const char *path)
 {
 	struct slx_rule_file *f;
 	silex_error err;
@@ -30,7 +28,7 @@ static int check_file(struct app *a, const struct rules_options *o, const char *
 
 static void say_difference(void *arg, const char *text) { fputs(text, ((struct app *)arg)->out); }
 
-static int test_file(struct app *a, const struct rules_options *o, const char *path)
+static int test_file(struct app *a, const struct app_rules_options *o, const char *path)
 {
 	struct slx_unit_result r;
 	silex_error err;
@@ -46,11 +44,11 @@ static int test_file(struct app *a, const struct rules_options *o, const char *p
 	return r.failed ? APP_FAILED : APP_OK;
 }
 
-static int rules_run(struct app *a, void *options, int argc, char **argv)
+static int run_files(struct app *a, void *options, int argc, char **argv)
 {
 	static const struct {
 		const char *word;
-		int (*each)(struct app *a, const struct rules_options *o, const char *path);
+		int (*each)(struct app *a, const struct app_rules_options *o, const char *path);
 	} words[] = { { "check", check_file }, { "test", test_file } };
 	int st = APP_OK;
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -62,35 +60,60 @@ static int rules_run(struct app *a, void *options, int argc, char **argv)
 			st = words[i].each(a, options, argv[k]) == APP_OK ? st : APP_FAILED;
 		return st;
 	}
-	return app_usage("rules: \"%s\" given, expected check or test; `silex rules --help` tells more", argv[0]);
+	return app_usage("rules: \"%s\" given, expected check, test, add, list or remove; `silex rules --help` tells more", argv[0]);
 }
 #else
-static int rules_run(struct app *a, void *options, int argc, char **argv)
+static int run_files(struct app *a, void *options, int argc, char **argv)
 {
-	app_say("this silex was built without the server and PromQL; build it with -DSILEX_SERVER=ON");
+	app_say("rules %s: this silex was built without the server and PromQL; build it with -DSILEX_SERVER=ON", argv[0]);
 	return APP_FAILED;
 }
 #endif
 
+static int rules_run(struct app *a, void *options, int argc, char **argv)
+{
+	for (const struct app_rules_word *w = app_rules_words; w->word; w++)
+		if (strcmp(argv[0], w->word) == 0)
+			return w->run(a, options, argc, argv);
+	return run_files(a, options, argc, argv);
+}
+
 static const struct app_opt rules_opts[] = {
-	APP_OPT(rules_options, experimental, "promql-experimental", 0, APP_FLAG, NULL, NULL, "experimental functions and modifiers of PromQL"),
+	APP_OPT(app_rules_options, experimental, "promql-experimental", 0, APP_FLAG, NULL, NULL, "experimental functions and modifiers of PromQL"),
+	APP_OPT(app_rules_options, leave, "leave", 0, APP_TEXT, "LIMIT", NULL, "add: the condition ends at this limit (hysteresis) [at LIMIT]"),
+	APP_OPT(app_rules_options, leave_high, "leave-high", 0, APP_TEXT, "LIMIT", NULL, "add: the same of the high limit of outside and inside"),
+	APP_OPT(app_rules_options, on, "on", 0, APP_SPAN, "SPAN", NULL, "add: how long the condition must hold before the alert fires [0]"),
+	APP_OPT(app_rules_options, off, "off", 0, APP_SPAN, "SPAN", NULL, "add: how long it must be over before the alert ends [0]"),
+	APP_OPT(app_rules_options, input, "input", 0, APP_CHOICE, "WHAT", "last|rate|avg|min|max|sum|count|stddev", "add: what is compared [last]"),
+	APP_OPT(app_rules_options, window, "window", 0, APP_SPAN, "SPAN", NULL, "add: of every input but last"),
+	APP_OPT(app_rules_options, missing, "missing", 0, APP_CHOICE, "WHAT", "keep|fire|clear", "add: what no sample for --missing-after does [keep]"),
+	APP_OPT(app_rules_options, missing_after, "missing-after", 0, APP_SPAN, "SPAN", NULL, "add: with --missing fire or clear"),
+	APP_OPT(app_rules_options, max_lateness, "max-lateness", 0, APP_SPAN, "SPAN", NULL, "add: samples further from the clock do not count [5m]"),
+	APP_OPT(app_rules_options, series_max, "series-max", 0, APP_COUNT, "N", NULL, "add: series that it may watch [10,000]"),
+	APP_OPT(app_rules_options, labels, "rule-label", 0, APP_TEXTS, "NAME=VALUE", NULL, "add: put on the alert"),
+	APP_OPT(app_rules_options, annotations, "annotation", 0, APP_TEXTS, "NAME=TEXT", NULL, "add: a text for people"),
 	APP_OPT_END,
 };
 
 const struct app_command app_rules = {
 	.name = "rules",
-	.args = "check|test FILE...",
-	.summary = "check and test rule files",
+	.args = "check|test FILE... | add NAME SELECTOR CONDITION LIMIT [HIGH] | list | remove ID...",
+	.summary = "check and test rule files; rules on arrival",
 	.text =
 		"check reads rule files as the server would, Prometheus' format, and says what is wrong with file, line and column.\n"
 		"test runs unit tests of rules in promtool's format: input series, and the alerts and results they are expected to give.\n\n"
-		"The exit status is 0 when all is well, 1 when a file is wrong or a test fails.",
+		"The exit status is 0 when all is well, 1 when a file is wrong or a test fails.\n\n"
+		"add registers a rule on arrival, in the database of --data or on the server of --url: a limit on the series of a selector,\n"
+		"looked at as samples land. CONDITION is one of > >= < <= == != outside inside; outside and inside take two limits.\n"
+		"list shows such rules with what they watch, remove takes them out by their numbers.",
 	.examples = "silex rules check /etc/silex/rules/*.yml\n"
-				"silex rules test rules_test.yml\n",
+				"silex rules test rules_test.yml\n"
+				"silex rules add tachycardia 'hr{ward=\"icu\"}' '>' 120 --leave 110 --on 10s --url http://127.0.0.1:9470\tover 120 for ten seconds, until 110\n"
+				"silex rules add cold 'temperature{room=~\"fridge.*\"}' outside 2 8 --missing fire --missing-after 5m\ta fridge, or its sensor\n",
 	.options = rules_opts,
-	.options_size = sizeof(struct rules_options),
+	.options_size = sizeof(struct app_rules_options),
 	.args_min = 1,
 	.args_max = -1,
-	.uses = APP_ARGS_FILES,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_FORMAT | APP_ARGS_FILES,
 	.run = rules_run,
 };

@@ -120,6 +120,26 @@ silex_status app_apply_retention(
 	return silex_apply_retention(s->db, dry_run, each, progress, arg, err);
 }
 
+/* ---- rules on arrival ---- */
+
+silex_status app_rule_register(struct app_store *s, const silex_rule *r, uint64_t *ret_id, silex_error *err)
+{
+	REMOTE(s, app_remote_rule_register(s->remote, r, ret_id, err));
+	return silex_rule_register(s->db, s->a->common.tenant, r, ret_id, err);
+}
+
+silex_status app_rule_remove(struct app_store *s, uint64_t id, silex_error *err)
+{
+	REMOTE(s, app_remote_rule_remove(s->remote, id, err));
+	return silex_rule_remove(s->db, s->a->common.tenant, id, err);
+}
+
+silex_status app_rule_list(struct app_store *s, silex_rule_fn each, void *arg, silex_error *err)
+{
+	REMOTE(s, app_remote_rule_list(s->remote, each, arg, err));
+	return silex_rule_list(s->db, s->a->common.tenant, each, arg, err);
+}
+
 /* ---- rows ---- */
 
 silex_status app_rows_open(

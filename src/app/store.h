@@ -5,6 +5,8 @@
 
 #include "app/app.h"
 
+#include <silex/rules.h>
+
 #include <silex/retention.h>
 
 struct app_remote;
@@ -38,6 +40,12 @@ silex_status app_drop_tenant(struct app_store *s, silex_error *err);
 silex_status app_retention(struct app_store *s, void (*with)(void *arg, const silex_retention *r), void *arg, silex_error *err);
 silex_status app_apply_retention(
 	struct app_store *s, bool dry_run, silex_expired_fn each, silex_progress_fn progress, void *arg, silex_error *err);
+
+/* Rules on arrival. */
+silex_status app_rule_register(struct app_store *s, const silex_rule *r, uint64_t *ret_id, silex_error *err);
+silex_status app_rule_remove(struct app_store *s, uint64_t id, silex_error *err);
+/* A server's: of info->rule the name and the selector, nothing else. */
+silex_status app_rule_list(struct app_store *s, silex_rule_fn each, void *arg, silex_error *err);
 
 /* Rows of a query, of either. */
 struct app_rows {
