@@ -180,6 +180,33 @@ static void collect_engine(void *ctx, struct slx_metrics_writer *w)
 		slx_metrics_emit(w, rows[i].type, rows[i].name, rows[i].help, rows[i].labels, rows[i].v);
 }
 
+static void collect_rules(void *ctx, struct slx_metrics_writer *w)
+{
+	silex_db *db = slx_core_db(ctx);
+	struct slx_watch_counts n;
+	if (!db || !slx_api_watch(db))
+		return;
+	slx_watch_count(slx_api_watch(db), &n);
+	const struct {
+		enum slx_metric_type type;
+		const char *name, *help, *labels;
+		double v;
+	} rows[] = {
+		{ SLX_GAUGE, "silex_rule_arrival_rules", "Rules on arrival.", "", (double)n.rules },
+		{ SLX_GAUGE, "silex_rule_arrival_series", "Series that they watch; one counts for each rule.", "", (double)n.series },
+		{ SLX_COUNTER, "silex_rule_samples_total", "Samples of series that rules on arrival watch: in order, late, and those that do not count.",
+			"taken=\"in_order\"", (double)n.samples },
+		{ SLX_COUNTER, "silex_rule_samples_total", "", "taken=\"late\"", (double)n.late },
+		{ SLX_COUNTER, "silex_rule_samples_total", "", "taken=\"no\"", (double)n.ignored },
+		{ SLX_COUNTER, "silex_rule_series_refused_total", "Series that were one too many for their rule: not watched.", "", (double)n.refused },
+		{ SLX_COUNTER, "silex_rule_changes_total", "Changes of alerts by rules on arrival, durable and told.", "", (double)n.told },
+		{ SLX_COUNTER, "silex_rule_changes_failed_total", "Tries to make changes durable that failed; they are repeated.", "", (double)n.failed },
+		{ SLX_GAUGE, "silex_rule_kept_bytes", "Memory for samples that windows and late samples need.", "", (double)n.kept_bytes },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		slx_metrics_emit(w, rows[i].type, rows[i].name, rows[i].help, rows[i].labels, rows[i].v);
+}
+
 void slx_server_status_metrics(struct slx_core *core)
 {
 	struct slx_metrics *m = core->metrics;
@@ -194,4 +221,5 @@ void slx_server_status_metrics(struct slx_core *core)
 	slx_metrics_callback(m, SLX_COUNTER, "silex_slow_queries_total", "Queries that took longer than log.slow_query.", "", slow_queries, core);
 	slx_metrics_collector(m, collect_log, core);
 	slx_metrics_collector(m, collect_engine, core);
+	slx_metrics_collector(m, collect_rules, core);
 }
