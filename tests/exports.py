@@ -26,6 +26,7 @@ def main():
     exported = symbols("-D", os.path.join(build, "libsilex.so"))
     promised = declared(os.path.join(source, "include/silex"))
     bad = [f"{n}: declared with SILEX_API, not exported" for n in sorted(promised - exported)]
+    exported.discard("silex_s3_store")  # with -DSILEX_LIBRARY_S3=ON, as silex/store.h says
     bad += [f"{n}: exported, not declared with SILEX_API in include/silex" for n in sorted(exported - promised)]
     bad += [f"{n}: a foreign name in libsilex.a" for n in sorted(symbols("-g", os.path.join(build, "libsilex.a")))
             if not n.startswith(("silex_", "slx_"))]
