@@ -271,6 +271,13 @@ silex_status slx_wal_set_aside(struct slx_wal_file *w, struct slx_wal_segment *s
 	return slx_wal_remove_segment(w, s, err);
 }
 
+static silex_status sync_archive(struct slx_wal_file *w, silex_error *err)
+{
+	char path[SLX_WAL_PATH_SIZE];
+	SLX_TRY(slx_wal_path(w, SLX_WAL_ARCHIVE, path, err));
+	return w->vfs->sync_dir(w->vfs, path, err);
+}
+
 static silex_status file_cut(struct slx_wal *base, uint64_t seq, silex_error *err)
 {
 	struct slx_wal_file *w = self(base);
@@ -291,6 +298,8 @@ static silex_status file_cut(struct slx_wal *base, uint64_t seq, silex_error *er
 	pthread_mutex_unlock(&w->lock);
 	for (struct slx_wal_segment *s = taken; s && st == SILEX_OK; s = s->next)
 		st = slx_wal_remove_segment(w, s, err);
+	if (taken && st == SILEX_OK && atomic_load(&w->archive))
+		st = sync_archive(w, err); /* where they are now, before they are not where they were */
 	if (taken && st == SILEX_OK)
 		st = w->vfs->sync_dir(w->vfs, w->dir, err);
 	free_segments(w, taken); /* a file that could not be removed is found again at the next open */
