@@ -1,12 +1,17 @@
 /* snapshot, restore, backup: copies of a database, and back. digest: are two the same? */
+#include "app/backup.h"
 #include "app/commands.h"
 #include "app/store.h"
 #include "app/table.h"
 
-#include <silex/backup.h>
-
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef SILEX_WITH_SERVER
+#define REMOTE(call) (call)
+#else
+#define REMOTE(call) app_usage("this silex was built without the server, and knows no --url")
+#endif
 
 static bool machine(const struct app *a) { return a->common.format != APP_DEFAULT && a->common.format != APP_TABLE; }
 
@@ -46,6 +51,8 @@ static int snapshot_run(struct app *a, void *options, int argc, char **argv)
 	silex_snapshot_info info;
 	silex_error err;
 	silex_db *db;
+	if (a->common.url)
+		return REMOTE(app_remote_snapshot(a, argv[0], own->one_file, own->skip_head));
 	int st = app_open(a, APP_WRITE_EXISTING, &db);
 	if (st != APP_OK)
 		return st;
@@ -75,15 +82,17 @@ const struct app_command app_snapshot = {
 	.args = "PATH",
 	.summary = "make a consistent copy of a database",
 	.text = "PATH is a new directory that opens as a database: blocks become hard links where the file system allows (a matter of "
-			"milliseconds), else copies. With --one-file it is a single file that `silex restore` reads.",
+			"milliseconds), else copies. With --one-file it is a single file that `silex restore` reads.\n\n"
+			"With --url the server makes it below its data directory (snapshots/PATH; PATH is a name), or with --one-file sends it.",
 	.examples = "silex snapshot -d /var/lib/ward /var/lib/ward-monday\n"
-				"silex snapshot --one-file /media/usb/ward.silex\n",
+				"silex snapshot --one-file /media/usb/ward.silex\n"
+				"silex snapshot --url http://localhost:9470 --one-file ward.silex\n",
 
 	.options = snapshot_opts,
 	.options_size = sizeof(struct snapshot_options),
 	.args_min = 1,
 	.args_max = 1,
-	.uses = APP_USES_DATA,
+	.uses = APP_USES_DATA | APP_USES_URL,
 	.run = snapshot_run,
 };
 
@@ -193,7 +202,7 @@ const struct app_command app_restore = {
 
 /* --- backup -------------------------------------------------------------------------------------------------------------------------- */
 
-static void backup_columns(struct app_table *t)
+void app_backup_table(struct app_table *t)
 {
 	static const char *const left[] = { "id", "time", "kind", "host" }, *const right[] = { "blocks", "points", "bytes", "new_blocks", "new_bytes", "took_ms" };
 	app_table_init(t);
@@ -203,7 +212,7 @@ static void backup_columns(struct app_table *t)
 		app_table_column(t, right[i], APP_RIGHT, false);
 }
 
-static bool backup_row(void *table, const silex_backup_info *i)
+bool app_backup_row(void *table, const silex_backup_info *i)
 {
 	struct app_table *t = table;
 	app_table_add(t, i->id);
@@ -216,7 +225,7 @@ static bool backup_row(void *table, const silex_backup_info *i)
 	return true;
 }
 
-static void say_backup(struct app *a, const silex_backup_info *i)
+void app_say_backup(struct app *a, const silex_backup_info *i)
 {
 	char x[APP_TEXT_SIZE], y[APP_TEXT_SIZE];
 	struct app_table t;
@@ -225,8 +234,8 @@ static void say_backup(struct app *a, const silex_backup_info *i)
 			(unsigned long long)i->new_blocks, app_bytes_text(i->new_bytes, y));
 		return;
 	}
-	backup_columns(&t);
-	backup_row(&t, i);
+	app_backup_table(&t);
+	app_backup_row(&t, i);
 	print_table(a, &t, true);
 	app_table_free(&t);
 }
@@ -251,7 +260,7 @@ static int backup_create(struct app *a, const struct restore_options *own, const
 	if (status != SILEX_OK)
 		st = app_fail(NULL, &err);
 	else
-		say_backup(a, &info);
+		app_say_backup(a, &info);
 	return app_close(a, db, APP_WRITE_EXISTING, st);
 }
 
@@ -262,8 +271,8 @@ static int backup_list(struct app *a, const struct restore_options *own, const c
 	silex_error err;
 	if (app_db_options(a, &db) != APP_OK)
 		return APP_USAGE;
-	backup_columns(&t);
-	silex_status st = silex_backup_list(target, &db, backup_row, &t, &err);
+	app_backup_table(&t);
+	silex_status st = silex_backup_list(target, &db, app_backup_row, &t, &err);
 	print_table(a, &t, false);
 	app_table_free(&t);
 	return st == SILEX_OK ? APP_OK : app_fail(NULL, &err);
@@ -369,6 +378,8 @@ static int backup_run(struct app *a, void *options, int argc, char **argv)
 		return app_usage("backup %s: expected create, list, verify, restore or prune%s%s%s", argv[0], nearest ? "; did you mean " : "",
 			nearest ? nearest : "", nearest ? "?" : "");
 	}
+	if (a->common.url)
+		return REMOTE(app_remote_backup(a, v->name, ((struct restore_options *)options)->full, argc > 1 ? argv[1] : NULL));
 	if (argc < 2)
 		return app_usage("backup %s needs a target: a directory, or the url of a store", v->name);
 	return v->run(a, options, argv[1]);
@@ -390,16 +401,18 @@ const struct app_command app_backup = {
 	.text = "TARGET is a directory (/mnt/backup) or the url of an object store. Each backup is whole: any may be restored or removed by "
 			"itself. A block that is at the target is not sent again, so all but the first are small.\n\n"
 			"create: a backup of the database at --data. list: what is there. verify: reads every object and names damaged ones (status 1). "
-			"restore: as `silex restore`. prune: removes all but the newest --keep.",
+			"restore: as `silex restore`. prune: removes all but the newest --keep.\n\n"
+			"With --url `create` and `list` are done by the server, with the target of its configuration.",
 	.examples = "silex backup create /mnt/backup -d /var/lib/ward\n"
 				"silex backup list /mnt/backup\n"
 				"silex backup verify /mnt/backup\n"
 				"silex backup restore /mnt/backup -d /var/lib/ward --until 2026-11-21T12:00:00Z\n"
-				"silex backup prune /mnt/backup --keep 14\n",
+				"silex backup prune /mnt/backup --keep 14\n"
+				"silex backup create --url http://localhost:9470\tnow, beside the schedule\n",
 	.options = backup_opts,
 	.options_size = sizeof(struct restore_options),
 	.args_min = 1,
 	.args_max = 2,
-	.uses = APP_USES_DATA | APP_USES_FORMAT | APP_USES_OUTPUT | APP_NOT_IN_SHELL,
+	.uses = APP_USES_DATA | APP_USES_URL | APP_USES_FORMAT | APP_USES_OUTPUT | APP_NOT_IN_SHELL,
 	.run = backup_run,
 };

@@ -74,6 +74,7 @@ static int digest_run(struct app *a, void *options, int argc, char **argv)
 	if (st != APP_OK)
 		return st;
 	silex_query_init(&q);
+	q.tenant = a->common.tenant;
 	q.selectors = argc ? (const char *const *)argv : everything;
 	q.n_selectors = argc ? (size_t)argc : 1;
 	q.start = SILEX_TIME_MIN;

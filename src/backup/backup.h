@@ -15,6 +15,10 @@
 
 silex_status slx_backup_snapshot(struct slx_engine *e, const char *path, const silex_snapshot_options *o, silex_snapshot_info *ret, silex_error *err);
 
+/* The portable file as a stream. */
+silex_status slx_backup_stream(struct slx_engine *e, bool skip_head, silex_status (*put)(void *arg, const void *p, size_t n, silex_error *err), void *arg,
+	silex_error *err);
+
 /* o->db is not NULL and has been validated. */
 silex_status slx_backup_restore(const char *from, const char *dir, const silex_restore_options *o, silex_restore_info *ret, silex_error *err);
 /* Names of tenants have been checked; o->tenant_from and o->tenant_to are set. */

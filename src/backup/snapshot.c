@@ -100,3 +100,16 @@ silex_status slx_backup_snapshot(struct slx_engine *e, const char *path, const s
 		*ret = s.info;
 	return st;
 }
+
+silex_status slx_backup_stream(struct slx_engine *e, bool skip_head, silex_status (*put)(void *arg, const void *p, size_t n, silex_error *err), void *arg,
+	silex_error *err)
+{
+	struct slx_place p;
+	struct slx_image *image;
+	struct slx_progress none = { 0 };
+	slx_place_of(e, &p);
+	SLX_TRY(slx_engine_image(e, skip_head, &image, err));
+	silex_status st = slx_portable_write(&p, image, put, arg, &none, err);
+	slx_image_free(image);
+	return st;
+}

@@ -1,6 +1,7 @@
 /* The rooms of the server. Each has its lines in the functions below, in the order of their lives: made with their routes before
  * anything listens; opened with the database; stopped when the server ends; freed when no handler runs any more. */
 #include "server/actions/actions.h"
+#include "server/backup/backup.h"
 #include "server/ingest/ingest.h"
 #include "server/listen/listen.h"
 #include "server/native/native.h"
@@ -20,6 +21,7 @@ struct slx_server_rooms {
 	struct slx_scrape *_Atomic scrape; /* NULL until the database is open */
 	struct slx_prom_targets targets;
 	struct slx_listen *listen;
+	struct slx_backups *backups; /* NULL until the database is open */
 	struct slx_actions *_Atomic actions; /* NULL until the database is open */
 	struct slx_server_rules *_Atomic rules; /* the same */
 	struct slx_prom_rules rules_lists;
@@ -123,6 +125,8 @@ silex_status slx_server_rooms_open(struct slx_server_rooms *r, silex_error *err)
 	r->targets = (struct slx_prom_targets){ slx_scrape_targets_json, slx_scrape_metadata_json, scrape };
 	slx_prom_set_targets(r->prom, &r->targets);
 	atomic_store(&r->scrape, scrape);
+	SLX_TRY(slx_backups_start(r->core, &r->backups, err));
+	slx_native_set_backups(r->native, r->backups);
 	return slx_listen_start(r->core, r->intake, &r->listen, err);
 }
 
@@ -134,6 +138,7 @@ void slx_server_rooms_stop(struct slx_server_rooms *r)
 	slx_native_stop(r->native);
 	slx_server_rules_stop(atomic_load(&r->rules));
 	slx_actions_stop(atomic_load(&r->actions));
+	slx_backups_stop(r->backups);
 }
 
 void slx_server_rooms_free(struct slx_server_rooms *r)
@@ -141,6 +146,7 @@ void slx_server_rooms_free(struct slx_server_rooms *r)
 	if (!r)
 		return;
 	slx_server_rules_free(atomic_load(&r->rules));
+	slx_backups_free(r->backups);
 	slx_actions_free(atomic_load(&r->actions));
 	slx_native_free(r->native);
 	slx_prom_free(r->prom);

@@ -1,6 +1,8 @@
 """docs/openapi.yaml against the server: every path and method answers as described, good and bad requests, and nothing else is there."""
 import os
 import json
+import shutil
+import tempfile
 import unittest
 import urllib.parse
 
@@ -43,6 +45,8 @@ GOOD = {
                      {"name": "odd", "selector": 'hr{p=~".+"}', "input": "avg", "window": "1m", "condition": "outside", "low": 50, "high": 120.5, "leave_low": 55,
                       "missing": "fire", "missing_after": "2m", "max_lateness": "1m", "series_max": 10, "annotations": {"summary": "look"}}],
     "listRules": [{}], "rule": [{}], "removeRule": [None],
+    "makeSnapshot": [{"name": "monday"}, {"skip_head": True}], "snapshotFile": [{}, {"skip_head": "true"}],
+    "makeBackup": [{}, {"full": True}], "listBackups": [{}], "restoreTenant": [{"tenant_from": "default"}],
     "stream": [],
 }
 NOT_THERE = ["acknowledge", "unacknowledge", "endSilence", "rule", "removeRule"]  # what is named in the path is not there: 404
@@ -58,7 +62,8 @@ def operations():
 class OpenApi(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server().start()
+        cls.target = tempfile.mkdtemp(prefix="silex-target-")
+        cls.server = Server("--enable-admin", "--set", f"backup.target={cls.target}", "--set", "backup.interval=0").start()
         for body in GOOD["insert"] + GOOD["batch"]:
             path = "insert" if "value" in body else "batch"
             cls.server.request("POST", f"/api/silex/v1/{path}", json.dumps(body), {"Content-Type": "application/json"})
@@ -66,6 +71,7 @@ class OpenApi(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         assert cls.server.stop() == 0
+        shutil.rmtree(cls.target)
 
     def ask(self, path, method, request, headers=None):
         path = path.replace("/rules/{id}", "/rules/77").replace("{name}", "p").replace("{fingerprint}", "0" * 32).replace("{id}", "0" * 32)

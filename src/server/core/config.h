@@ -68,6 +68,11 @@ struct slx_config {
 		const char *listen; /* TCP plaintext; "" none */
 		struct slx_config_list templates;
 	} graphite;
+	struct {
+		const char *target; /* "" none */
+		int64_t interval, log_interval; /* ns; 0: never */
+		uint64_t keep, log_keep;
+	} backup;
 	const struct slx_yaml *stores;         /* NULL none; engine.stores is what it says */
 	const struct slx_yaml *mqtt;           /* NULL none */
 	const struct slx_yaml *global;         /* of scrape_configs: scrape_interval, scrape_timeout, external_labels; NULL none */

@@ -38,6 +38,13 @@ const struct slx_key slx_keys[] = {
 
 	TREE("stores", stores, false, "object stores by name: {name, url, access_key, secret_key, session_token} (docs/operations.md)"),
 
+	TEXT("backup.target", backup.target, "", false, "directory or url of a store where backups go, or `store:NAME` of `stores`; empty: none are made"),
+	SPAN("backup.interval", backup.interval, "24h", 0, 366 * 86400 * SLX_SECOND, false, "a backup is made this long after the newest one; 0: when asked"),
+	COUNT("backup.keep", backup.keep, "14", 1, 100000, false, "so many of the newest stay; older ones are removed after each scheduled backup"),
+	SPAN("backup.log_interval", backup.log_interval, "10s", 0, 86400 * SLX_SECOND, false,
+		"the log goes to the target so often, for restore to a moment; 0: it does not"),
+	SIZE("backup.log_keep", backup.log_keep, "4GB", MB, INT64_C(1) << 50, false, "log segments kept while the target is away; beyond, the oldest are given up"),
+
 	TEXT("http.route_prefix", http.route_prefix, "", false, "put before every path: `/silex`"),
 	TEXT("http.external_url", http.external_url, "", false, "how clients reach the server, for links"),
 	COUNT("http.io_threads", http.io_threads, "0", 0, 256, false, "threads that read and write sockets; 0: the processors"),
@@ -57,7 +64,7 @@ const struct slx_key slx_keys[] = {
 	TEXT("http.tls_key", http.tls_key, "", false, "PEM file with the private key"),
 	TEXT("http.cors_origin", http.cors_origin, "*", false, "origin that browsers may call from; `*`: any; empty: none"),
 	BOOL("http.lifecycle", http.lifecycle, "false", false, "POST /-/reload and /-/quit"),
-	BOOL("http.admin", http.admin, "false", false, "/api/v1/admin: deleting series"),
+	BOOL("http.admin", http.admin, "false", false, "/api/v1/admin, and snapshots, backups and restores by HTTP"),
 
 	CHOICE("log.level", log.level, "info", "debug info warn error", true, "less is not logged"),
 	CHOICE("log.format", log.format, "text", "text json", true, "lines of the log"),

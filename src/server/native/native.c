@@ -20,6 +20,11 @@ static const struct slx_http_route routes[] = {
 	ROUTE("POST", PREFIX "/checkpoint", slx_native_checkpoint, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/retention", slx_native_retention, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
 	ROUTE("POST", PREFIX "/retention/apply", slx_native_retention_apply, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
+	ROUTE("POST", PREFIX "/snapshot", slx_native_snapshot, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", PREFIX "/snapshot/file", slx_native_snapshot_file, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
+	ROUTE("POST", PREFIX "/backup", slx_native_backup, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", PREFIX "/backups", slx_native_backups, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
+	ROUTE("POST", PREFIX "/restore", slx_native_restore, SLX_HTTP_ADMIN, 0),
 	ROUTE("GET", PREFIX "/stream", slx_native_stream, SLX_HTTP_PLAIN, SLX_HTTP_WEBSOCKET),
 	ROUTE("GET,POST", PREFIX "/alerts", slx_native_alerts, SLX_HTTP_READ, 0),
 	ROUTE("GET,POST", PREFIX "/alerts/history", slx_native_alert_history, SLX_HTTP_READ, 0),
@@ -65,6 +70,8 @@ silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, si
 	atomic_store(&n->intake, intake);
 	return slx_alerts_add_sink(slx_api_alerts(slx_core_db(n->core)), slx_stream_alert, n->stream_kept, err);
 }
+
+void slx_native_set_backups(struct slx_native *n, struct slx_backups *b) { atomic_store(&n->backups, b); }
 
 void slx_native_silences_changed(struct slx_native *n)
 {

@@ -3,6 +3,7 @@
 #ifndef SLX_SERVER_NATIVE_H
 #define SLX_SERVER_NATIVE_H
 
+#include "server/backup/backup.h"
 #include "server/http/http.h"
 #include "server/intake/intake.h"
 
@@ -15,6 +16,8 @@ void slx_native_routes(struct slx_http *h, struct slx_native *n);
 silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, silex_error *err);
 /* Silences or acknowledgements changed. Any thread. */
 void slx_native_silences_changed(struct slx_native *n);
+/* The database is open. b must outlive the handlers. */
+void slx_native_set_backups(struct slx_native *n, struct slx_backups *b);
 void slx_native_stop(struct slx_native *n); /* no stream reads the database any more */
 void slx_native_free(struct slx_native *n); /* after the listener; NULL is fine */
 

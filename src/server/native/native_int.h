@@ -12,6 +12,7 @@ struct slx_native {
 	struct slx_core *core;
 	struct slx_intake *_Atomic intake;  /* NULL until the database is open */
 	struct slx_stream *_Atomic stream;  /* NULL until the database is open, and again when it ends */
+	struct slx_backups *_Atomic backups; /* NULL until the database is open */
 	struct slx_stream *stream_kept;     /* the same, until free */
 };
 
@@ -120,6 +121,11 @@ void slx_native_delete(void *ctx, struct slx_http_exchange *x);
 void slx_native_checkpoint(void *ctx, struct slx_http_exchange *x);
 void slx_native_retention(void *ctx, struct slx_http_exchange *x);
 void slx_native_retention_apply(void *ctx, struct slx_http_exchange *x);
+void slx_native_snapshot(void *ctx, struct slx_http_exchange *x);
+void slx_native_snapshot_file(void *ctx, struct slx_http_exchange *x);
+void slx_native_backup(void *ctx, struct slx_http_exchange *x);
+void slx_native_backups(void *ctx, struct slx_http_exchange *x);
+void slx_native_restore(void *ctx, struct slx_http_exchange *x);
 void slx_native_metrics(void *ctx, struct slx_http_exchange *x);
 void slx_native_health(void *ctx, struct slx_http_exchange *x);
 void slx_native_rules(void *ctx, struct slx_http_exchange *x);

@@ -1,5 +1,10 @@
-/* Administration: deletes. */
+/* Administration: deletes, snapshots. */
 #include "server/prom/prom_int.h"
+
+#include "server/backup/backup.h"
+#include "yaml/yaml.h"
+
+#include <stdio.h>
 
 /* false: not allowed here, and said so. */
 static bool allowed(struct slx_prom *p, struct slx_http_exchange *x)
@@ -72,8 +77,25 @@ void slx_prom_clean_tombstones(void *ctx, struct slx_http_exchange *x)
 		slx_prom_fail(x, slx_prom_error_of(status), err.message);
 }
 
-void slx_prom_no_snapshot(void *ctx, struct slx_http_exchange *x)
+void slx_prom_snapshot(void *ctx, struct slx_http_exchange *x)
 {
-	if (allowed(ctx, x))
-		slx_prom_fail(x, SLX_PROM_NOT_IMPLEMENTED, "snapshots are not made over HTTP; copy the data directory with silex export or a file system snapshot");
+	struct slx_prom *p = ctx;
+	struct slx_str skip = slx_http_param(x, "skip_head", 0);
+	char word[8], name[SLX_SNAPSHOT_NAME_SIZE], text[SLX_SNAPSHOT_NAME_SIZE + 64];
+	silex_error err;
+	bool skip_head = false;
+	if (!allowed(p, x))
+		return;
+	snprintf(word, sizeof word, "%.*s", (int)skip.n, skip.p ? skip.p : "");
+	if (word[0] && !slx_word_bool(word, &skip_head)) {
+		slx_prom_fail(x, SLX_PROM_BAD_DATA, "unable to parse boolean \"skip_head\" argument");
+		return;
+	}
+	silex_status st = slx_snapshots_create(p->core, NULL, skip_head, name, NULL, &err);
+	if (st != SILEX_OK) {
+		slx_prom_fail(x, slx_prom_error_of(st), err.message);
+		return;
+	}
+	snprintf(text, sizeof text, "{\"status\":\"success\",\"data\":{\"name\":\"%s\"}}", name);
+	slx_http_reply_text(x, 200, "application/json", text);
 }

@@ -27,7 +27,7 @@ static const struct slx_http_route routes[] = {
 	ROUTE("GET", "/api/v1/status/walreplay", slx_prom_walreplay, SLX_HTTP_PLAIN),
 	ROUTE("POST,PUT", "/api/v1/admin/tsdb/delete_series", slx_prom_delete_series, SLX_HTTP_ADMIN),
 	ROUTE("POST,PUT", "/api/v1/admin/tsdb/clean_tombstones", slx_prom_clean_tombstones, SLX_HTTP_ADMIN),
-	ROUTE("POST,PUT", "/api/v1/admin/tsdb/snapshot", slx_prom_no_snapshot, SLX_HTTP_ADMIN),
+	ROUTE("POST,PUT", "/api/v1/admin/tsdb/snapshot", slx_prom_snapshot, SLX_HTTP_ADMIN),
 	{ .methods = "POST", .path = "/api/v1/read", .handle = slx_prom_remote_read, .class = SLX_HTTP_READ, .flags = SLX_HTTP_RAW_BODY,
 		.error = slx_prom_route_error },
 	ROUTE("GET", "/federate", slx_prom_federate, SLX_HTTP_READ),

@@ -119,7 +119,7 @@ void slx_prom_tsdb(void *ctx, struct slx_http_exchange *x);
 void slx_prom_walreplay(void *ctx, struct slx_http_exchange *x);
 void slx_prom_delete_series(void *ctx, struct slx_http_exchange *x);
 void slx_prom_clean_tombstones(void *ctx, struct slx_http_exchange *x);
-void slx_prom_no_snapshot(void *ctx, struct slx_http_exchange *x);
+void slx_prom_snapshot(void *ctx, struct slx_http_exchange *x);
 void slx_prom_federate(void *ctx, struct slx_http_exchange *x);
 
 #endif
