@@ -183,7 +183,7 @@ class Schedule(Case):
             wait_for(lambda: metric(s, "silex_backups_total") >= 4)
             self.assertLess(time.time() - metric(s, "silex_backup_last_success_timestamp_seconds"), 30)
             self.assertGreater(metric(s, "silex_backup_last_size_bytes"), 0)
-            self.assertEqual(metric(s, "silex_backup_failures_total"), 0)
+            self.assertEqual(metric(s, "silex_backup_failures_total"), 0, s.text_of_log())
             wait_for(lambda: len(json.loads(self.silex("backup", "list", self.target, "-f", "json"))) in (2, 3))
             self.assertIn("backup made", s.text_of_log())
             self.assertEqual(s.stop(), 0)

@@ -1,4 +1,5 @@
-/* Objects as files of a folder: NAME.tmp while it is written, NAME when it is whole and durable.
+/* Objects as files of a folder: NAME.tmp while it is written, NAME when it is whole and durable. Who writes holds a lock on NAME.tmp:
+ * what others open the folder for writing find without one is left over from a crash.
  *
  * Reads keep a bounded table of open files. An entry in use is never closed: when all are in use a file is opened for
  * one read alone, and a removed object's entry is closed by its last reader. */
@@ -331,6 +332,8 @@ static silex_status folder_begin(
 	w->n = 0;
 	snprintf(w->name, sizeof w->name, "%s", name);
 	silex_status st = s->vfs->open(s->vfs, tmp, SLX_OPEN_WRITE | SLX_OPEN_CREATE | SLX_OPEN_EXCL, &w->file, err);
+	if (st == SILEX_OK)
+		st = slx_file_lock(w->file, SLX_LOCK_EXCLUSIVE, err);
 	if (st != SILEX_OK) {
 		free_writer(w);
 		return st;
@@ -370,13 +373,24 @@ struct leftovers {
 	silex_error *err;
 };
 
+/* Does somebody else, perhaps another program, write it? */
+static bool in_work(struct folder_store *s, const char *path)
+{
+	struct slx_file *f = NULL;
+	if (s->vfs->open(s->vfs, path, SLX_OPEN_WRITE, &f, NULL) != SILEX_OK)
+		return false;
+	bool locked = slx_file_lock(f, SLX_LOCK_EXCLUSIVE, NULL) == SILEX_CONFLICT;
+	slx_file_close(f);
+	return locked;
+}
+
 static bool remove_leftover(void *arg, const char *name)
 {
 	struct leftovers *l = arg;
 	char path[PATH_SIZE];
 	size_t n = strlen(name), tmp = strlen(SLX_STORE_TMP);
 	if (n > tmp && strcmp(name + n - tmp, SLX_STORE_TMP) == 0 &&
-		(size_t)snprintf(path, sizeof path, "%s/%s", l->store->dir, name) < sizeof path)
+		(size_t)snprintf(path, sizeof path, "%s/%s", l->store->dir, name) < sizeof path && !in_work(l->store, path))
 		l->st = l->store->vfs->unlink(l->store->vfs, path, l->err);
 	return l->st == SILEX_OK;
 }

@@ -47,7 +47,8 @@ struct slx_store_writer {
 	uint64_t size; /* bytes appended so far: where the next append will lie */
 };
 
-/* files_max: how many open files get_range keeps (at least 1; 0: 64). Leftover NAME.tmp are removed unless read_only.
+/* files_max: how many open files get_range keeps (at least 1; 0: 64). Leftover NAME.tmp, which nobody writes any more, are removed
+ * unless read_only.
  * dir is made when absent (read_only: an absent one is empty). */
 silex_status slx_store_open_folder(struct slx_vfs *vfs, struct slx_mem *mem, const char *dir, unsigned files_max,
 	bool read_only, struct slx_store **ret, silex_error *err);
