@@ -153,7 +153,7 @@ static bool same_tree(const struct slx_yaml *x, const struct slx_yaml *y)
 {
 	if (!x || !y)
 		return x == y;
-	if (x->type != y->type || x->n != y->n || !slx_str_eq(x->text, y->text))
+	if (x->type != y->type || x->n != y->n || (x->type == SLX_YAML_SCALAR && !slx_str_eq(x->text, y->text)))
 		return false;
 	for (x = x->child, y = y->child; x && y; x = x->next, y = y->next)
 		if ((x->key != NULL) != (y->key != NULL) || (x->key && strcmp(x->key, y->key) != 0) || !same_tree(x, y))
