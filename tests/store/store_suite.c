@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LARGE = (11 << 20) + 12345, THREADS = 4, ROUNDS = 8, MANY = 1003 };
@@ -315,6 +316,24 @@ static void run(const char *url)
 	printf("%.*s the store suite passes\n", (int)strcspn(url, "?"), url);
 }
 
+/* A folder whose disk is not mounted: no object is said to be absent, and it is there again when the disk is. */
+static void away(const char *folder)
+{
+	uint64_t size;
+	char byte;
+	CHECK(rmdir(folder) == 0);
+	char deep[128];
+	snprintf(deep, sizeof deep, "%s/archive", folder);
+	struct slx_store *s = open_store(deep);
+	CHECK(slx_store_size(s, "a", &size, &err) == SILEX_UNAVAILABLE && strncmp(err.message, "store archive: ", 15) == 0);
+	CHECK(mkdir(folder, 0700) == 0 && put(s, "a", 10, 10, &err) == SILEX_OK && same(s, "a", 0, 10, &err));
+	CHECK(slx_store_remove(s, "a", &err) == SILEX_OK && rmdir(deep) == 0);
+	CHECK(slx_store_size(s, "a", &size, &err) == SILEX_UNAVAILABLE && strstr(err.message, "mounted"));
+	CHECK(slx_store_get_range(s, "a", 0, 1, &byte, &err) == SILEX_UNAVAILABLE && slx_store_remove(s, "a", &err) == SILEX_UNAVAILABLE);
+	slx_store_close(s);
+	CHECK(rmdir(folder) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	char folder[64] = "/tmp/silex-store-XXXXXX";
@@ -330,6 +349,6 @@ int main(int argc, char **argv)
 	char url[80];
 	snprintf(url, sizeof url, "folder:%s", folder);
 	run(url);
-	CHECK(rmdir(folder) == 0);
+	away(folder);
 	return 0;
 }

@@ -91,6 +91,16 @@ static struct open_file *free_entry(struct folder_store *s)
 	return oldest;
 }
 
+static bool stop_there(void *arg, const char *name) { return false; }
+
+/* A folder that is gone (a disk that was unmounted) must not make its objects seem to be. */
+static silex_status absent(struct folder_store *s, silex_status st, silex_error *err)
+{
+	if (st != SILEX_NOT_FOUND || s->read_only || s->vfs->list(s->vfs, s->dir, stop_there, NULL, NULL) != SILEX_NOT_FOUND)
+		return st;
+	return slx_err(err, SILEX_UNAVAILABLE, "the folder %s is not there: is its disk mounted?", s->dir);
+}
+
 /* Finds or opens the object's file. *ret_entry is NULL when *ret_file is the caller's to close. */
 static silex_status acquire(struct folder_store *s, const char *name, struct open_file **ret_entry,
 	struct slx_file **ret_file, silex_error *err)
@@ -104,7 +114,7 @@ static silex_status acquire(struct folder_store *s, const char *name, struct ope
 	if (!f) {
 		/* Opened under the lock, so that a remove cannot slip between open and entry. */
 		struct slx_file *file = NULL;
-		st = s->vfs->open(s->vfs, path, SLX_OPEN_READ, &file, err);
+		st = absent(s, s->vfs->open(s->vfs, path, SLX_OPEN_READ, &file, err), err);
 		f = st == SILEX_OK ? free_entry(s) : NULL;
 		if (f) {
 			*f = (struct open_file){ .file = file, .hash = hash };
@@ -202,7 +212,7 @@ static silex_status folder_remove(struct slx_store *base, const char *name, sile
 	char path[PATH_SIZE];
 	SLX_TRY(check_writable(s, err));
 	SLX_TRY(path_of(s, name, "", path, err));
-	SLX_TRY(s->vfs->unlink(s->vfs, path, err));
+	SLX_TRY(absent(s, s->vfs->unlink(s->vfs, path, err), err));
 	forget(s, name);
 	return SILEX_OK; /* not synced: an object that comes back after a crash is one that no manifest names */
 }
