@@ -38,7 +38,8 @@ typedef struct silex_retention_rule {
 } silex_retention_rule;
 
 /* For pairs of agents that send the same series (Prometheus HA): of the samples of a series whose times lie in one interval
- * ((k-1)*i, k*i], counted from the epoch, the latest is kept. In answers at once, on disk with the next compaction. */
+ * ((k-1)*i, k*i], counted from the epoch, the latest is kept. In answers at once, on disk when blocks are compacted; either way answers
+ * are the same. A delete begins with the interval that its start lies in. Longer intervals or none show again what is on disk still. */
 typedef struct silex_dedup {
 	const char *tenant; /* NULL: every tenant that no other names */
 	int64_t interval_ms;

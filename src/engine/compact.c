@@ -67,11 +67,12 @@ struct merge {
 	int64_t now, oldest;
 };
 
-static void part_of(struct slx_part *p, struct walk *w)
+static void part_of(const struct merge *m, struct slx_part *p, struct walk *w)
 {
 	uint32_t first, n;
 	slx_section_chunks(w->open, w->ordinal, &first, &n);
-	*p = (struct slx_part){ .type = SLX_PART_BLOCK, .rank = w->rank, .floor = w->block->info.floor };
+	*p = (struct slx_part){ .type = SLX_PART_BLOCK, .rank = w->rank, .floor = w->block->info.floor,
+		.dedup = slx_retention_dedup(m->retention, w->tenant) };
 	p->block.section = w->open;
 	p->block.first = first;
 	p->block.n = n;
@@ -121,7 +122,7 @@ static silex_status merge_series(struct merge *m, const struct walk *first, sile
 	for (size_t i = 0; i < m->n; i++) {
 		same[i] = !m->walks[i].at_end && (&m->walks[i] == first || walk_cmp(&m->walks[i], first) == 0);
 		if (same[i])
-			part_of(&m->parts[n_parts++], &m->walks[i]);
+			part_of(m, &m->parts[n_parts++], &m->walks[i]);
 	}
 	slx_scan_start(m->scan, m->parts, n_parts, m->hides, n_hides, SLX_TIME_ALL);
 	SLX_TRY(slx_chunker_series(m->chunker, m->scan, m->writer, m->opt && m->opt->recode, &points, err));

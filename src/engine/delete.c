@@ -149,6 +149,10 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 	pthread_mutex_lock(&e->rollups->work_lock);
 	pthread_mutex_lock(&e->manifest_lock);
 	slx_engine_lock_stripes(e);
+	/* What dedup hides behind a deleted sample goes with it, or it would show in its place until a compaction. */
+	int64_t dedup = slx_retention_dedup(e->retention, t->name);
+	if (dedup && !slx_range_empty(range))
+		tomb->range.from = slx_dedup_first(slx_time_clamp(range.from), dedup);
 	silex_status status = check_holds(e, tomb, err);
 	if (status == SILEX_OK)
 		status = count_visible(e, tomb, NULL, &count, err);

@@ -12,6 +12,7 @@ struct slx_snapshot {
 	struct slx_tenant *tenant;
 	struct slx_retention *retention; /* NULL: nothing is too old */
 	int64_t now, floor;  /* before floor all series of the tenant are too old */
+	int64_t dedup;       /* ns; 0: none */
 	_Atomic bool revoked;
 	struct slx_snapshot *prev, *next; /* engine->view_lock */
 };
@@ -68,6 +69,7 @@ static silex_status snapshot_new(struct slx_engine *e, struct slx_str tenant, co
 	s->retention = slx_retention_get(e);
 	s->now = s->retention ? slx_wall_ns(&e->clock) : 0;
 	s->floor = slx_retention_bounds(s->retention, s->tenant->name, s->now).all;
+	s->dedup = slx_retention_dedup(s->retention, s->tenant->name);
 	pthread_mutex_lock(&e->view_lock);
 	s->view = of ? of->view : e->view;
 	atomic_fetch_add_explicit(&s->view->refs, 1, memory_order_relaxed);
@@ -114,6 +116,15 @@ void slx_snapshot_show_expired(struct slx_snapshot *s)
 	slx_retention_unref(s->retention);
 	s->retention = NULL;
 	s->floor = INT64_MIN;
+	s->dedup = 0;
+}
+
+/* The range in which samples decide which of range's are given. */
+static struct slx_time_range deciding(const struct slx_snapshot *s, struct slx_time_range range)
+{
+	if (s->dedup && !slx_range_empty(range))
+		range.to = slx_dedup_last(slx_time_clamp(range.to), s->dedup);
+	return range;
 }
 
 /* The part of range in which something may be kept. */
@@ -333,7 +344,7 @@ silex_status slx_snapshot_select(struct slx_snapshot *s, struct slx_matcher *con
 	slx_buf_init(&label, m, SLX_MEM_QUERY, 1 << 20);
 	silex_status status = SILEX_OK;
 	uint32_t heads = (uint32_t)s->view->n_blocks;
-	range = kept_part(s, range);
+	range = deciding(s, kept_part(s, range));
 	if (slx_range_empty(range))
 		goto out;
 	status = select_blocks(s, ms, n, range, x, &label, err);
@@ -602,6 +613,7 @@ silex_status slx_snapshot_collect(struct slx_snapshot *s, const struct slx_selec
 {
 	const struct selected *sel = &x->all[i];
 	const struct slx_view *v = s->view;
+	range = deciding(s, range);
 	slx_arena_clear(&p->arena);
 	p->n = p->n_hides = 0;
 	p->hides = NULL;
@@ -621,6 +633,8 @@ silex_status slx_snapshot_collect(struct slx_snapshot *s, const struct slx_selec
 		SLX_TRY(slx_head_collect(h, at->series, range, SOURCE_RANK(at->source), frozen ? v->frozen_floor : UINT64_MAX - 1, &p->arena, &p->parts,
 			&p->n, &cap, err));
 	}
+	for (size_t k = 0; k < p->n; k++)
+		p->parts[k].dedup = s->dedup;
 	return collect_hides(s, sel->labels, range, p, err);
 }
 

@@ -317,7 +317,7 @@ static silex_status feed_parts(struct feed *f, silex_error *err)
 	const struct slx_parts *p = &f->work->parts;
 	const struct slx_part *sorted[PARTS_SORTED_MAX];
 	size_t n;
-	bool headers = !(f->needs & SLX_NEED_SAMPLES) && p->n_hides == 0;
+	bool headers = !(f->needs & SLX_NEED_SAMPLES) && p->n_hides == 0 && p->n && p->parts[0].dedup == 0;
 	if (!headers || p->n > PARTS_SORTED_MAX || !has_block(p) || !sort_disjoint(p, sorted, &n))
 		return feed_scan(f, p->parts, p->n, err);
 	for (size_t i = 0; i < n; i++) {

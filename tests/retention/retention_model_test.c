@@ -38,6 +38,7 @@ struct run {
 	struct sample at[TENANTS][SERIES][SLOTS];
 	struct rule rules[RULES_MAX];
 	int n_rules;
+	int dedup[TENANTS]; /* slots; 0: none */
 };
 
 static uint64_t below(struct run *r, uint64_t n) { return slx_rng_next(&r->rng) % n; }
@@ -93,6 +94,22 @@ static int64_t cutoff(const struct run *r, int tenant, int s)
 	return 0;
 }
 
+/* The last slot of the interval of dedup that slot i lies in. */
+static int64_t last_of(const struct run *r, int tenant, int64_t i)
+{
+	int d = r->dedup[tenant];
+	return d ? (i + d - 1) / d * d : i;
+}
+
+/* Is a later sample of the interval there (or perhaps there)? */
+static bool beaten(const struct run *r, int tenant, int s, int64_t i, bool perhaps)
+{
+	for (int64_t k = i + 1; k <= last_of(r, tenant, i) && k < SLOTS; k++)
+		if (r->at[tenant][s][k].state == THERE || (perhaps && r->at[tenant][s][k].state == MAYBE))
+			return true;
+	return false;
+}
+
 /* What is too old now may be removed from now on. */
 static void age(struct run *r)
 {
@@ -129,6 +146,11 @@ static bool set_rules(struct run *r)
 		rules[i].keep_ms = rule->keep * SPACING / 1000000;
 		rules[i].hold = rule->hold ? "case 7" : NULL;
 	}
+	silex_dedup dedup[TENANTS];
+	for (int t = 0; t < TENANTS; t++)
+		dedup[t] = (silex_dedup){ tenant_name[t], r->dedup[t] * SPACING / 1000000 };
+	x.dedup = dedup;
+	x.n_dedup = TENANTS;
 	x.rules = rules;
 	x.n_rules = (size_t)r->n_rules;
 	if (silex_set_retention(r->db, &x, &err) != SILEX_OK)
@@ -178,19 +200,21 @@ static bool insert(struct run *r)
 static bool delete_some(struct run *r)
 {
 	int t = (int)below(r, TENANTS), selector = (int)below(r, 5);
-	int64_t from = (int64_t)below(r, SLOTS), to = from + (int64_t)below(r, below(r, 4) ? 20 : SLOTS);
+	int64_t asked = (int64_t)below(r, SLOTS), to = asked + (int64_t)below(r, below(r, 4) ? 20 : SLOTS);
+	int64_t from = r->dedup[t] && asked ? last_of(r, t, asked) - r->dedup[t] + 1 : asked;
 	uint64_t least = 0, most = 0, got = 0;
 	bool must_refuse = false, may_refuse = false;
 	silex_error err;
 	for (int s = 0; s < SERIES; s++)
 		for (int64_t i = from > cutoff(r, t, s) ? from : cutoff(r, t, s); selects(selector, s) && i <= to && i < SLOTS; i++) {
 			const struct sample *x = &r->at[t][s][i];
-			least += x->state == THERE;
-			most += x->state != ABSENT;
-			must_refuse |= x->state == THERE && is_held(r, t, s);
-			may_refuse |= x->state != ABSENT && is_held(r, t, s);
+			bool sure = x->state == THERE && !beaten(r, t, s, i, true), perhaps = x->state != ABSENT && !beaten(r, t, s, i, false);
+			least += sure;
+			most += perhaps;
+			must_refuse |= sure && is_held(r, t, s);
+			may_refuse |= perhaps && is_held(r, t, s);
 		}
-	silex_status status = silex_delete(r->db, tenant_name[t], selector_text[selector], from * SPACING, to * SPACING, &got, &err);
+	silex_status status = silex_delete(r->db, tenant_name[t], selector_text[selector], asked * SPACING, to * SPACING, &got, &err);
 	if (status == SILEX_PERMISSION_DENIED && may_refuse) {
 		r->held++;
 		return true;
@@ -212,13 +236,14 @@ static bool compare_series(struct run *r, int t, int s, const struct sample *got
 		struct sample *want = &r->at[t][s][i];
 		bool old = i < cutoff(r, t, s);
 		bool there = got[i].state == THERE;
-		bool ok = there ? !old && want->state != ABSENT && want->value == got[i].value : old || want->state != THERE;
+		bool ok = there ? !old && want->state != ABSENT && want->value == got[i].value && !beaten(r, t, s, i, false) :
+			old || want->state != THERE || beaten(r, t, s, i, true);
 		if (!ok) {
 			printf("tenant %s m%d{host=\"h%d\"} slot %lld of now %lld, kept from %lld: got %s %g, expected state %d value %g\n", tenant_name[t], s / 4, s % 4,
 				(long long)i, (long long)r->now, (long long)cutoff(r, t, s), there ? "sample" : "nothing", got[i].value, want->state, want->value);
 			return false;
 		}
-		if (!there && !old)
+		if (!there && !old && !beaten(r, t, s, i, true))
 			want->state = ABSENT; /* and it does not come back */
 	}
 	return true;
@@ -348,7 +373,8 @@ static bool round_of(uint64_t seed, uint64_t *steps)
 	r->opt.sync = SILEX_SYNC_NEVER;
 	r->opt.block_duration_ms = below(r, 2) ? 7200000 : 600000;
 	r->opt.threads = 2;
-	bool ok = open_db(r);
+	r->dedup[1] = (int)below(r, 3) * 4;
+	bool ok = open_db(r) && set_rules(r);
 	while (ok && r->steps < STEPS_ROUND) {
 		ok = step(r);
 		r->steps++;

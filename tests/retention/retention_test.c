@@ -378,6 +378,67 @@ static void test_labels(void **state)
 	assert_int_equal(silex_series_info_get(f->db, NULL, &label, 1, &info, &f->err), SILEX_NOT_FOUND);
 }
 
+/* Times and values of a range, as text. */
+static void read_range(struct fixture *f, int64_t from, int64_t to, char *ret, size_t size)
+{
+	silex_query q;
+	silex_cursor *c;
+	silex_batch b;
+	size_t n = 0;
+	silex_query_init(&q);
+	q.start = from;
+	q.end = to;
+	OK(silex_query_run(f->db, &q, &c, &f->err));
+	for (*ret = 0;;) {
+		OK(silex_cursor_next(c, &b, &f->err));
+		if (b.n == 0)
+			break;
+		for (size_t i = 0; i < b.n; i++)
+			n += (size_t)snprintf(ret + n, size - n, "%lld=%g ", (long long)(b.times[i] / SECOND), b.values[i]);
+	}
+	silex_cursor_close(c);
+}
+
+/* A pair of agents, seven seconds apart. */
+static void test_dedup(void **state)
+{
+	struct fixture *f = *state;
+	const silex_dedup dedup = { NULL, 15000 };
+	silex_label label = { "__name__", "up" };
+	silex_retention r;
+	char before[512], after[512];
+	for (int replica = 0; replica < 2; replica++) {
+		for (int i = 0; i < 5000; i++)
+			OK(silex_insert(f->db, NULL, &label, 1, (i * 15 + 1 + replica * 7) * SECOND, silex_float(i * 10 + replica), &f->err));
+		OK(silex_checkpoint(f->db, &f->err));
+	}
+	silex_retention_init(&r);
+	r.dedup = &dedup;
+	r.n_dedup = 1;
+	OK(silex_set_retention(f->db, &r, &f->err));
+	read_range(f, 0, 60 * SECOND, before, sizeof before);
+	assert_string_equal(before, "8=1 23=11 38=21 53=31 ");
+	read_range(f, 20 * SECOND, 40 * SECOND, before, sizeof before);
+	assert_string_equal(before, "23=11 38=21 ");
+	read_range(f, 16 * SECOND, 22 * SECOND, before, sizeof before); /* 16 is there, but 23 is the one of its interval */
+	assert_string_equal(before, "");
+	assert_int_equal(count(f, NULL, "up"), 5000);
+	read_range(f, 0, 300 * SECOND, before, sizeof before);
+	silex_compact_options o;
+	silex_compact_options_init(&o);
+	o.full = true;
+	OK(silex_compact(f->db, &o, &f->err));
+	assert_int_equal(metrics(f).points_blocks, 5000);
+	read_range(f, 0, 300 * SECOND, after, sizeof after);
+	assert_string_equal(before, after);
+	uint64_t n;
+	OK(silex_insert(f->db, NULL, &label, 1, 2 * SECOND, silex_float(5), &f->err)); /* late, and not the latest */
+	OK(silex_delete(f->db, NULL, "up", 8 * SECOND, 8 * SECOND, &n, &f->err));
+	assert_int_equal(n, 1);
+	read_range(f, 0, 25 * SECOND, after, sizeof after);
+	assert_string_equal(after, "23=11 ");
+}
+
 /* Little free: writes wait, the rest goes on, and it ends by itself. */
 static void test_little_room(void **state)
 {
@@ -427,6 +488,7 @@ int main(void)
 		T(test_by_size),
 		T(test_by_size_in_part),
 		T(test_labels),
+		T(test_dedup),
 		T(test_little_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,19 @@ struct slx_scan {
 	size_t out_n;
 	enum slx_kind out_kind;
 
+	struct thinning {
+		int64_t interval, to; /* interval 0: none; to: of the range asked for */
+		struct buffer *out;   /* what is given */
+		size_t n;
+		bool holds, waits;
+		int64_t t;            /* holds: the latest sample of its interval so far */
+		uint64_t bits;
+		enum slx_kind kind;
+		struct slx_buf value[2]; /* its bytes when it has such, and those of the one that is given */
+		unsigned turn;
+		struct slx_run run;   /* waits: not looked at yet */
+	} thin;
+
 	/* The run given whole, while the caller looks inside. */
 	struct slx_payload payload;
 	const uint8_t *bytes;
@@ -478,7 +491,7 @@ static void settle(struct slx_scan *s)
 
 static bool can_pass_whole(const struct slx_scan *s, const struct cursor *top, const struct cursor *other)
 {
-	return top->part->type != SLX_PART_RAW && (!other || other->time > top->tmax) && top->tmin > s->done &&
+	return s->thin.interval == 0 && top->part->type != SLX_PART_RAW && (!other || other->time > top->tmax) && top->tmin > s->done &&
 		top->tmin >= s->range.from && top->tmax <= s->range.to && (s->n_hides == 0 || !hidden_partly(s, top));
 }
 
@@ -582,7 +595,7 @@ static silex_status step(struct slx_scan *s, struct slx_run *ret, bool *ret_stop
 	return gather(s, n, err);
 }
 
-silex_status slx_scan_next(struct slx_scan *s, struct slx_run *ret, bool *ret_more, silex_error *err)
+static silex_status next_run(struct slx_scan *s, struct slx_run *ret, bool *ret_more, silex_error *err)
 {
 	if (!s->started)
 		SLX_TRY(begin(s, err));
@@ -596,6 +609,84 @@ silex_status slx_scan_next(struct slx_scan *s, struct slx_run *ret, bool *ret_mo
 		set_decoded(ret, s->out_kind, buffer_ts(s->out), buffer_bits(s->out), s->out_n);
 	*ret_more = ret->n > 0;
 	return SILEX_OK;
+}
+
+/* ---- dedup ---- */
+
+/* The held sample is the latest of its interval. */
+static void give_held(struct thinning *h)
+{
+	h->holds = false;
+	if (h->t > h->to)
+		return;
+	buffer_ts(h->out)[h->n] = h->t;
+	buffer_bits(h->out)[h->n++] = h->bits;
+	h->turn ^= 1; /* its bytes stay where they are while it is given */
+}
+
+static silex_status hold(struct thinning *h, enum slx_kind kind, int64_t t, uint64_t bits, silex_error *err)
+{
+	h->t = t;
+	h->bits = bits;
+	h->kind = kind;
+	if (slx_kind_is_bytes(kind)) {
+		struct slx_buf *b = &h->value[h->turn];
+		slx_buf_reset(b);
+		slx_buf_put(b, (const void *)(uintptr_t)bits, slx_value_stored(bits));
+		if (b->failed)
+			return slx_err_oom(err);
+		h->bits = (uint64_t)(uintptr_t)b->p;
+	}
+	h->holds = true;
+	return SILEX_OK;
+}
+
+/* Gives what a run decides: the held sample, if the run begins in another interval, and all of the run that are followed by one of
+ * another interval. Its last one is held. */
+static silex_status thin_run(struct thinning *h, const struct slx_run *run, silex_error *err)
+{
+	int64_t last = slx_dedup_last(run->ts[0], h->interval);
+	if (h->holds && slx_dedup_last(h->t, h->interval) != last)
+		give_held(h);
+	h->holds = false;
+	for (size_t i = 0; i + 1 < run->n; i++) {
+		if (run->ts[i + 1] <= last)
+			continue;
+		last = slx_dedup_last(run->ts[i + 1], h->interval);
+		if (run->ts[i] > h->to)
+			continue;
+		buffer_ts(h->out)[h->n] = run->ts[i];
+		buffer_bits(h->out)[h->n++] = run->bits[i];
+	}
+	return hold(h, run->kind, run->ts[run->n - 1], run->bits[run->n - 1], err);
+}
+
+static silex_status next_thinned(struct slx_scan *s, struct slx_run *ret, bool *ret_more, silex_error *err)
+{
+	struct thinning *h = &s->thin;
+	if (!h->out && !(h->out = buffer_take(s, SLX_CHUNK_MAX)))
+		return slx_err_oom(err);
+	h->n = 0;
+	for (bool more = true; more && h->n == 0;) {
+		enum slx_kind kind = h->kind;
+		if (!h->waits)
+			SLX_TRY(next_run(s, &h->run, &more, err));
+		h->waits = more && h->holds && h->run.kind != kind && slx_dedup_last(h->t, h->interval) != slx_dedup_last(h->run.ts[0], h->interval);
+		if (h->waits || (!more && h->holds)) {
+			give_held(h); /* by itself: what follows is of another kind, or nothing */
+		} else if (more) {
+			kind = h->run.kind;
+			SLX_TRY(thin_run(h, &h->run, err));
+		}
+		set_decoded(ret, kind, buffer_ts(h->out), buffer_bits(h->out), h->n);
+	}
+	*ret_more = h->n > 0;
+	return SILEX_OK;
+}
+
+silex_status slx_scan_next(struct slx_scan *s, struct slx_run *ret, bool *ret_more, silex_error *err)
+{
+	return s->thin.interval ? next_thinned(s, ret, ret_more, err) : next_run(s, ret, ret_more, err);
 }
 
 /* ---- looking inside a whole run ---- */
@@ -660,6 +751,8 @@ silex_status slx_scan_new(struct slx_mem *m, const struct slx_codec_choice *c, s
 	s->mem = m;
 	s->codecs = c;
 	s->started = true; /* over nothing, until start */
+	for (int i = 0; i < 2; i++)
+		slx_buf_init(&s->thin.value[i], m, SLX_MEM_QUERY, SLX_VALUE_STORED_MAX);
 	silex_status st = slx_chunk_work_new(m, SLX_MEM_QUERY, &s->work, err);
 	if (st != SILEX_OK) {
 		slx_scan_free(s);
@@ -681,6 +774,7 @@ static void let_go(struct slx_scan *s)
 	unpark(s);
 	s->n = 0;
 	s->given = false;
+	s->thin.holds = s->thin.waits = false;
 }
 
 void slx_scan_free(struct slx_scan *s)
@@ -689,6 +783,9 @@ void slx_scan_free(struct slx_scan *s)
 		return;
 	let_go(s);
 	buffer_give_back(s, &s->out);
+	buffer_give_back(s, &s->thin.out);
+	for (int i = 0; i < 2; i++)
+		slx_buf_free(&s->thin.value[i]);
 	buffers_free(s, s->free_small);
 	buffers_free(s, s->free_large);
 	slx_free(s->mem, SLX_MEM_QUERY, s->cursors, s->cursors_cap * (sizeof *s->cursors + sizeof *s->heap));
@@ -706,8 +803,12 @@ void slx_scan_start(struct slx_scan *s, const struct slx_part *parts, size_t n_p
 	s->n_hides = n_hides;
 	s->range.from = slx_time_clamp(range.from);
 	s->range.to = slx_time_clamp(range.to);
+	s->thin.interval = n_parts ? parts[0].dedup : 0;
+	s->thin.to = s->range.to;
 	if (slx_range_empty(range))
 		s->range = (struct slx_time_range){ 1, 0 };
+	else if (s->thin.interval)
+		s->range.to = slx_dedup_last(s->range.to, s->thin.interval);
 	s->done = INT64_MIN;
 	s->started = false;
 }

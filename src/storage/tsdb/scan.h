@@ -5,7 +5,11 @@
  * wins; a tombstone hides the samples of its range in the parts whose floor is below its version. Where a chunk
  * overlaps no other part and no tombstone it is passed through whole, with its header, so that callers can answer from
  * the header or aggregate without decoding; elsewhere samples are decoded and merged. The one merge of the engine:
- * queries, deletes (counting), flush and compaction all read through it. One thread at a time. */
+ * queries, deletes (counting), flush and compaction all read through it. One thread at a time.
+ *
+ * Parts may ask for dedup: of the samples of an interval ((k-1)*d, k*d] only the latest is given (slx_dedup_last tells where the
+ * interval of a time ends). Which one that is, is judged by all samples, not only those in range: parts must reach to the end of
+ * the interval that the range ends in. Nothing is passed through whole then. */
 #ifndef SLX_TSDB_SCAN_H
 #define SLX_TSDB_SCAN_H
 
@@ -19,6 +23,7 @@ struct slx_memchunk {
 
 struct slx_part {
 	enum { SLX_PART_MEMORY, SLX_PART_RAW, SLX_PART_BLOCK } type;
+	int64_t dedup;  /* ns, 0: every sample counts; the same in all parts of a series */
 	uint64_t rank;  /* greater wins */
 	uint64_t floor; /* tombstones of version > floor apply */
 	union {
@@ -55,6 +60,10 @@ struct slx_run {
 	const int64_t *ts;          /* decoded; until the next call on the scan */
 	const uint64_t *bits;       /* so are the bytes that the bits of such a kind point to */
 };
+
+/* First and last time of the interval of dedup that holds t. */
+static inline int64_t slx_dedup_first(int64_t t, int64_t dedup) { return slx_time_add(slx_window_start(slx_time_sub(t, 1), dedup, 0), 1); }
+static inline int64_t slx_dedup_last(int64_t t, int64_t dedup) { return slx_time_add(slx_window_last(slx_time_sub(t, 1), dedup, 0), 1); }
 
 struct slx_scan;
 
