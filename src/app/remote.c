@@ -341,7 +341,7 @@ static void fill_metrics(struct app_remote *r, const json_t *doc, silex_metrics 
 {
 	const json_t *points = json_object_get(doc, "points"), *bytes = json_object_get(doc, "bytes"), *wal = json_object_get(doc, "wal"),
 				 *memory = json_object_get(doc, "memory"), *ingest = json_object_get(doc, "ingest"), *queries = json_object_get(doc, "queries"),
-				 *damage = json_object_get(doc, "damage"), *by_use = json_object_get(memory, "by_use"), *bucket;
+				 *damage = json_object_get(doc, "damage"), *disk = json_object_get(doc, "disk"), *by_use = json_object_get(memory, "by_use"), *bucket;
 	size_t i;
 	snprintf(r->promise, sizeof r->promise, "%s", text_of(wal, "promise"));
 	*m = (silex_metrics){
@@ -360,6 +360,9 @@ static void fill_metrics(struct app_remote *r, const json_t *doc, silex_metrics 
 		.bytes_wal = u64(bytes, "wal"),
 		.blocks = u64(doc, "blocks"),
 		.tombstones = u64(doc, "tombstones"),
+		.disk_free = u64(disk, "free"),
+		.disk_total = u64(disk, "total"),
+		.disk_mark = u64(disk, "mark"),
 		.ratio = real(doc, "ratio"),
 		.wal_segments = u64(wal, "segments"),
 		.wal_frames = u64(wal, "frames"),

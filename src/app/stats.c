@@ -83,6 +83,10 @@ static void gather(struct facts *f, const silex_metrics *m)
 	bytes(f, "bytes_head", "memory of the head", m->bytes_head);
 	bytes(f, "bytes_blocks", "files of blocks", m->bytes_blocks);
 	bytes(f, "bytes_wal", "files of the log", m->bytes_wal);
+	if (m->disk_total) {
+		bytes(f, "disk_free", "free on the disk", m->disk_free);
+		bytes(f, "disk_total", "size of the disk", m->disk_total);
+	}
 	if (m->points_blocks) {
 		real(f, "bytes_per_point", "bytes per point in blocks", (double)m->bytes_blocks / (double)m->points_blocks, "");
 		real(f, "ratio", "ratio to 16 bytes a point", m->ratio, " : 1");

@@ -113,6 +113,24 @@ class Retention(Case):
             self.assertEqual(self.count(s, "{}"), 1)
             self.assertEqual(self.metric(s, "silex_points_too_old_total"), 2)
 
+    def test_dedup(self):
+        """A pair of agents: PromQL and the native query see the later of each interval, before and after compaction."""
+        config = self.config("retention: {dedup: [{tenant: default, interval: 15s}]}\n")
+        base = 1700000011 # an interval of 15 s begins
+        with Server("--config", config) as s:
+            for replica in range(2):
+                self.assertEqual(line(s, "".join(f"up value={i * 10 + replica} {base + i * 15 + replica * 7}\n" for i in range(400))).status, 204)
+                s.request("POST", "/api/silex/v1/checkpoint")
+            for again in range(2):
+                self.assertEqual(self.count(s, "up"), 400)
+                r = s.get("/api/v1/query", query="count_over_time(up[10m]) + 1000 * sum_over_time(up[10m])", time=str(base + 399 * 15 + 8)).data()["result"]
+                want = [i * 10 + 1 for i in range(400) if i * 15 + 7 > 399 * 15 + 8 - 600]
+                self.assertEqual(float(r[0]["value"][1]), len(want) + 1000 * sum(want))
+                self.assertEqual(s.stop(), 0)
+                silex("compact", "--full", "-d", s.data)
+                s.start()
+            self.assertEqual(self.metric(s, 'silex_points{tier="blocks"}'), 400)
+
     def test_directory(self):
         data = os.path.join(self.dir, "data")
         path = os.path.join(self.dir, "hr.csv")

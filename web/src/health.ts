@@ -7,12 +7,13 @@ export interface SlowQuery { query: string; seconds: number; at?: number; tenant
 export interface Health {
   version: string;
   ready: boolean;
-  state?: string; // in words, when it is not ready
+  state?: string; // in words; 'ok' when there is nothing to say
   uptimeS?: number;
   series?: number;
   points?: number; // stored
   ingested?: number; // counter since the start
   tiers: { name: string; bytes: number; inMemory?: boolean }[];
+  disk?: { free: number; total: number; mark: number }; // bytes; writes are refused when less than mark is free
   bytesPerPoint?: number;
   memory?: number; // resident
   memoryUsed?: number; // what counts against the limit
@@ -54,6 +55,7 @@ interface Own {
   series: number;
   points: { total: number };
   bytes: { head: number; blocks: number; wal: number };
+  disk: { free: number; total: number; mark: number };
   bytes_per_point: number | null;
   wal: { sync: string; interval_s: number | null };
   memory: { used: number; limit: number; resident: number };
@@ -69,7 +71,7 @@ async function ofSilex(): Promise<Partial<Health>> {
   return {
     ready: d.status === 'ok', state: d.health, uptimeS: d.uptime_s, series: d.series, points: d.points.total, ingested: d.ingest.accepted,
     tiers: [{ name: 'Log', bytes: d.bytes.wal }, { name: 'Head, in memory', bytes: d.bytes.head, inMemory: true }, { name: 'Blocks', bytes: d.bytes.blocks }],
-    bytesPerPoint: d.bytes_per_point ?? undefined, memory: d.memory.resident, memoryUsed: d.memory.used, memoryLimit: d.memory.limit, sync: d.wal.sync, syncIntervalS: d.wal.interval_s ?? undefined,
+    disk: d.disk.total ? d.disk : undefined, bytesPerPoint: d.bytes_per_point ?? undefined, memory: d.memory.resident, memoryUsed: d.memory.used, memoryLimit: d.memory.limit, sync: d.wal.sync, syncIntervalS: d.wal.interval_s ?? undefined,
     p50: d.queries.p50_s ?? undefined, p99: d.queries.p99_s ?? undefined,
     slow: d.slow_queries.recent.map((q) => ({ query: q.query, seconds: q.seconds, at: Date.parse(q.start), tenant: q.tenant, series: q.series, points: q.samples })),
     active: d.active_queries, tenants: t?.tenants ?? [],

@@ -61,7 +61,7 @@ export class Status {
   private show(d: Health): void {
     this.noteRate(d);
     fill(this.cards,
-      card('Server', d.ready ? 'Ready' : 'Not ready', [!d.ready && d.state, d.version, d.uptimeS !== undefined && `up ${sayDuration(d.uptimeS * 1000)}`], d.ready ? '✓' : '⚠'),
+      card('Server', d.ready ? 'Ready' : 'Not ready', [d.state !== 'ok' && d.state, d.version, d.uptimeS !== undefined && `up ${sayDuration(d.uptimeS * 1000)}`], d.ready && (d.state ?? 'ok') === 'ok' ? '✓' : '⚠'),
       d.series !== undefined && card('Series', number(d.series), [d.points !== undefined && `${number(d.points)} samples stored`]),
       this.storage(d), this.memory(d), promise(d),
       d.p99 !== undefined && card('Queries', seconds(d.p99, 3), ['99 of 100 are faster', d.p50 !== undefined && `half of them faster than ${seconds(d.p50, 3)}`]));
@@ -100,7 +100,8 @@ export class Status {
       h('div.bar', { role: 'img', 'aria-label': d.tiers.map((x) => `${x.name} ${bytes(x.bytes, 3)}`).join(', ') },
         d.tiers.map((x, i) => h(`i.tier-${i}` as 'i', { style: `flex-grow:${all ? x.bytes / all : 0}` }))),
       h('ul.tiers', null, d.tiers.map((x, i) => h('li', null, h(`i.tier-${i}` as 'i'), h('span', null, x.name), h('b', null, bytes(x.bytes, 3))))),
-      d.bytesPerPoint !== undefined && h('p', null, `${plain(d.bytesPerPoint, 3)} bytes per sample in blocks`));
+      d.bytesPerPoint !== undefined && h('p', null, `${plain(d.bytesPerPoint, 3)} bytes per sample in blocks`),
+      d.disk && h('p', null, `${bytes(d.disk.free, 3)} free of ${bytes(d.disk.total, 3)}; below ${bytes(d.disk.mark, 3)} writes are refused`));
   }
 
   private memory(d: Health): HTMLElement | false {

@@ -52,6 +52,11 @@ static void put_storage(struct slx_buf *b, const silex_metrics *m)
 	put_u64(b, "blocks", m->bytes_blocks);
 	put_u64(b, "wal", m->bytes_wal);
 	close_object(b);
+	open_object(b, "disk");
+	put_u64(b, "free", m->disk_free);
+	put_u64(b, "total", m->disk_total);
+	put_u64(b, "mark", m->disk_mark);
+	close_object(b);
 	put_real(b, "ratio", m->ratio);
 	put_real(b, "bytes_per_point", m->points_blocks ? (double)m->bytes_blocks / (double)m->points_blocks : (double)NAN);
 	put_u64(b, "blocks", m->blocks);
