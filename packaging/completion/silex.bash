@@ -215,7 +215,7 @@ _silex() {
 	esac
 	if [ -z "$words" ]; then
 		case $command in
-		import) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --label --errors --strict --quiet --data --tenant --option --store --config --url --help" ;;
+		import) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --label --errors --strict --backfill --quiet --data --tenant --option --store --config --url --help" ;;
 		export) words=" --format --start --end --output --data --tenant --option --store --config --url --help" ;;
 		query) words=" --start --end --agg --step --group-by --group --fill --promql --limit --desc --latest --exact --wide --tall --height --timeout --memory --statistics --format --output --data --tenant --option --store --config --url --help" ;;
 		series) words=" --start --end --names --info --count --format --output --data --tenant --option --store --config --url --help" ;;

@@ -45,6 +45,7 @@ complete -c silex -n '__fish_seen_subcommand_from import' -l start -s s -r -d 'W
 complete -c silex -n '__fish_seen_subcommand_from import' -l label -s L -r -d 'add this label to every series'
 complete -c silex -n '__fish_seen_subcommand_from import' -l errors -x -a 'all none' -d 'which bad lines are shown [the first ten]'
 complete -c silex -n '__fish_seen_subcommand_from import' -l strict -d 'stop at the first bad line'
+complete -c silex -n '__fish_seen_subcommand_from import' -l backfill -d 'data of the past: rules on arrival do not look at it, whatever its times'
 complete -c silex -n '__fish_seen_subcommand_from import' -l quiet -s q -d 'no summary'
 complete -c silex -n '__fish_seen_subcommand_from import' -l data -s d -r -d 'the database [$SILEX_DATA, or ./silex-data]'
 complete -c silex -n '__fish_seen_subcommand_from import' -l tenant -s T -r -d 'whose data [default]'
