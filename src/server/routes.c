@@ -25,6 +25,7 @@ struct slx_server_rooms {
 	struct slx_actions *_Atomic actions; /* NULL until the database is open */
 	struct slx_server_rules *_Atomic rules; /* the same */
 	struct slx_prom_rules rules_lists;
+	struct slx_native_rules rules_api;
 };
 
 /* The configuration is read anew: rooms that keep something of it take it over. */
@@ -103,8 +104,11 @@ static silex_status open_rules(struct slx_server_rooms *r, silex_error *err)
 	silex_status st = slx_server_rules_start(r->core, &rules, err);
 	atomic_store(&r->rules, rules);
 	r->rules_lists = (struct slx_prom_rules){ slx_server_rules_json, slx_server_alerts_json, rules };
-	if (st == SILEX_OK)
+	r->rules_api = (struct slx_native_rules){ slx_server_rules_add, slx_server_rules_remove, slx_server_rules_list, rules };
+	if (st == SILEX_OK) {
 		slx_prom_set_rules(r->prom, &r->rules_lists);
+		slx_native_set_rules(r->native, &r->rules_api);
+	}
 	return st;
 }
 

@@ -186,6 +186,43 @@ class Rules(unittest.TestCase):
         self.assertEqual(self.server.get(f"{RULES}/x").status, 400)
         self.assertEqual(self.server.get(f"{RULES}/9").status, 404)
 
+    def test_in_promql(self):
+        """The same call takes rules of rule files; they are evaluated, survive a kill, and go."""
+        alert = self.post(RULES, {"name": "hot", "expr": 'temperature > 30', "interval": "1s", "labels": {"severity": "page"},
+                                  "annotations": {"summary": "{{ $labels.room }} has {{ $value }}"}})
+        self.assertEqual(alert.status, 200, alert.body)
+        number = alert.json()["id"]
+        record = self.post(RULES, {"record": "rooms:temperature:max", "expr": "max(temperature)", "interval": "1s"}).json()["id"]
+        self.assertEqual(self.register(), record + 1)  # one sequence of numbers
+        self.post("/api/silex/v1/insert", {"metric": "temperature", "labels": {"room": "1"}, "value": 35})
+        found = self.wait_alerts(1)[0]
+        self.assertEqual((found["labels"], found["annotations"]), ({"alertname": "hot", "room": "1", "severity": "page"}, {"summary": "1 has 35"}))
+        self.server.stop(signal.SIGKILL)
+        self.server.start()
+        self.wait_alerts(1)
+        listed = self.server.get(RULES).json()["promql"]
+        self.assertEqual([x["id"] for x in listed], [number, record])
+        self.assertEqual(listed[0]["group"]["rules"][0]["expr"], "temperature > 30")
+        self.assertEqual(self.one(record), listed[1])
+        files = {g["file"] for g in self.server.get("/api/v1/rules").data()["groups"]}
+        self.assertEqual(files, {f"rules/{number}", f"rules/{record}"})
+        for _ in range(400):
+            answer = self.server.get("/api/v1/query", query="rooms:temperature:max").data()["result"]
+            if answer:
+                break
+            time.sleep(0.025)
+        self.assertEqual(answer[0]["value"][1], "35")
+        for i in (number, record):
+            self.assertEqual(self.server.request("DELETE", f"{RULES}/{i}").status, 200)
+        self.wait_alerts(0)
+        for body, field, words in [({"name": "x", "expr": "up =="}, "expr", "parse error"), ({"expr": "up"}, "name", "record"),
+                                   ({"name": "x", "expr": "up", "limit": 3}, "limit", "together with expr"), (rule(**{"for": "1m"}), "for", "together with expr")]:
+            answer = self.post(RULES, body)
+            self.assertEqual((answer.status, answer.json().get("field")), (400, field), answer.body)
+            self.assertIn(words, answer.json()["detail"])
+        answer = self.post(RULES, {"name": "x", "expr": "up", "annotations": {"a": "{{ nothing 1 }}"}})
+        self.assertEqual(answer.status, 400, answer.body)
+
     def test_tenants_are_apart(self):
         number = self.register()
         other = {"X-Scope-OrgID": "other"}

@@ -16,21 +16,27 @@ static silex_status put_note(struct slx_watch *w, struct slx_str tenant, const c
 	return b->failed ? slx_err_oom(err) : slx_alerts_put_notes(w->alerts, tenant, &note, 1, err);
 }
 
+silex_status slx_watch_store_next(struct slx_watch *w, uint64_t next, silex_error *err)
+{
+	struct slx_buf b;
+	slx_buf_init(&b, w->mem, SLX_MEM_OTHER, SLX_VALUE_SIZE_MAX);
+	slx_buf_varint(&b, next);
+	silex_status status = put_note(w, ID_TENANT, "ruleid", "next", &b, err);
+	slx_buf_free(&b);
+	return status;
+}
+
 silex_status slx_watch_store(struct slx_watch *w, const struct slx_watch_rule *r, bool removed, silex_error *err)
 {
 	struct slx_buf b;
 	char id[24];
-	silex_status status = SILEX_OK;
+	if (!removed) /* no number is given twice, also when its rule has gone */
+		SLX_TRY(slx_watch_store_next(w, r->alert.id + 1, err));
 	slx_buf_init(&b, w->mem, SLX_MEM_OTHER, SLX_VALUE_SIZE_MAX);
-	if (!removed) {
-		slx_buf_varint(&b, r->alert.id + 1); /* no number is given twice, also when its rule has gone */
-		status = put_note(w, ID_TENANT, "ruleid", "next", &b, err);
-		slx_buf_reset(&b);
+	if (!removed)
 		slx_watch_def_encode(&r->def, &b);
-	}
 	snprintf(id, sizeof id, "%llu", (unsigned long long)r->alert.id);
-	if (status == SILEX_OK)
-		status = put_note(w, r->alert.tenant, "rule", id, &b, err);
+	silex_status status = put_note(w, r->alert.tenant, "rule", id, &b, err);
 	slx_buf_free(&b);
 	return status;
 }

@@ -362,6 +362,18 @@ silex_status slx_watch_add(struct slx_watch *w, struct slx_str tenant, const str
 	return status;
 }
 
+silex_status slx_watch_take_id(struct slx_watch *w, uint64_t *ret, silex_error *err)
+{
+	pthread_mutex_lock(&w->admin_lock);
+	uint64_t id = w->next_id;
+	silex_status status = slx_watch_store_next(w, id + 1, err);
+	if (status == SILEX_OK)
+		*ret = id;
+	w->next_id += status == SILEX_OK;
+	pthread_mutex_unlock(&w->admin_lock);
+	return status;
+}
+
 /* ---- looking ---- */
 
 static void add_state(struct slx_watch_info *i, const struct slx_watch_state *s)

@@ -35,6 +35,9 @@ silex_status slx_watch_add(struct slx_watch *w, struct slx_str tenant, const str
 /* Its active alerts end. NOT_FOUND. */
 silex_status slx_watch_remove(struct slx_watch *w, struct slx_str tenant, uint64_t id, silex_error *err);
 
+/* A number that no rule has had, for rules of other rooms. Durable. */
+silex_status slx_watch_take_id(struct slx_watch *w, uint64_t *ret, silex_error *err);
+
 struct slx_watch_info {
 	uint64_t id;
 	struct slx_str tenant, expr;

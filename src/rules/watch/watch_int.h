@@ -166,6 +166,7 @@ silex_status slx_watch_send(struct slx_watch *w, const struct slx_watch_change *
  * samples that came just before it are evaluated. RESOURCE_EXHAUSTED: more than series_max. */
 silex_status slx_watch_seed(struct slx_watch *w, struct slx_watch_rule *r, bool again, silex_error *err);
 silex_status slx_watch_load(struct slx_watch *w, silex_error *err); /* all rules of the journal */
+silex_status slx_watch_store_next(struct slx_watch *w, uint64_t next, silex_error *err); /* the number to give next */
 silex_status slx_watch_store(struct slx_watch *w, const struct slx_watch_rule *r, bool removed, silex_error *err);
 
 /* ---- watch.c ---- */

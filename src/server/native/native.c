@@ -63,6 +63,8 @@ void slx_native_routes(struct slx_http *h, struct slx_native *n)
 	slx_http_add(h, own, sizeof own / sizeof *own);
 }
 
+void slx_native_set_rules(struct slx_native *n, const struct slx_native_rules *r) { atomic_store(&n->rules, r); }
+
 silex_status slx_native_open(struct slx_native *n, struct slx_intake *intake, silex_error *err)
 {
 	SLX_TRY(slx_stream_new(n, &n->stream_kept, err));

@@ -11,6 +11,7 @@ struct slx_stream;
 struct slx_native {
 	struct slx_core *core;
 	struct slx_intake *_Atomic intake;  /* NULL until the database is open */
+	const struct slx_native_rules *_Atomic rules; /* NULL until they are evaluated */
 	struct slx_stream *_Atomic stream;  /* NULL until the database is open, and again when it ends */
 	struct slx_backups *_Atomic backups; /* NULL until the database is open */
 	struct slx_stream *stream_kept;     /* the same, until free */
@@ -43,7 +44,7 @@ struct slx_native_field {
 	enum slx_native_type type;
 };
 
-enum { SLX_NATIVE_FIELDS_MAX = 20, SLX_NATIVE_LIST_MAX = 1000 };
+enum { SLX_NATIVE_FIELDS_MAX = 32, SLX_NATIVE_LIST_MAX = 1000 };
 
 struct slx_native_args {
 	struct slx_native *n;

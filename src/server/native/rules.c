@@ -1,10 +1,15 @@
-/* Rules on arrival: registered, listed, removed. A rule's members are those of include/silex/rules.h, as people write them:
+/* Rules registered, listed, removed. Those on arrival have the members of include/silex/rules.h, as people write them:
  *
  *     {"name":"tachycardia","selector":"hr{ward=\"icu\"}","condition":">","limit":120,"leave":110,"delay_on":"10s"}
+ *
+ * Those in PromQL, evaluated on an interval, have the members of a rule of a rule file; `name` is its alert:
+ *
+ *     {"name":"down","expr":"up == 0","for":"1m"}        {"record":"job:up:sum","expr":"sum by (job) (up)","interval":"30s"}
  */
 #include "server/native/native_int.h"
 
 #include "formats/json.h"
+#include "promql/promql.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +20,7 @@ enum { LABELS_MAX = 64 };
 static struct slx_watch *watch_of(struct slx_native *n) { return slx_api_watch(slx_core_db(n->core)); }
 
 enum { NAME, SELECTOR, INPUT, WINDOW, CONDITION, LIMIT, LEAVE, LOW, HIGH, LEAVE_LOW, LEAVE_HIGH, DELAY_ON, DELAY_OFF, MISSING, MISSING_AFTER, LATENESS,
-	SERIES_MAX, LABELS, ANNOTATIONS };
+	SERIES_MAX, LABELS, ANNOTATIONS, EXPR, RECORD, FOR, KEEP_FIRING_FOR, INTERVAL };
 
 static const struct slx_native_field rule_fields[] = {
 	[NAME] = { "name", SLX_ARG_TEXT },
@@ -37,6 +42,11 @@ static const struct slx_native_field rule_fields[] = {
 	[SERIES_MAX] = { "series_max", SLX_ARG_COUNT },
 	[LABELS] = { "labels", SLX_ARG_OBJECT },
 	[ANNOTATIONS] = { "annotations", SLX_ARG_OBJECT },
+	[EXPR] = { "expr", SLX_ARG_TEXT },
+	[RECORD] = { "record", SLX_ARG_TEXT },
+	[FOR] = { "for", SLX_ARG_SPAN },
+	[KEEP_FIRING_FOR] = { "keep_firing_for", SLX_ARG_SPAN },
+	[INTERVAL] = { "interval", SLX_ARG_SPAN },
 };
 
 /* ---- reading a rule ---- */
@@ -105,6 +115,9 @@ static bool read_limits(const struct slx_native_args *a, struct slx_watch_def *d
 
 static bool read_rule(const struct slx_native_args *a, struct slx_watch_def *d)
 {
+	for (size_t i = RECORD; i <= INTERVAL; i++)
+		if (!absent(a, i, "this member together with expr only"))
+			return false;
 	unsigned op = SLX_WATCH_OPS, input = SLX_WATCH_LAST, missing = SLX_MISSING_KEEP;
 	uint64_t series_max = 0;
 	*d = (struct slx_watch_def){ .name = slx_arg_text(a, NAME), .selector = slx_arg_text(a, SELECTOR), .low = NAN, .high = NAN, .leave_low = NAN,
@@ -120,6 +133,56 @@ static bool read_rule(const struct slx_native_args *a, struct slx_watch_def *d)
 		!read_labels(a, LABELS, &d->labels) || !read_labels(a, ANNOTATIONS, &d->annotations))
 		return false;
 	d->series_max = series_max > UINT32_MAX ? UINT32_MAX : (uint32_t)series_max;
+	return true;
+}
+
+/* ---- a rule in PromQL, as a group of a rule file ---- */
+
+static void put_member(struct slx_buf *b, const struct slx_native_args *a, size_t field, const char *key)
+{
+	struct slx_str s = slx_arg_text(a, field);
+	if (!s.p)
+		return;
+	slx_native_put(b, ",\"%s\":", key);
+	if (rule_fields[field].type == SLX_ARG_OBJECT)
+		slx_buf_put(b, s.p, s.n);
+	else
+		slx_json_text(b, s);
+}
+
+static bool read_group(const struct slx_native_args *a, struct slx_buf *group)
+{
+	struct slx_promql_expr *x;
+	struct slx_labels labels = { 0 };
+	silex_error err;
+	int64_t span;
+	if (slx_promql_parse(a->n->core->mem, slx_arg_text(a, EXPR), slx_core_config(a->n->core)->promql.experimental, &x, &err) != SILEX_OK) {
+		slx_err_wrap(&err, "expr");
+		slx_native_fail_of(a->x, "expr", &err);
+		return false;
+	}
+	slx_promql_free(x);
+	for (size_t i = SELECTOR; i <= SERIES_MAX; i++)
+		if (!absent(a, i, "no such member together with expr"))
+			return false;
+	if (!a->values[NAME].n == !a->values[RECORD].n) {
+		slx_native_fail_field(a->x, "name", "name, of an alert, or record, of a new series", (struct slx_str){ 0 });
+		return false;
+	}
+	if (!slx_arg_span(a, FOR, &span) || !slx_arg_span(a, KEEP_FIRING_FOR, &span) || !slx_arg_span(a, INTERVAL, &span) || !read_labels(a, LABELS, &labels) ||
+		!read_labels(a, ANNOTATIONS, &labels))
+		return false;
+	slx_native_put_text(group, "{\"name\":\"api\"");
+	put_member(group, a, INTERVAL, "interval");
+	slx_native_put_text(group, ",\"rules\":[{\"expr\":");
+	slx_json_text(group, slx_arg_text(a, EXPR));
+	put_member(group, a, NAME, "alert");
+	put_member(group, a, RECORD, "record");
+	put_member(group, a, FOR, "for");
+	put_member(group, a, KEEP_FIRING_FOR, "keep_firing_for");
+	put_member(group, a, LABELS, "labels");
+	put_member(group, a, ANNOTATIONS, "annotations");
+	slx_native_put_text(group, "}]}");
 	return true;
 }
 
@@ -189,16 +252,49 @@ static void put_rule(struct slx_buf *b, const struct slx_watch_info *i)
 
 /* ---- requests ---- */
 
+static void answer_id(struct slx_native *n, struct slx_http_exchange *x, uint64_t id)
+{
+	char location[80];
+	struct slx_buf b;
+	snprintf(location, sizeof location, "/api/silex/v1/rules/%llu", (unsigned long long)id);
+	slx_http_set_header(x, "Location", location);
+	slx_buf_init(&b, n->core->mem, SLX_MEM_OTHER, 4096);
+	slx_native_put(&b, "{\"id\":%llu}\n", (unsigned long long)id);
+	slx_http_reply(x, 200, "application/json", &b);
+}
+
+static void register_promql(const struct slx_native_args *a)
+{
+	const struct slx_native_rules *rules = atomic_load(&a->n->rules);
+	struct slx_buf group;
+	silex_error err;
+	uint64_t id;
+	slx_buf_init(&group, a->n->core->mem, SLX_MEM_OTHER, 1 << 20);
+	if (read_group(a, &group)) {
+		silex_status st = group.failed ? slx_err_oom(&err) : !rules ? slx_err(&err, SILEX_UNAVAILABLE, "rules are not evaluated yet; try again") :
+			rules->add(rules->ctx, slx_http_tenant(a->x), (struct slx_str){ (const char *)group.p, group.n }, &id, &err);
+		if (st == SILEX_OK)
+			answer_id(a->n, a->x, id);
+		else
+			slx_native_fail(a->x, &err);
+	}
+	slx_buf_free(&group);
+}
+
 static void register_rule(struct slx_native *n, struct slx_http_exchange *x)
 {
 	struct slx_native_args a;
 	struct slx_watch_def d;
-	struct slx_buf b;
 	const char *field = NULL;
 	silex_error err;
 	uint64_t id;
-	char location[80];
-	if (!slx_native_args(n, x, rule_fields, sizeof rule_fields / sizeof *rule_fields, &a) || !read_rule(&a, &d))
+	if (!slx_native_args(n, x, rule_fields, sizeof rule_fields / sizeof *rule_fields, &a))
+		return;
+	if (a.values[EXPR].n) {
+		register_promql(&a);
+		return;
+	}
+	if (!read_rule(&a, &d))
 		return;
 	if (slx_watch_add(watch_of(n), slx_http_tenant(x), &d, &id, &field, &err) != SILEX_OK) {
 		if (err.code == SILEX_RESOURCE_EXHAUSTED && strncmp(err.message, "selector:", 9) == 0) /* the client's to mend, not to try again */
@@ -206,11 +302,7 @@ static void register_rule(struct slx_native *n, struct slx_http_exchange *x)
 		slx_native_fail_of(x, field, &err);
 		return;
 	}
-	snprintf(location, sizeof location, "/api/silex/v1/rules/%llu", (unsigned long long)id);
-	slx_http_set_header(x, "Location", location);
-	slx_buf_init(&b, n->core->mem, SLX_MEM_OTHER, 4096);
-	slx_native_put(&b, "{\"id\":%llu}\n", (unsigned long long)id);
-	slx_http_reply(x, 200, "application/json", &b);
+	answer_id(n, x, id);
 }
 
 struct listing {
@@ -227,6 +319,23 @@ static bool add_rule(void *arg, const struct slx_watch_info *i)
 	return true;
 }
 
+static bool add_group(void *arg, uint64_t id, struct slx_str group)
+{
+	struct listing *l = arg;
+	slx_native_put(&l->a.b, "%s{\"id\":%llu,\"group\":", l->n++ ? ",\n" : "\n", (unsigned long long)id);
+	slx_buf_put(&l->a.b, group.p, group.n);
+	slx_buf_u8(&l->a.b, '}');
+	return true;
+}
+
+static void list_groups(struct slx_native *n, struct slx_str tenant, uint64_t id, struct listing *l)
+{
+	const struct slx_native_rules *rules = atomic_load(&n->rules);
+	l->n = 0;
+	if (rules)
+		rules->list(rules->ctx, tenant, id, add_group, l);
+}
+
 void slx_native_rules(void *ctx, struct slx_http_exchange *x)
 {
 	struct slx_native *n = ctx;
@@ -239,6 +348,8 @@ void slx_native_rules(void *ctx, struct slx_http_exchange *x)
 	slx_native_answer_begin(&l.a, n, x, "application/json");
 	slx_native_put_text(&l.a.b, "{\"rules\":[");
 	if (slx_watch_list(watch_of(n), slx_http_tenant(x), 0, add_rule, &l, &err) == SILEX_OK) {
+		slx_native_put_text(&l.a.b, "\n],\"promql\":[");
+		list_groups(n, slx_http_tenant(x), 0, &l);
 		slx_native_put_text(&l.a.b, "\n]}\n");
 		slx_native_answer_end(&l.a);
 	} else {
@@ -259,6 +370,13 @@ static bool read_id(struct slx_http_exchange *x, uint64_t *ret)
 	return false;
 }
 
+static silex_status remove_rule(struct slx_native *n, struct slx_str tenant, uint64_t id, silex_error *err)
+{
+	const struct slx_native_rules *rules = atomic_load(&n->rules);
+	silex_status st = slx_watch_remove(watch_of(n), tenant, id, err);
+	return st == SILEX_NOT_FOUND && rules ? rules->remove(rules->ctx, tenant, id, err) : st;
+}
+
 void slx_native_rule(void *ctx, struct slx_http_exchange *x)
 {
 	struct slx_native *n = ctx;
@@ -268,14 +386,17 @@ void slx_native_rule(void *ctx, struct slx_http_exchange *x)
 	if (!read_id(x, &id))
 		return;
 	if (slx_str_eq(slx_http_method(x), SLX_STR("DELETE"))) {
-		if (slx_watch_remove(watch_of(n), slx_http_tenant(x), id, &err) == SILEX_OK)
+		if (remove_rule(n, slx_http_tenant(x), id, &err) == SILEX_OK)
 			slx_http_reply_text(x, 200, "application/json", "{}\n");
 		else
 			slx_native_fail(x, &err);
 		return;
 	}
 	slx_native_answer_begin(&l.a, n, x, "application/json");
-	if (slx_watch_list(watch_of(n), slx_http_tenant(x), id, add_rule, &l, &err) == SILEX_OK) {
+	silex_status st = slx_watch_list(watch_of(n), slx_http_tenant(x), id, add_rule, &l, &err);
+	if (st == SILEX_NOT_FOUND)
+		list_groups(n, slx_http_tenant(x), id, &l);
+	if (st == SILEX_OK || (st == SILEX_NOT_FOUND && l.n)) {
 		slx_native_put_text(&l.a.b, "\n");
 		slx_native_answer_end(&l.a);
 	} else {

@@ -25,11 +25,8 @@ static void clear(struct set *s)
 
 /* ---- files ---- */
 
-static silex_status add_file(struct set *s, struct slx_str tenant, const char *path, silex_error *err)
+static silex_status source_room(struct set *s, silex_error *err)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (slx_str_eq(s->sources[i].file->name, slx_str(path)) && slx_str_eq(s->sources[i].tenant, tenant))
-			return SILEX_OK; /* two patterns, one file */
 	if (s->n == SOURCES_MAX)
 		return slx_err(err, SILEX_INVALID, "more than %d rule files", SOURCES_MAX);
 	if (s->n == s->cap) {
@@ -40,6 +37,15 @@ static silex_status add_file(struct set *s, struct slx_str tenant, const char *p
 		s->sources = p;
 		s->cap = cap;
 	}
+	return SILEX_OK;
+}
+
+static silex_status add_file(struct set *s, struct slx_str tenant, const char *path, silex_error *err)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (slx_str_eq(s->sources[i].file->name, slx_str(path)) && slx_str_eq(s->sources[i].tenant, tenant))
+			return SILEX_OK; /* two patterns, one file */
+	SLX_TRY(source_room(s, err));
 	s->sources[s->n].tenant = tenant;
 	SLX_TRY(slx_rule_file_read(s->mem, path, s->experimental, &s->sources[s->n].file, err));
 	s->n++;
@@ -146,11 +152,22 @@ silex_status slx_server_rules_check(struct slx_mem *m, const struct slx_config *
 
 /* ---- life ---- */
 
-static silex_status take(struct slx_server_rules *r, silex_error *err)
+static silex_status add_api(struct set *s, const struct slx_server_rules *r, silex_error *err)
+{
+	for (const struct slx_api_rule *x = r->api; x; x = x->next) {
+		SLX_TRY(source_room(s, err));
+		s->sources[s->n++] = (struct slx_rules_source){ x->tenant, slx_rule_file_ref(x->file) };
+	}
+	return SILEX_OK;
+}
+
+silex_status slx_server_rules_take(struct slx_server_rules *r, silex_error *err)
 {
 	struct set s;
 	SLX_TRY(read_set(slx_api_mem(slx_core_db(r->core)), slx_core_config(r->core), &s, err));
-	silex_status status = slx_rules_set(r->rules, &s.env, s.sources, s.n, err);
+	silex_status status = add_api(&s, r, err);
+	if (status == SILEX_OK)
+		status = slx_rules_set(r->rules, &s.env, s.sources, s.n, err);
 	clear(&s);
 	return status;
 }
@@ -163,9 +180,11 @@ silex_status slx_server_rules_start(struct slx_core *core, struct slx_server_rul
 		return slx_err_oom(err);
 	r->core = core;
 	r->alerts = slx_api_alerts(db);
+	pthread_mutex_init(&r->lock, NULL);
 	*ret = r; /* freed by the caller, on failure too */
 	SLX_TRY(slx_rules_new(slx_api_engine(db), r->alerts, &r->rules, err));
-	SLX_TRY(take(r, err));
+	SLX_TRY(slx_server_rules_load(r, err));
+	SLX_TRY(slx_server_rules_take(r, err));
 	slx_server_rules_metrics(r);
 	return slx_rules_start(r->rules, (unsigned)slx_core_config(core)->rules.threads, err);
 }
@@ -173,7 +192,10 @@ silex_status slx_server_rules_start(struct slx_core *core, struct slx_server_rul
 void slx_server_rules_reload(struct slx_server_rules *r)
 {
 	silex_error err;
-	if (take(r, &err) != SILEX_OK)
+	pthread_mutex_lock(&r->lock);
+	silex_status status = slx_server_rules_take(r, &err);
+	pthread_mutex_unlock(&r->lock);
+	if (status != SILEX_OK)
 		slx_log(r->core->log, SLX_LOG_ERROR, "rules stay as they were", SLX_TEXT("error", err.message));
 }
 
@@ -189,5 +211,7 @@ void slx_server_rules_free(struct slx_server_rules *r)
 		return;
 	slx_rules_stop(r->rules);
 	slx_rules_free(r->rules);
+	slx_server_rules_api_free(r);
+	pthread_mutex_destroy(&r->lock);
 	slx_free(r->core->mem, SLX_MEM_OTHER, r, sizeof *r);
 }
