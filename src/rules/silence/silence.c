@@ -13,7 +13,7 @@
 #define KIND_SILENCE SLX_STR("silence")
 #define KIND_ACK     SLX_STR("ack")
 
-enum { SILENCES_MAX = 10000, NOTE_MAX = 60 << 10 };
+enum { SILENCES_MAX = 10000, NOTE_MAX = 60 << 10, FORGET_MAX = 64 };
 
 struct kept_silence {
 	struct kept_silence *next;
@@ -446,10 +446,33 @@ static bool take_active(void *arg, const struct slx_alert *a)
 	return false;
 }
 
-/* Acknowledgements of alerts that went on since need no place any more; under change_lock. */
 static bool holds(const struct slx_ack *x, const struct slx_alert *a, int64_t now)
 {
 	return x->active_ns == a->active_ns && now < x->ends_ns && slx_hash128_eq(x->fingerprint, a->fingerprint) && slx_str_eq(x->tenant, a->rule->tenant);
+}
+
+static silex_status unack_locked(struct slx_silences *s, struct slx_str tenant, struct slx_hash128 fingerprint, silex_error *err);
+
+/* Acknowledgements that hold no more go, from the journal too: of the oldest FORGET_MAX; under change_lock. */
+static void forget_acks(struct slx_silences *s, int64_t now)
+{
+	struct {
+		struct slx_ack x;
+		char tenant[SLX_TENANT_SIZE_MAX];
+	} old[FORGET_MAX];
+	size_t n = 0;
+	pthread_mutex_lock(&s->lock);
+	for (const struct kept_ack *k = s->acks; k; k = k->next) { /* newest first: the last ones stay in the ring */
+		old[n % FORGET_MAX].x = k->x;
+		memcpy(old[n++ % FORGET_MAX].tenant, k->x.tenant.p, k->x.tenant.n);
+	}
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; i < n && i < FORGET_MAX; i++) {
+		struct slx_ack now_is = { .tenant = { old[i].tenant, old[i].x.tenant.n } };
+		if (now < old[i].x.ends_ns && slx_alerts_find(s->alerts, old[i].x.fingerprint, take_active, &now_is) && now_is.active_ns == old[i].x.active_ns)
+			continue;
+		unack_locked(s, now_is.tenant, old[i].x.fingerprint, NULL); /* what cannot be written now goes another time */
+	}
 }
 
 static silex_status ack_locked(struct slx_silences *s, const struct slx_ack *from, silex_error *err)
@@ -460,6 +483,7 @@ static silex_status ack_locked(struct slx_silences *s, const struct slx_ack *fro
 	char id[SLX_SILENCE_ID_SIZE + 1];
 	x.at_ns = slx_wall_ns(s->clock);
 	x.active_ns = 0;
+	forget_acks(s, x.at_ns);
 	SLX_TRY(check_words(x.author, x.comment, err));
 	if (x.ends_ns <= x.at_ns || !slx_time_legal(x.ends_ns))
 		return slx_err(err, SILEX_INVALID, "ends_at: expected a time to come");

@@ -127,7 +127,7 @@ static silex_status set_start(struct slx_actions *a, const struct slx_config *c,
 	else
 		snprintf(s->base, sizeof s->base, "%s://%s%s", c->http.tls_cert[0] ? "https" : "http", a->listen, c->http.route_prefix);
 	s->shared = (struct act_shared){ .core = a->core, .engine = engine, .alerts = a->alerts, .silences = a->silences, .clock = slx_engine_clock(engine),
-		.links = { .base = s->base, .tenant = c->tenants.fallback, .external = s->config.external, .n_external = s->config.n_external },
+		.links = { .base = s->base, .tenant = c->tenants.fallback, .external = s->config.external, .n_external = s->config.n_external, .relabel = &s->config.relabel },
 		.resend_interval = s->config.resend_interval };
 	if (st == SILEX_OK)
 		st = start_receivers(s, err);

@@ -6,6 +6,7 @@
 #include "rules/silence/silence.h"
 #include "server/actions/actions.h"
 #include "server/core/auth.h"
+#include "server/core/relabel.h"
 
 #include <pthread.h>
 
@@ -74,6 +75,7 @@ struct act_config {
 	int64_t resend_interval;
 	struct slx_label *external; /* external_labels */
 	size_t n_external;
+	struct slx_relabel relabel; /* alert_relabel_configs: of what Alertmanagers are told */
 	struct act_endpoint *endpoints;
 	size_t n_endpoints;
 	struct act_hook *hooks;
@@ -96,8 +98,10 @@ struct act_links {
 	const char *tenant; /* alerts of other tenants get a label `tenant` */
 	const struct slx_label *external;
 	size_t n_external;
+	const struct slx_relabel *relabel;
 };
-void act_put_alertmanager(struct slx_buf *b, const struct act_links *l, const struct slx_alert *a, int64_t ends_ns);
+/* false: the relabelling drops it; nothing was appended. */
+bool act_put_alertmanager(struct slx_buf *b, const struct act_links *l, const struct slx_alert *a, int64_t ends_ns);
 /* What a webhook or a command is given. */
 struct act_attempt {
 	const char *receiver;

@@ -542,18 +542,20 @@ static void test_alertmanager(void **state)
 	receiver_start(&r, 0);
 	int port = r.port;
 	snprintf(config, sizeof config,
-		"global: {external_labels: {site: north, host: lost}}\nalerting:\n  alertmanagers:\n  - path_prefix: /am/\n    basic_auth: {username: u, password: p}\n"
+		"global: {external_labels: {site: north, host: lost, replica: '1'}}\nalerting:\n  alert_relabel_configs:\n  - {action: labeldrop, regex: replica}\n"
+		"  - {action: drop, source_labels: [host], regex: 'private.*'}\n  alertmanagers:\n  - path_prefix: /am/\n    basic_auth: {username: u, password: p}\n"
 		"    static_configs: [{targets: ['127.0.0.1:%d']}]\n", port);
 	bench_start(&b, config);
+	change(&b, "private", SLX_ALERT_FIRING);
 	change(&b, "a", SLX_ALERT_FIRING);
 	UNTIL(count(&r, "POST /am/api/v2/alerts", 200) >= 1);
 	assert_non_null(strstr(r.requests[0], "\r\nAuthorization: Basic dTpw\r\n"));
 	/* now + 4 minutes; the external label that the alert has too gives way */
 	assert_non_null(strstr(r.requests[0],
 		"[{\"labels\":{\"alertname\":\"Hot\",\"host\":\"a\",\"site\":\"north\"},\"annotations\":{\"summary\":\"too \\\"hot\\\"\"},"
-		"\"startsAt\":\"2023-11-14T22:13:20.001Z\",\"endsAt\":\"2023-11-14T22:17:20.001Z\",\"generatorURL\":\"http://silex.test:9470/#/explore?q="));
+		"\"startsAt\":\"2023-11-14T22:13:20.002Z\",\"endsAt\":\"2023-11-14T22:17:20.002Z\",\"generatorURL\":\"http://silex.test:9470/#/explore?q="));
 	forward(&b, 61 * SLX_SECOND); /* again each minute */
-	UNTIL(count(&r, "\"endsAt\":\"2023-11-14T22:18:21.001Z\"", 200) >= 1);
+	UNTIL(count(&r, "\"endsAt\":\"2023-11-14T22:18:21.002Z\"", 200) >= 1);
 
 	atomic_store(&r.status, 500); /* an outage: what comes and goes in it is not told afterwards */
 	for (unsigned i = 0; i < 10; i++) {
@@ -570,6 +572,7 @@ static void test_alertmanager(void **state)
 	assert_non_null(strstr(r.requests[0], "\"host\":\"a\""));
 	assert_non_null(strstr(r.requests[0], "\"host\":\"c\""));
 	assert_int_equal(count(&r, "flapping", 0), 0);
+	assert_int_equal(count(&r, "private", 0), 0);
 
 	change(&b, "a", SLX_ALERT_INACTIVE); /* ended: said so at once, and for a while */
 	slx_time_format(b.now, ended);

@@ -124,10 +124,15 @@ static silex_status send_batch(struct round *r, size_t *i, int64_t now, silex_er
 		slx_silences_mute(m->s->silences, a, now, &mute);
 		if (mute.silenced)
 			continue;
-		if (n++)
+		size_t before = body.n;
+		if (n)
 			slx_buf_u8(&body, ',');
-		act_put_alertmanager(&body, &m->s->links, a, ends(m, a, now));
-		last = r->notes[*i];
+		if (act_put_alertmanager(&body, &m->s->links, a, ends(m, a, now))) {
+			last = r->notes[*i];
+			n++;
+		} else if (!body.failed) {
+			body.n = before;
+		}
 	}
 	slx_buf_u8(&body, ']');
 	silex_status st = body.failed ? slx_err_oom(err) : n ? act_post(&m->caller, m->e->url, NULL, 0, &body, &status, err) : SILEX_OK;

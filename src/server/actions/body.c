@@ -47,45 +47,60 @@ static void put_generator(struct slx_buf *b, const char *key, const struct act_l
 
 /* ---- Alertmanager ---- */
 
-static void put_label(struct slx_buf *b, bool *first, struct slx_str name, struct slx_str value)
+static void put_labels(struct slx_buf *b, const struct slx_label_set *set)
 {
-	if (!*first)
-		slx_buf_u8(b, ',');
-	*first = false;
-	slx_json_text(b, name);
-	slx_buf_u8(b, ':');
-	slx_json_text(b, value);
+	slx_buf_u8(b, '{');
+	for (size_t i = 0; i < set->n; i++) {
+		if (i)
+			slx_buf_u8(b, ',');
+		slx_json_text(b, set->p[i].name);
+		slx_buf_u8(b, ':');
+		slx_json_text(b, set->p[i].value);
+	}
+	slx_buf_u8(b, '}');
 }
 
-/* The alert's own labels win over external ones, as in Prometheus. */
-static void put_labels(struct slx_buf *b, const struct act_links *l, const struct slx_alert *a)
+static void add_absent(struct slx_label_set *set, struct slx_str name, struct slx_str value)
+{
+	if (!slx_label_set_get(set, name).n)
+		slx_label_set_put(set, name, value);
+}
+
+/* The alert's own labels win over external ones, as in Prometheus; then alert_relabel_configs. false: dropped, or no memory. */
+static bool labels_of(const struct act_links *l, const struct slx_alert *a, struct slx_label_set *set)
 {
 	struct slx_labels_iter it = slx_labels_iter(a->labels);
 	struct slx_label x;
-	bool first = true;
-	slx_buf_u8(b, '{');
 	while (slx_labels_next(&it, &x))
-		put_label(b, &first, x.name, x.value);
+		slx_label_set_put(set, x.name, x.value);
 	for (size_t i = 0; i < l->n_external; i++)
-		if (!slx_labels_get(a->labels, l->external[i].name).n)
-			put_label(b, &first, l->external[i].name, l->external[i].value);
-	if (!slx_str_eq(a->rule->tenant, slx_str(l->tenant)) && !slx_labels_get(a->labels, SLX_STR("tenant")).n)
-		put_label(b, &first, SLX_STR("tenant"), a->rule->tenant);
-	slx_buf_u8(b, '}');
+		add_absent(set, l->external[i].name, l->external[i].value);
+	if (!slx_str_eq(a->rule->tenant, slx_str(l->tenant)))
+		add_absent(set, SLX_STR("tenant"), a->rule->tenant);
+	return slx_relabel_apply(l->relabel, set) && !set->failed;
 }
 
-void act_put_alertmanager(struct slx_buf *b, const struct act_links *l, const struct slx_alert *a, int64_t ends_ns)
+bool act_put_alertmanager(struct slx_buf *b, const struct act_links *l, const struct slx_alert *a, int64_t ends_ns)
 {
-	SLX_JSON_LITERAL(b, "{\"labels\":");
-	put_labels(b, l, a);
-	SLX_JSON_LITERAL(b, ",\"annotations\":");
-	slx_json_labels(b, a->annotations);
-	SLX_JSON_LITERAL(b, ",\"startsAt\":");
-	slx_json_instant(b, a->fired_ns ? a->fired_ns : a->active_ns);
-	SLX_JSON_LITERAL(b, ",\"endsAt\":");
-	slx_json_instant(b, ends_ns);
-	put_generator(b, ",\"generatorURL\":\"", l, a);
-	slx_buf_u8(b, '}');
+	struct slx_arena arena;
+	slx_arena_init(&arena, b->mem, b->use, 16 << 10);
+	struct slx_label_set set = { .arena = &arena };
+	bool kept = labels_of(l, a, &set);
+	b->failed = b->failed || set.failed;
+	if (kept) {
+		SLX_JSON_LITERAL(b, "{\"labels\":");
+		put_labels(b, &set);
+		SLX_JSON_LITERAL(b, ",\"annotations\":");
+		slx_json_labels(b, a->annotations);
+		SLX_JSON_LITERAL(b, ",\"startsAt\":");
+		slx_json_instant(b, a->fired_ns ? a->fired_ns : a->active_ns);
+		SLX_JSON_LITERAL(b, ",\"endsAt\":");
+		slx_json_instant(b, ends_ns);
+		put_generator(b, ",\"generatorURL\":\"", l, a);
+		slx_buf_u8(b, '}');
+	}
+	slx_arena_clear(&arena);
+	return kept;
 }
 
 /* ---- webhooks and commands ---- */

@@ -105,12 +105,13 @@ static silex_status alertmanager(struct act_config *c, const struct slx_yaml *y,
 	return SILEX_OK;
 }
 
-static silex_status alerting(struct act_config *c, const struct slx_yaml *y, silex_error *err)
+static silex_status alerting(struct slx_mem *mem, struct act_config *c, const struct slx_yaml *y, silex_error *err)
 {
-	static const char *const keys[] = { "alertmanagers", NULL };
+	static const char *const keys[] = { "alertmanagers", "alert_relabel_configs", NULL };
 	const struct slx_yaml *m;
 	size_t n;
 	SLX_TRY(slx_yaml_keys(y, "alerting", keys, err));
+	SLX_TRY(slx_relabel_parse(mem, &c->arena, slx_yaml_get(y, "alert_relabel_configs"), &c->relabel, err));
 	SLX_TRY(items(y, "alertmanagers", &m, &n, err));
 	c->endpoints = array(c, ACT_RECEIVERS_MAX, sizeof *c->endpoints);
 	if (!c->endpoints)
@@ -246,7 +247,7 @@ silex_status act_config_read(struct slx_mem *m, const struct slx_config *c, stru
 	slx_arena_init(&ret->arena, m, SLX_MEM_OTHER, 1 << 16);
 	silex_status st = external_labels(ret, slx_yaml_get(c->global, "external_labels"), err);
 	if (st == SILEX_OK)
-		st = alerting(ret, c->alerting, err);
+		st = alerting(m, ret, c->alerting, err);
 	if (st == SILEX_OK)
 		st = notify(m, ret, c->notify, err);
 	if (st != SILEX_OK)
@@ -260,6 +261,7 @@ void act_config_clear(struct act_config *c)
 		slx_selector_free(&c->hooks[i].filter.match);
 	for (size_t i = 0; i < c->n_programs; i++)
 		slx_selector_free(&c->programs[i].filter.match);
+	slx_relabel_clear(&c->relabel);
 	slx_arena_clear(&c->arena);
 	*c = (struct act_config){ 0 };
 }

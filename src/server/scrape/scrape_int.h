@@ -4,7 +4,7 @@
 
 #include "formats/formats.h"
 #include "server/core/auth.h"
-#include "server/scrape/relabel.h"
+#include "server/core/relabel.h"
 #include "server/scrape/scrape.h"
 
 #include <curl/curl.h>

@@ -1,6 +1,6 @@
 /* Relabelling, as Prometheus' relabel_config: rules that rewrite, keep or drop label sets. */
-#ifndef SLX_SERVER_RELABEL_H
-#define SLX_SERVER_RELABEL_H
+#ifndef SLX_SERVER_CORE_RELABEL_H
+#define SLX_SERVER_CORE_RELABEL_H
 
 #include "model/rewrite.h"
 #include "server/core/config.h"

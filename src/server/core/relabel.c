@@ -1,4 +1,4 @@
-#include "server/scrape/relabel.h"
+#include "server/core/relabel.h"
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
