@@ -18,7 +18,7 @@
 
 static const char staging_name[] = "restore.tmp", before_name[] = "before-restore";
 static const char *const rooms[] = { "meta", "wal", "blocks" };
-enum { ROOMS = sizeof rooms / sizeof *rooms };
+enum { ROOMS = sizeof rooms / sizeof *rooms, STAGED_MEMORY = 512 << 20 };
 
 /* --- 1. the directory -------------------------------------------------------------------------------------------------------- */
 
@@ -122,6 +122,7 @@ static silex_status staged_open(const struct slx_place *p, const char *staging, 
 	o.wal = SILEX_WAL_FILE;
 	o.sync = SILEX_SYNC_INTERVAL;
 	o.env.vfs = p->vfs;
+	o.memory_limit = o.memory_limit > STAGED_MEMORY ? STAGED_MEMORY : o.memory_limit; /* perhaps beside the one it goes into */
 	return slx_engine_open(staging, &o, ret, err);
 }
 

@@ -5,6 +5,7 @@
 #include "server/backup/backup.h"
 
 #include "base/clock.h"
+#include "engine/image.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -40,11 +41,15 @@ static int64_t now_ms(void)
 
 /* --- one backup ------------------------------------------------------------------------------------------------------------------ */
 
-silex_status slx_backups_target(struct slx_backups *b, const char **ret, silex_error *err)
+/* With the kinds of stores and the stores that the database was opened with. */
+static const silex_options *options(struct slx_backups *b) { return slx_engine_options(slx_api_engine(slx_core_db(b->core))); }
+
+silex_status slx_backups_target(struct slx_backups *b, const char **ret, const silex_options **ret_options, silex_error *err)
 {
 	if (!b->config->backup.target[0])
 		return slx_err(err, SILEX_INVALID, "this server makes no backups: set backup.target in its configuration");
 	*ret = b->config->backup.target;
+	*ret_options = options(b);
 	return SILEX_OK;
 }
 
@@ -89,8 +94,9 @@ silex_status slx_backups_create(struct slx_backups *b, bool full, silex_backup_i
 	silex_backup_options o;
 	silex_backup_info info = { .id = "" };
 	silex_error own = { 0 };
+	const silex_options *unused;
 	const char *target = NULL;
-	SLX_TRY(slx_backups_target(b, &target, err));
+	SLX_TRY(slx_backups_target(b, &target, &unused, err));
 	if (!claim(b))
 		return slx_err(err, SILEX_CONFLICT, "a backup is being made: try again when it is done");
 	silex_backup_options_init(&o);
@@ -110,7 +116,7 @@ static void prune(struct slx_backups *b)
 {
 	silex_prune_report r;
 	silex_error err;
-	if (silex_backup_prune(b->config->backup.target, &b->config->engine, (unsigned)b->config->backup.keep, false, &r, &err) != SILEX_OK)
+	if (silex_backup_prune(b->config->backup.target, options(b), (unsigned)b->config->backup.keep, false, &r, &err) != SILEX_OK)
 		slx_log(b->core->log, SLX_LOG_WARN, "old backups were not removed", SLX_TEXT("error", err.message));
 	else if (r.backups || r.blocks || r.log_segments)
 		slx_log(b->core->log, SLX_LOG_INFO, "old backups removed", SLX_INT("backups", r.backups), SLX_INT("blocks", r.blocks), SLX_INT("bytes", r.bytes));
@@ -151,7 +157,7 @@ static void *make_backups(void *arg)
 {
 	struct slx_backups *b = arg;
 	int64_t interval_ms = b->config->backup.interval / 1000000, retry_ms = interval_ms < RETRY_MS ? interval_ms : RETRY_MS, not_before = 0;
-	silex_backup_list(b->config->backup.target, &b->config->engine, newest, b, NULL); /* a target that is away is told of by the backup */
+	silex_backup_list(b->config->backup.target, options(b), newest, b, NULL); /* a target that is away is told of by the backup */
 	for (;;) {
 		int64_t at = due(b, interval_ms);
 		if (!wait_until(b, at > not_before ? at : not_before))

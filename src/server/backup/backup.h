@@ -14,8 +14,8 @@ silex_status slx_backups_start(struct slx_core *core, struct slx_backups **ret, 
 void slx_backups_stop(struct slx_backups *b);
 void slx_backups_free(struct slx_backups *b); /* NULL is fine */
 
-/* INVALID names the key that is not set. */
-silex_status slx_backups_target(struct slx_backups *b, const char **ret, silex_error *err);
+/* The target and the options to reach it with. INVALID names the key that is not set. */
+silex_status slx_backups_target(struct slx_backups *b, const char **ret, const silex_options **ret_options, silex_error *err);
 /* Now, and beside the schedule; returns when it is done. Any thread; CONFLICT while another one runs. */
 silex_status slx_backups_create(struct slx_backups *b, bool full, silex_backup_info *ret, silex_error *err);
 

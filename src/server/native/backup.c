@@ -128,12 +128,13 @@ void slx_native_backups(void *ctx, struct slx_http_exchange *x)
 	struct slx_native *n = ctx;
 	struct slx_buf b;
 	silex_error err;
+	const silex_options *db = NULL;
 	const char *target = NULL;
-	silex_status st = slx_backups_target(atomic_load(&n->backups), &target, &err);
+	silex_status st = slx_backups_target(atomic_load(&n->backups), &target, &db, &err);
 	slx_buf_init(&b, n->core->mem, SLX_MEM_OTHER, 64 << 20);
 	slx_native_put_text(&b, "{\"backups\":[");
 	if (st == SILEX_OK)
-		st = silex_backup_list(target, &slx_core_config(n->core)->engine, put_backup, &b, &err);
+		st = silex_backup_list(target, db, put_backup, &b, &err);
 	if (st == SILEX_NOT_FOUND)
 		st = SILEX_OK; /* nothing was put there yet */
 	slx_native_put_text(&b, "]}\n");
@@ -154,10 +155,10 @@ static const struct slx_native_field restore_fields[] = {
 	[UNIT] = { "unit", SLX_ARG_TEXT },
 };
 
-static silex_status restore(struct slx_native *n, const silex_restore_options *o, silex_restore_info *ret, silex_error *err)
+static silex_status restore(struct slx_native *n, silex_restore_options *o, silex_restore_info *ret, silex_error *err)
 {
 	const char *target = NULL;
-	SLX_TRY(slx_backups_target(atomic_load(&n->backups), &target, err));
+	SLX_TRY(slx_backups_target(atomic_load(&n->backups), &target, &o->db, err));
 	return silex_restore_into(target, slx_core_db(n->core), o, ret, err);
 }
 
@@ -173,7 +174,6 @@ void slx_native_restore(void *ctx, struct slx_http_exchange *x)
 	if (!allowed(n, x) || !slx_native_args(n, x, restore_fields, 4, &a) || !slx_arg_time(&a, UNTIL, UNIT, &o.until_ns))
 		return;
 	struct slx_str id = slx_arg_text(&a, BACKUP), from = slx_arg_text(&a, TENANT_FROM);
-	o.db = &slx_core_config(n->core)->engine;
 	o.id = id.p ? slx_native_zstr(x, id) : NULL;
 	o.tenant_to = slx_native_zstr(x, slx_http_tenant(x));
 	o.tenant_from = from.p ? slx_native_zstr(x, from) : o.tenant_to;
