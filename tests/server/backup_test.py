@@ -7,12 +7,16 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import unittest
 
 from silex_server import ROOT, SILEX, Server
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "store"))
+import s3_server  # noqa: E402
 
 ENV = {**os.environ, "PATH": os.path.dirname(os.path.abspath(SILEX)) + os.pathsep + os.environ["PATH"]}
 
@@ -36,13 +40,13 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="silex-backup-")
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
-        self.target = os.path.join(self.dir, "target")
+        self.target = os.environ.get("SLX_BACKUP_TARGET") or os.path.join(self.dir, "target")  # s3_real.py gives its own
 
     def path(self, name):
         return os.path.join(self.dir, name)
 
     def config(self, **backup):
-        text = "http: {admin: true}\nbackup:\n  target: " + self.target + "\n" + "".join(f"  {k}: {v}\n" for k, v in backup.items())
+        text = "http: {admin: true}\nbackup:\n  target: \"" + self.target + "\"\n" + "".join(f"  {k}: {v}\n" for k, v in backup.items())
         with open(self.path("silex.yml"), "w") as f:
             f.write(text)
         return ["--config", self.path("silex.yml")]
@@ -174,6 +178,21 @@ class RunThrough(Case):
             self.assertIn("1 backups stay", self.silex("backup", "prune", self.target, "--keep", "1"))
             self.silex("restore", self.target, "-d", self.path("pruned"))
             self.assertEqual(self.both("-d", self.path("pruned")), at_backup)
+
+
+class RunThroughS3(RunThrough):
+    """The same over S3, to a server that checks signatures."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = s3_server.Server().start()
+        self.addCleanup(self.store.server_close)
+        self.addCleanup(self.store.shutdown)
+        self.target = self.store.url()
+        for name, value in (("AWS_ACCESS_KEY_ID", s3_server.KEY), ("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)):
+            ENV[name] = os.environ[name] = value
+            self.addCleanup(os.environ.pop, name)
+            self.addCleanup(ENV.pop, name)
 
 
 class Schedule(Case):

@@ -211,6 +211,13 @@ class Real(unittest.TestCase):
         result = self.run_program("store_suite", self.url(), **self.kind.few)
         self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_backup_run_through(self):
+        """Backups of a server under load, and back: tests/server/backup_test.py."""
+        silex = os.path.join(os.path.dirname(os.path.dirname(BUILD)), "silex")
+        target = self.url().replace("/here?", "/backups?")
+        result = self.run_program(sys.executable, os.path.join(ROOT, "tests/server/backup_test.py"), silex, "RunThrough", SLX_BACKUP_TARGET=target)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_faults_that_pass(self):
         for fault in (503, "cut", "lost"):
             with self.subTest(fault):
