@@ -24,7 +24,7 @@ extern "C" {
 
 /* Rolls the series that the selector selects (NULL or "": all of the tenant) up to buckets of these widths: whole seconds, 1 s to 7 d,
  * at most 8. It takes the place of what was said for the same selector before; levels that stay keep what is built. n 0 removes the
- * policy, and with it the buckets of levels that no other policy of the tenant has. Durable when it returns OK. */
+ * policy; what is built stays until retention takes it. Durable when it returns OK. */
 SILEX_API silex_status silex_rollup_set(silex_db *db, const char *tenant, const char *selector, const int64_t *widths_ms, size_t n, silex_error *err);
 
 typedef struct silex_rollup {

@@ -3,7 +3,7 @@ _silex() {
 	COMPREPLY=()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "import export query series labels delete stats digest compact retention checkpoint inspect verify upgrade snapshot restore backup compression rules serve bench demo shell completion version" -- "$cur"))
+		COMPREPLY=($(compgen -W "import export query series labels delete stats digest compact retention rollup checkpoint inspect verify upgrade snapshot restore backup compression rules serve bench demo shell completion version" -- "$cur"))
 		return
 	fi
 	case $command:$prev in
@@ -116,6 +116,17 @@ _silex() {
 	retention:--store) return ;;
 	retention:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	retention:--url|retention:-u) return ;;
+	rollup:--level|rollup:-l) return ;;
+	rollup:--from) return ;;
+	rollup:--to) return ;;
+	rollup:--format|rollup:-f) words="table csv json jsonl chart" ;;
+	rollup:--output|rollup:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	rollup:--data|rollup:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	rollup:--tenant|rollup:-T) return ;;
+	rollup:--option|rollup:-O) return ;;
+	rollup:--store) return ;;
+	rollup:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	rollup:--url|rollup:-u) return ;;
 	checkpoint:--data|checkpoint:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	checkpoint:--tenant|checkpoint:-T) return ;;
 	checkpoint:--option|checkpoint:-O) return ;;
@@ -143,6 +154,7 @@ _silex() {
 	snapshot:--option|snapshot:-O) return ;;
 	snapshot:--store) return ;;
 	snapshot:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	snapshot:--url|snapshot:-u) return ;;
 	restore:--backup|restore:-b) return ;;
 	restore:--until) return ;;
 	restore:--tenant-from) return ;;
@@ -164,6 +176,7 @@ _silex() {
 	backup:--option|backup:-O) return ;;
 	backup:--store) return ;;
 	backup:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	backup:--url|backup:-u) return ;;
 	compression:--format|compression:-f) words="csv tsv line jsonl prom openmetrics wfdb" ;;
 	compression:--time-column|compression:-t) return ;;
 	compression:--time-format) words="auto rfc3339 s ms us ns" ;;
@@ -244,13 +257,14 @@ _silex() {
 		digest) words=" --output --data --tenant --option --store --config --url --help" ;;
 		compact) words=" --full --recode --data --tenant --option --store --config --help" ;;
 		retention) words=" --dry-run --keep --rollup --hold --at --format --output --data --tenant --option --store --config --url --help" ;;
+		rollup) words=" --level --from --to --format --output --data --tenant --option --store --config --url --help" ;;
 		checkpoint) words=" --data --tenant --option --store --config --help" ;;
 		inspect) words=" --depth --output --data --tenant --option --store --config --help" ;;
 		verify) words=" --data --tenant --option --store --config --help" ;;
 		upgrade) words=" --data --tenant --option --store --config --help" ;;
-		snapshot) words=" --one-file --skip-head --data --tenant --option --store --config --help" ;;
+		snapshot) words=" --one-file --skip-head --data --tenant --option --store --config --url --help" ;;
 		restore) words=" --force --backup --until --tenant-from --tenant-to --data --tenant --option --store --config --help" ;;
-		backup) words=" --full --keep --dry-run --force --backup --until --tenant-from --tenant-to --format --output --data --tenant --option --store --config --help" ;;
+		backup) words=" --full --keep --dry-run --force --backup --until --tenant-from --tenant-to --format --output --data --tenant --option --store --config --url --help" ;;
 		compression) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --codec --json --help" ;;
 		rules) words=" --promql-experimental --leave --leave-high --on --off --input --window --missing --missing-after --max-lateness --series-max --rule-label --annotation --format --data --tenant --option --store --config --url --help" ;;
 		serve) words=" --data --listen --config --memory-limit --sync --route-prefix --external-url --promql-lookback --promql-timeout --promql-experimental --influx-listen --graphite-listen --enable-lifecycle --enable-admin --log-level --log-format --set --check-config --print-config --print-keys --help" ;;

@@ -11,6 +11,7 @@ const struct app_command *const app_commands[] = {
 	&app_digest,
 	&app_compact,
 	&app_retention_command,
+	&app_rollup_command,
 	&app_checkpoint,
 	&app_inspect,
 	&app_verify,

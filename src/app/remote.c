@@ -459,6 +459,30 @@ silex_status app_remote_apply_retention(struct app_remote *r, bool dry_run, sile
 	return SILEX_OK;
 }
 
+silex_status app_remote_rollups(struct app_remote *r, silex_rollup_fn each, void *arg, silex_error *err)
+{
+	json_t *doc, *row;
+	size_t i;
+	SLX_TRY(ask(r, API "rollups", NULL, &doc, err));
+	json_array_foreach(json_object_get(doc, "rollups"), i, row) {
+		silex_rollup x = { text_of(row, "tenant"), text_of(row, "selector"), text_of(row, "level"), (int64_t)u64(row, "width_ms"),
+			json_is_string(json_object_get(row, "built")) ? time_of(row, "built") : SILEX_ROLLUP_NOTHING_BUILT, u64(row, "late"), u64(row, "buckets") };
+		if (!each(arg, &x))
+			break;
+	}
+	json_decref(doc);
+	return SILEX_OK;
+}
+
+silex_status app_remote_rollup_rebuild(struct app_remote *r, int64_t from, int64_t to, silex_error *err)
+{
+	json_t *doc, *request = json_object();
+	set_range(request, from, to);
+	SLX_TRY(ask(r, API "rollups/rebuild", request, &doc, err));
+	json_decref(doc);
+	return SILEX_OK;
+}
+
 char *app_remote_query_json(const silex_query *q, const char *agg, const char *format)
 {
 	static const char *const fills[] = { "skip", "null", "previous" };

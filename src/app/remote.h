@@ -28,6 +28,8 @@ silex_status app_remote_delete(struct app_remote *r, const char *selector, int64
 	uint64_t *ret_points, silex_error *err);
 
 silex_status app_remote_retention(struct app_remote *r, void (*with)(void *arg, const silex_retention *x), void *arg, silex_error *err);
+silex_status app_remote_rollups(struct app_remote *r, silex_rollup_fn each, void *arg, silex_error *err);
+silex_status app_remote_rollup_rebuild(struct app_remote *r, int64_t from, int64_t to, silex_error *err);
 silex_status app_remote_apply_retention(struct app_remote *r, bool dry_run, silex_expired_fn each, void *arg, silex_error *err);
 
 /* DELETE of a path. */

@@ -140,6 +140,18 @@ silex_status app_rule_list(struct app_store *s, silex_rule_fn each, void *arg, s
 	return silex_rule_list(s->db, s->a->common.tenant, each, arg, err);
 }
 
+silex_status app_rollups(struct app_store *s, silex_rollup_fn each, void *arg, silex_error *err)
+{
+	REMOTE(s, app_remote_rollups(s->remote, each, arg, err));
+	return silex_rollup_list(s->db, each, arg, err);
+}
+
+silex_status app_rollup_rebuild(struct app_store *s, int64_t from, int64_t to, silex_progress_fn progress, void *arg, silex_error *err)
+{
+	REMOTE(s, app_remote_rollup_rebuild(s->remote, from, to, err));
+	return silex_rollup_rebuild(s->db, tenant(s), from, to, progress, arg, err);
+}
+
 /* ---- rows ---- */
 
 silex_status app_rows_open(

@@ -8,6 +8,7 @@
 #include <silex/rules.h>
 
 #include <silex/retention.h>
+#include <silex/rollup.h>
 
 struct app_remote;
 struct app_remote_rows;
@@ -46,6 +47,9 @@ silex_status app_rule_register(struct app_store *s, const silex_rule *r, uint64_
 silex_status app_rule_remove(struct app_store *s, uint64_t id, silex_error *err);
 /* A server's: of info->rule the name and the selector, nothing else. */
 silex_status app_rule_list(struct app_store *s, silex_rule_fn each, void *arg, silex_error *err);
+silex_status app_rollups(struct app_store *s, silex_rollup_fn each, void *arg, silex_error *err);
+/* Of the tenant. A server tells no progress. */
+silex_status app_rollup_rebuild(struct app_store *s, int64_t from, int64_t to, silex_progress_fn progress, void *arg, silex_error *err);
 
 /* Rows of a query, of either. */
 struct app_rows {

@@ -150,14 +150,6 @@ static void take_over(struct slx_rollup_policy *p, const struct slx_rollup_polic
 				p->levels[i] = from->levels[k];
 }
 
-static bool has_level(const struct slx_rollup_policy *p, int64_t width)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (p->levels[i].width == width)
-			return true;
-	return false;
-}
-
 /* The place of the tenant's policy of that selector; r->n when there is none. lock held. */
 static size_t find_policy(const struct slx_rollups *r, const struct slx_tenant *t, const struct slx_rollup_policy *like)
 {
@@ -192,29 +184,6 @@ static silex_status install(struct slx_engine *e, struct slx_rollup_policy *p, s
 	return status;
 }
 
-/* The columns of a level that no policy of the tenant has any more. */
-static silex_status delete_level(struct slx_engine *e, const struct slx_rollup_policy *p, int64_t width, silex_error *err)
-{
-	char room[SLX_ROLLUP_TENANT_SIZE];
-	for (enum slx_rollup_column c = 0; c < SLX_ROLLUP_COLUMNS; c++) {
-		struct slx_tenant *t;
-		SLX_TRY(slx_engine_tenant(e, slx_rollup_tenant(p->tenant->name, width, c, room), &t, err));
-		SLX_TRY(slx_engine_delete(e, t, &p->sel, SLX_TIME_ALL, NULL, err));
-	}
-	return SILEX_OK;
-}
-
-static bool level_used(struct slx_engine *e, const struct slx_tenant *t, int64_t width)
-{
-	struct slx_rollups *r = e->rollups;
-	bool used = false;
-	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->n; i++)
-		used = used || (r->policies[i]->tenant == t && has_level(r->policies[i], width));
-	pthread_mutex_unlock(&r->lock);
-	return used;
-}
-
 static silex_status set_policy(struct slx_engine *e, struct slx_rollup_policy *p, silex_error *err)
 {
 	struct slx_rollup_policy *was = NULL;
@@ -225,9 +194,6 @@ static silex_status set_policy(struct slx_engine *e, struct slx_rollup_policy *p
 		status = slx_manifest_store(e, e->view, e->checkpoint_seq, e->max_version, err);
 	pthread_mutex_unlock(&e->manifest_lock);
 	pthread_mutex_unlock(&e->rollups->work_lock);
-	for (size_t i = 0; was && i < was->n && status == SILEX_OK; i++)
-		if (!has_level(p, was->levels[i].width) && !level_used(e, p->tenant, was->levels[i].width))
-			status = delete_level(e, was, was->levels[i].width, err);
 	slx_rollup_policy_unref(was);
 	return status;
 }

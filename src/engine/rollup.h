@@ -32,7 +32,8 @@ enum { SLX_ROLLUP_LEVELS_MAX = 8, SLX_ROLLUP_POLICIES_MAX = 256 };
 /* ---- policies ---- */
 
 /* Rolls the series that selector selects (blank: all of them) up to buckets of these widths; in place of what was said for the same
- * selector before. Levels that were there keep what is built. Durable. n 0: no levels any more; the buckets go. */
+ * selector before. Levels that were there keep what is built. Durable. n 0: no levels any more; the buckets stay until
+ * retention takes them, and are of use again when the policy comes back. */
 silex_status slx_engine_rollup_set(struct slx_engine *e, struct slx_tenant *t, const struct slx_selector *sel, const int64_t *widths_ms, size_t n,
 	silex_error *err);
 

@@ -25,7 +25,7 @@ struct build {
 	struct slx_engine *e;
 	struct slx_rollup_policy *policy;
 	struct slx_rollup_mark *level;
-	struct slx_snapshot *snapshot, *old; /* of the samples; of column N, when buckets are built again */
+	struct slx_snapshot *snapshot, *old; /* of the samples; of column N */
 	struct slx_selection *series, *had;
 	size_t had_at; /* had: the series in turn or one behind it */
 	struct slx_scan *scan;
@@ -223,9 +223,7 @@ static silex_status build_late(struct build *b, size_t i, int64_t from, int64_t 
 	return SILEX_OK;
 }
 
-enum what { FORWARD, AGAIN, LATE };
-
-static silex_status build_all(struct build *b, enum what what, int64_t from, int64_t to, silex_error *err)
+static silex_status build_all(struct build *b, bool late, int64_t from, int64_t to, silex_error *err)
 {
 	char room[SLX_ROLLUP_TENANT_SIZE];
 	for (size_t i = 0; i < slx_selection_count(b->series); i++) {
@@ -239,22 +237,20 @@ static silex_status build_all(struct build *b, enum what what, int64_t from, int
 			continue;
 		for (enum slx_rollup_column c = 0; c < SLX_ROLLUP_COLUMNS; c++)
 			b->id[c] = slx_series_id(slx_rollup_tenant(b->policy->tenant->name, b->level->width, c, room), b->labels);
-		SLX_TRY(what == LATE ? build_late(b, i, from, to, err) : build_series(b, i, from, to, err));
+		SLX_TRY(late ? build_late(b, i, from, to, err) : build_series(b, i, from, to, err));
 	}
 	return write_batch(b, err);
 }
 
-static silex_status build_begin(struct build *b, enum what what, int64_t from, int64_t to, silex_error *err)
+static silex_status build_begin(struct build *b, int64_t from, int64_t to, silex_error *err)
 {
 	char room[SLX_ROLLUP_TENANT_SIZE];
 	const struct slx_selector *sel = &b->policy->sel;
 	struct slx_time_range range = slx_rollup_range(from, to);
 	SLX_TRY(slx_scan_new(&b->e->mem, &b->e->codecs, &b->scan, err));
-	if (what != FORWARD) {
-		struct slx_identity who = { .tenant = slx_rollup_tenant(b->policy->tenant->name, b->level->width, SLX_ROLLUP_N, room) };
-		SLX_TRY(slx_snapshot_new(b->e, who, &b->old, err));
-		SLX_TRY(slx_snapshot_select(b->old, sel->matchers, sel->n, range, &b->had, err));
-	}
+	struct slx_identity who = { .tenant = slx_rollup_tenant(b->policy->tenant->name, b->level->width, SLX_ROLLUP_N, room) };
+	SLX_TRY(slx_snapshot_new(b->e, who, &b->old, err));
+	SLX_TRY(slx_snapshot_select(b->old, sel->matchers, sel->n, range, &b->had, err));
 	SLX_TRY(slx_snapshot_new(b->e, (struct slx_identity){ .tenant = b->policy->tenant->name }, &b->snapshot, err));
 	slx_snapshot_show_expired(b->snapshot); /* what is still there is rolled up before it goes */
 	SLX_TRY(slx_snapshot_select(b->snapshot, sel->matchers, sel->n, range, &b->series, err));
@@ -262,8 +258,8 @@ static silex_status build_begin(struct build *b, enum what what, int64_t from, i
 	return damage ? slx_err(err, damage->code, "%s", damage->message) : SILEX_OK;
 }
 
-/* Buckets of (from, to], multiples of the width; work_lock is held. */
-static silex_status stretch(struct slx_engine *e, struct slx_rollup_policy *p, size_t level, enum what what, int64_t from, int64_t to, silex_error *err)
+/* Buckets of (from, to], multiples of the width; late: of late windows only. work_lock is held. */
+static silex_status stretch(struct slx_engine *e, struct slx_rollup_policy *p, size_t level, bool late, int64_t from, int64_t to, silex_error *err)
 {
 	struct build *b = slx_calloc(&e->mem, SLX_MEM_OTHER, sizeof *b);
 	if (!b)
@@ -274,9 +270,9 @@ static silex_status stretch(struct slx_engine *e, struct slx_rollup_policy *p, s
 	slx_parts_init(&b->parts, &e->mem);
 	slx_sketch_init(&b->sketch, &e->mem);
 	slx_arena_init(&b->values, &e->mem, SLX_MEM_OTHER, 256 << 10);
-	silex_status status = build_begin(b, what, from, to, err);
+	silex_status status = build_begin(b, from, to, err);
 	if (status == SILEX_OK)
-		status = build_all(b, what, from, to, err);
+		status = build_all(b, late, from, to, err);
 	pthread_mutex_lock(&e->rollups->lock);
 	b->level->buckets += b->written;
 	pthread_mutex_unlock(&e->rollups->lock);
@@ -346,7 +342,7 @@ static silex_status forward(struct slx_engine *e, struct slx_rollup_policy *p, s
 	if (!go)
 		return SILEX_OK;
 	raise_mark(e, p->tenant, to);
-	SLX_TRY(stretch(e, p, level, FORWARD, from, to, err));
+	SLX_TRY(stretch(e, p, level, false, from, to, err));
 	pthread_mutex_lock(&e->rollups->lock);
 	p->levels[level].built = to;
 	slx_rollup_set_mark(e, p->tenant, to);
@@ -420,7 +416,7 @@ static silex_status rebuild_level(struct slx_engine *e, struct slx_rollup_policy
 	while (from < to) {
 		int64_t end = to - from > STRETCH * p->levels[level].width ? from + STRETCH * p->levels[level].width : to;
 		pthread_mutex_lock(&e->rollups->work_lock);
-		silex_status status = stretch(e, p, level, LATE, from, end, err);
+		silex_status status = stretch(e, p, level, true, from, end, err);
 		pthread_mutex_unlock(&e->rollups->work_lock);
 		if (status != SILEX_OK)
 			return status;
@@ -526,7 +522,7 @@ static silex_status again_level(struct slx_engine *e, struct slx_rollup_policy *
 	while (from < to) {
 		int64_t end = to - from > STRETCH / 4 * width ? from + STRETCH / 4 * width : to;
 		pthread_mutex_lock(&e->rollups->work_lock);
-		silex_status status = stretch(e, p, level, AGAIN, from, end, err);
+		silex_status status = stretch(e, p, level, false, from, end, err);
 		pthread_mutex_unlock(&e->rollups->work_lock);
 		if (status != SILEX_OK)
 			return status;

@@ -103,8 +103,8 @@ struct slx_pq_exec {
 	uint64_t series;
 	struct slx_rollup_view *rollups; /* NULL: the tenant has none, or they are not wanted */
 	struct slx_pq_rolled *rolled;    /* what leaves made; freed with the query */
-	int64_t widths[SLX_PROMQL_ROLLUPS_MAX]; /* ms: of the levels in use */
-	size_t n_widths;
+	int64_t widths[SLX_PROMQL_ROLLUPS_MAX]; /* lock. ms: of the levels in use */
+	size_t n_widths;                        /* lock */
 	_Atomic uint64_t rollup_buckets;
 	pthread_mutex_t lock;
 	struct slx_pq_work *idle, *works; /* lock */

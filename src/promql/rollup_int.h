@@ -69,6 +69,6 @@ struct slx_labels slx_pq_expired_labels(const struct slx_pq_expired *x, size_t i
 silex_status slx_pq_expired_row(
 	const struct slx_pq_leaf *l, struct slx_pq_work *w, size_t i, struct slx_pq_row *row, silex_error *err);
 
-void slx_pq_rolled_used(struct slx_pq_exec *x, int64_t width); /* the calling thread of the query */
+void slx_pq_rolled_used(struct slx_pq_exec *x, int64_t width); /* any thread */
 
 #endif

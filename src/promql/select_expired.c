@@ -133,8 +133,6 @@ silex_status slx_pq_expired_init(struct slx_pq_leaf *l, silex_error *err)
 	*e = (struct slx_pq_expired){ .oldest = oldest };
 	SLX_TRY(add_sources(l, e, levels, n, err));
 	l->expired = e;
-	for (size_t i = 0; i < e->n_levels; i++)
-		slx_pq_rolled_used(x, e->levels[i]->width);
 	return SILEX_OK;
 }
 
@@ -220,6 +218,7 @@ silex_status slx_pq_expired_row(
 		if (!s)
 			continue;
 		SLX_TRY(slx_pq_rolled_steps(e->levels[way.level], w, s, row, from, k, way.widen, &good, err));
+		slx_pq_rolled_used(l->x, e->levels[way.level]->width);
 		if (way.widen || is_rough(l))
 			tell(l, way.level, way.widen);
 	}

@@ -679,8 +679,10 @@ const struct slx_pq_rolled_series *slx_pq_rolled_find(const struct slx_pq_rolled
 void slx_pq_rolled_used(struct slx_pq_exec *x, int64_t width)
 {
 	size_t i = 0;
+	pthread_mutex_lock(&x->lock);
 	while (i < x->n_widths && x->widths[i] != width)
 		i++;
 	if (i == x->n_widths && i < sizeof x->widths / sizeof *x->widths)
 		x->widths[x->n_widths++] = width;
+	pthread_mutex_unlock(&x->lock);
 }

@@ -42,6 +42,8 @@ static void on_reload(void *ctx, const struct slx_config *now)
 		slx_actions_reload(actions);
 	if (db && slx_server_retention_apply(r->core->mem, db, now, &e) != SILEX_OK)
 		slx_log(r->core->log, SLX_LOG_ERROR, "rules of retention not taken over, the old ones hold", SLX_TEXT("error", e.message));
+	if (db && slx_server_rollups_apply(r->core->mem, db, now, &e) != SILEX_OK)
+		slx_log(r->core->log, SLX_LOG_ERROR, "roll-up policies not taken over", SLX_TEXT("error", e.message));
 	struct slx_server_rules *rules = atomic_load(&r->rules);
 	if (rules)
 		slx_server_rules_reload(rules);
@@ -50,6 +52,7 @@ static void on_reload(void *ctx, const struct slx_config *now)
 silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err)
 {
 	SLX_TRY(slx_server_retention_check(m, c, err));
+	SLX_TRY(slx_server_rollups_check(m, c, err));
 	SLX_TRY(slx_scrape_check(m, c, err));
 	SLX_TRY(slx_actions_check(m, c, err));
 	SLX_TRY(slx_server_rules_check(m, c, err));

@@ -145,6 +145,8 @@ static silex_status open_database(struct server *s, silex_error *err)
 	silex_status st = set_tenant_limits(db, c->tenants.limits, err);
 	if (st == SILEX_OK)
 		st = slx_server_retention_apply(&s->mem, db, c, err);
+	if (st == SILEX_OK)
+		st = slx_server_rollups_apply(&s->mem, db, c, err);
 	if (st != SILEX_OK) {
 		silex_close(db, NULL);
 		return st;

@@ -28,6 +28,12 @@ silex_status slx_server_retention_check(struct slx_mem *m, const struct slx_conf
 /* Gives the configuration's rules to the database, where they are kept. */
 silex_status slx_server_retention_apply(struct slx_mem *m, silex_db *db, const struct slx_config *c, silex_error *err);
 
+/* ---- rollups.c ---- */
+
+silex_status slx_server_rollups_check(struct slx_mem *m, const struct slx_config *c, silex_error *err);
+/* Makes the configuration's policies those of the database. */
+silex_status slx_server_rollups_apply(struct slx_mem *m, silex_db *db, const struct slx_config *c, silex_error *err);
+
 /* ---- status.c: /-/healthy and the like, /metrics ---- */
 
 struct slx_server_status {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <dirent.h>
+#include <silex/rollup.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -207,6 +208,46 @@ static void collect_rules(void *ctx, struct slx_metrics_writer *w)
 		slx_metrics_emit(w, rows[i].type, rows[i].name, rows[i].help, rows[i].labels, rows[i].v);
 }
 
+struct rollup_rows {
+	struct slx_metrics_writer *w;
+	bool late; /* which of the two metrics */
+	size_t n;
+};
+
+/* A label's value as the exposition writes it. */
+static void put_escaped(char *to, size_t size, const char *from)
+{
+	size_t n = 0;
+	for (; *from && n + 3 < size; from++) {
+		if (*from == '\\' || *from == '"' || *from == '\n')
+			to[n++] = '\\';
+		to[n++] = *from == '\n' ? 'n' : *from;
+	}
+	to[n] = 0;
+}
+
+static bool emit_rollup(void *arg, const silex_rollup *r)
+{
+	struct rollup_rows *rows = arg;
+	char labels[700], selector[400];
+	put_escaped(selector, sizeof selector, r->selector);
+	snprintf(labels, sizeof labels, "tenant=\"%s\",selector=\"%s\",level=\"%s\"", r->tenant, selector, r->level);
+	double built = r->built == SILEX_ROLLUP_NOTHING_BUILT ? 0 : (double)r->built / 1e9;
+	slx_metrics_emit(rows->w, SLX_GAUGE, rows->late ? "silex_rollup_late_windows" : "silex_rollup_built_timestamp_seconds",
+		rows->n++ ? "" : rows->late ? "Windows of the tenant whose buckets wait to be built again." : "Unix time until which the level is built; 0: nothing yet.",
+		labels, rows->late ? (double)r->late : built);
+	return true;
+}
+
+static void collect_rollups(void *ctx, struct slx_metrics_writer *w)
+{
+	silex_db *db = slx_core_db(ctx);
+	for (int late = 0; late < 2 && db; late++) {
+		struct rollup_rows rows = { .w = w, .late = late };
+		silex_rollup_list(db, emit_rollup, &rows, NULL);
+	}
+}
+
 void slx_server_status_metrics(struct slx_core *core)
 {
 	struct slx_metrics *m = core->metrics;
@@ -222,4 +263,5 @@ void slx_server_status_metrics(struct slx_core *core)
 	slx_metrics_collector(m, collect_log, core);
 	slx_metrics_collector(m, collect_engine, core);
 	slx_metrics_collector(m, collect_rules, core);
+	slx_metrics_collector(m, collect_rollups, core);
 }

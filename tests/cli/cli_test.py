@@ -70,7 +70,7 @@ class Usage(Case):
     def test_help_of_every_command(self):
         listing = self.silex("--help")
         commands = re.findall(r"^  ([a-z]+) ", listing, re.M)
-        self.assertEqual(commands, "import export query series labels delete stats digest compact retention checkpoint inspect verify "
+        self.assertEqual(commands, "import export query series labels delete stats digest compact retention rollup checkpoint inspect verify "
                                    "upgrade snapshot restore backup compression rules serve bench demo shell completion version".split())
         for c in commands:
             text = self.silex(c, "--help")

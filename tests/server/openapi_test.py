@@ -31,7 +31,7 @@ GOOD = {
     "labelNames": [{}, {"selector": "hr"}], "labelNamesByBody": [{"selector": "hr"}],
     "labelValues": [{}], "labelValuesByBody": [{"limit": 1}],
     "tenants": [{}], "metrics": [{}], "stats": [{}], "health": [{}], "healthAlias": [{}], "openapi": [{}], "checkpoint": [None],
-    "retention": [{}], "applyRetention": [{"dry_run": True}, {}],
+    "retention": [{}], "applyRetention": [{"dry_run": True}, {}], "rollups": [{}], "rebuildRollups": [{"start": "2026-01-01T00:00:00Z"}, {}],
     "export": [{"match[]": "hr"}], "exportCsv": [{"match[]": "hr", "format": "__name__,p,__value__,__timestamp__:rfc3339"}],
     "exportByBody": [{"match[]": ["hr"], "max_rows_per_line": 1}], "exportCsvByBody": [{"match[]": "hr"}],
     "delete": [{"selector": 'hr{p="2"}', "start": "2026-01-01T00:00:00Z"}, {"before": "1971-01-01T00:00:00Z"}],

@@ -46,6 +46,7 @@ struct slx_config {
 		const char *fallback; /* tenants.default */
 		const struct slx_yaml *limits; /* tenant -> {series_max, head_bytes_max}; checked */
 	} tenants;
+	const struct slx_yaml *rollups;   /* NULL: the database's own policies hold; checked */
 	const struct slx_yaml *retention; /* NULL: what the database keeps holds; checked */
 	struct {
 		uint64_t labels_max, label_name_max, label_value_max;

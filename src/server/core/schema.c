@@ -73,6 +73,7 @@ const struct slx_key slx_keys[] = {
 	TEXT("tenants.default", tenants.fallback, "default", false, "tenant of requests without X-Scope-OrgID"),
 	TREE("tenants.limits", tenants.limits, false, "name: {series_max, head_bytes_max} of single tenants"),
 
+	TREE("rollups", rollups, true, "which series are rolled up to which buckets: {tenant, selector, levels} (docs/operations.md)"),
 	TREE("retention", retention, true, "how long what is kept, legal holds, size on disk, dedup (docs/operations.md)"),
 
 	COUNT("limits.labels_max", limits.labels_max, "128", 1, 128, false, "labels of a series"),

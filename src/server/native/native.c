@@ -19,6 +19,8 @@ static const struct slx_http_route routes[] = {
 	ROUTE("POST", PREFIX "/delete", slx_native_delete, SLX_HTTP_ADMIN, 0),
 	ROUTE("POST", PREFIX "/checkpoint", slx_native_checkpoint, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/retention", slx_native_retention, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
+	ROUTE("GET", PREFIX "/rollups", slx_native_rollups, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
+	ROUTE("POST", PREFIX "/rollups/rebuild", slx_native_rollups_rebuild, SLX_HTTP_ADMIN, 0),
 	ROUTE("POST", PREFIX "/retention/apply", slx_native_retention_apply, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("POST", PREFIX "/snapshot", slx_native_snapshot, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/snapshot/file", slx_native_snapshot_file, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),

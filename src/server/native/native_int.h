@@ -121,6 +121,8 @@ void slx_native_tenants(void *ctx, struct slx_http_exchange *x);
 void slx_native_delete(void *ctx, struct slx_http_exchange *x);
 void slx_native_checkpoint(void *ctx, struct slx_http_exchange *x);
 void slx_native_retention(void *ctx, struct slx_http_exchange *x);
+void slx_native_rollups(void *ctx, struct slx_http_exchange *x);
+void slx_native_rollups_rebuild(void *ctx, struct slx_http_exchange *x);
 void slx_native_retention_apply(void *ctx, struct slx_http_exchange *x);
 void slx_native_snapshot(void *ctx, struct slx_http_exchange *x);
 void slx_native_snapshot_file(void *ctx, struct slx_http_exchange *x);
