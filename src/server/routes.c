@@ -51,6 +51,7 @@ static void on_reload(void *ctx, const struct slx_config *now)
 
 silex_status slx_server_rooms_check(struct slx_mem *m, const struct slx_config *c, silex_error *err)
 {
+	SLX_TRY(slx_server_stores_check(m, c, err));
 	SLX_TRY(slx_server_retention_check(m, c, err));
 	SLX_TRY(slx_server_rollups_check(m, c, err));
 	SLX_TRY(slx_scrape_check(m, c, err));

@@ -128,8 +128,6 @@ static silex_status set_tenant_limits(silex_db *db, const struct slx_yaml *limit
 	return SILEX_OK;
 }
 
-static const silex_store_type *const store_types[] = { &silex_s3_store };
-
 static silex_status open_database(struct server *s, silex_error *err)
 {
 	const struct slx_config *c = slx_core_config(&s->core);
@@ -138,8 +136,8 @@ static silex_status open_database(struct server *s, silex_error *err)
 	o.log = slx_log_engine;
 	o.log_arg = &s->log;
 	o.time_unit = SILEX_NS;
-	o.store_types = store_types;
-	o.n_store_types = sizeof store_types / sizeof *store_types;
+	o.store_types = slx_server_store_types;
+	o.n_store_types = SLX_SERVER_STORE_TYPES;
 	o.memory_limit -= c->http.upload_memory; /* what requests hold belongs to the same limit */
 	SLX_TRY(slx_api_open(c->data, &o, &db, err));
 	silex_status st = set_tenant_limits(db, c->tenants.limits, err);

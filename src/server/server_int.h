@@ -22,6 +22,12 @@ void slx_server_rooms_stop(struct slx_server_rooms *r);
 /* No handler runs any more; the database is still open. */
 void slx_server_rooms_free(struct slx_server_rooms *r);
 
+/* ---- stores.c ---- */
+
+enum { SLX_SERVER_STORE_TYPES = 1 };
+extern const silex_store_type *const slx_server_store_types[SLX_SERVER_STORE_TYPES];
+silex_status slx_server_stores_check(struct slx_mem *m, const struct slx_config *c, silex_error *err);
+
 /* ---- retention.c ---- */
 
 silex_status slx_server_retention_check(struct slx_mem *m, const struct slx_config *c, silex_error *err);

@@ -77,6 +77,20 @@ class Checks(unittest.TestCase):
         self.bad("http: 5\n", "expected keys with values")
         self.bad("data: [a]\n", "silex.yml:1", "expected one value")
 
+    def test_stores(self):
+        def store(text):
+            return "stores:\n  - name: archive\n" + "".join(f"    {line}\n" for line in text.split("|"))
+        self.assertEqual(self.serve("--check-config", text=store("url: s3://bucket/x|access_key: a|secret_key: b"))[0], 0)
+        self.assertNotIn("topsecret", self.serve("--print-config", text=store("url: /tmp|secret_key: topsecret"))[1])
+        self.bad(store("uri: /tmp"), "silex.yml:3", 'did you mean "url"')
+        self.bad(store("access_key: a"), "silex.yml:2", "no url")
+        self.bad(store("url: s3://bucket?sse=x|access_key: a|secret_key: b"), "silex.yml:2", "store archive: sse=x")
+        self.bad(store("url: s3://a:b@bucket"), "silex.yml:2", "keys do not belong into a url")
+        self.bad(store("url: ftp://x"), "silex.yml:2", "no kind of store")
+        self.bad(store("url: /tmp|secret_key_file: /none/such"), "silex.yml:4", "/none/such")
+        self.bad(store("url: /tmp") + "  - {name: archive, url: /}\n", "silex.yml:4", "two stores")
+        self.bad("stores: {archive: /tmp}\n", "silex.yml:1", "expected a list")
+
     def test_bad_yaml(self):
         self.bad("data: x\n\tlisten: y\n", "silex.yml:2")
         self.bad("data: x\ndata: y\n", "silex.yml:2", 'key "data" was given on line 1')
