@@ -320,6 +320,26 @@ static void test_state_survives_restart(void **state)
 	bed_free(b);
 }
 
+/* What was told is not told again, however long the server was away. */
+static void test_restart_tells_nothing_anew(void **state)
+{
+	struct bed *b = bed_new();
+	silex_rule r = over(120);
+	add(b, &r);
+	put(b, "4", NOW, 130);
+	put(b, "4", NOW + S, 1);
+	put(b, "5", NOW + S, 130);
+	wait_for(b, 3);
+	for (int i = 0; i < 2; i++) {
+		bed_close(b);
+		pass(b, 3600 * S);
+		bed_open(b);
+		expect(b, 3);
+		assert_int_equal(info(b).firing, 1);
+	}
+	bed_free(b);
+}
+
 static void test_clock_set_back(void **state)
 {
 	struct bed *b = bed_new();
@@ -527,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_past_pages_nobody),
 		cmocka_unit_test(test_flush_keeps_watching),
 		cmocka_unit_test(test_state_survives_restart),
+		cmocka_unit_test(test_restart_tells_nothing_anew),
 		cmocka_unit_test(test_clock_set_back),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_remove),

@@ -111,6 +111,46 @@ static bool restore_alert(void *arg, const struct slx_alert *x)
 	return true;
 }
 
+/* Alerts that ended long before now are in no list, but may have ended just before the end of the log: their last changes, newest
+ * first. */
+static bool restore_event(void *arg, const struct slx_alert_event *e)
+{
+	struct restoring *k = arg;
+	k->r = slx_watch_rule_find(k->w, e->alert.rule->tenant, e->alert.rule->id);
+	const struct slx_watch_restored *x = k->r ? k->r->restored : NULL;
+	while (x && !slx_labels_eq(x->labels, e->alert.labels))
+		x = x->next;
+	return !k->r || x || restore_alert(k, &e->alert);
+}
+
+static silex_status restore_ended(struct slx_watch *w, struct slx_str tenant, silex_error *err)
+{
+	struct restoring k = { .w = w };
+	int64_t back = 0;
+	for (size_t i = 0; i < w->rules_n; i++)
+		if (slx_str_eq(w->rules[i]->alert.tenant, tenant) && w->rules[i]->def.lateness_ns > back)
+			back = w->rules[i]->def.lateness_ns;
+	struct slx_time_range range = { slx_time_sub(slx_engine_last_write_ns(w->engine), back), SLX_TIME_MAX };
+	SLX_TRY(slx_alerts_history(w->alerts, tenant, NULL, range, 0, restore_event, &k, err));
+	return k.failed ? slx_err_oom(err) : SILEX_OK;
+}
+
+/* The rules' tenants, each once. */
+static void restore_tenants(struct slx_watch *w)
+{
+	for (size_t i = 0; i < w->rules_n; i++) {
+		struct slx_str tenant = w->rules[i]->alert.tenant;
+		bool seen = false;
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = slx_str_eq(w->rules[k]->alert.tenant, tenant);
+		silex_error why;
+		silex_status status = seen ? SILEX_OK : restore_ended(w, tenant, &why);
+		if (status != SILEX_OK)
+			slx_engine_log(w->engine, 2, "alerts of tenant %.*s that ended just before the last write may be told again: %s", (int)tenant.n, tenant.p,
+				why.message);
+	}
+}
+
 silex_status slx_watch_load(struct slx_watch *w, silex_error *err)
 {
 	struct loading l = { .w = w };
@@ -123,6 +163,10 @@ silex_status slx_watch_load(struct slx_watch *w, silex_error *err)
 		slx_alerts_of_rule(w->alerts, r->alert.tenant, r->alert.id, restore_alert, &k);
 		if (k.failed)
 			return slx_err_oom(err);
+	}
+	restore_tenants(w);
+	for (size_t i = 0; i < w->rules_n; i++) {
+		struct slx_watch_rule *r = w->rules[i];
 		silex_error why;
 		if (slx_watch_seed(w, r, true, &why) != SILEX_OK)
 			slx_engine_log(w->engine, 2, "alerts: rule %llu begins without what came before: %s", (unsigned long long)r->alert.id, why.message);

@@ -122,6 +122,13 @@ static void find_lost(struct slx_watch *w, struct slx_watch_shard *sh)
 		}
 }
 
+static void drop_first(struct slx_watch_changes *c, size_t n)
+{
+	c->n -= n;
+	if (c->n)
+		memmove(c->v, c->v + n, c->n * sizeof *c->v);
+}
+
 static void collect(struct slx_watch *w, struct slx_watch_shard *sh, int64_t now)
 {
 	pthread_mutex_lock(&sh->lock);
@@ -131,8 +138,7 @@ static void collect(struct slx_watch *w, struct slx_watch_shard *sh, int64_t now
 	size_t moved = 0;
 	while (moved < sh->changes.n && slx_watch_changes_add(w, &w->unsent, &sh->changes.v[moved]))
 		moved++;
-	sh->changes.n -= moved;
-	memmove(sh->changes.v, sh->changes.v + moved, sh->changes.n * sizeof *sh->changes.v);
+	drop_first(&sh->changes, moved);
 	pthread_mutex_unlock(&sh->lock);
 }
 
@@ -162,8 +168,7 @@ void slx_watch_tell(struct slx_watch *w)
 			slx_engine_log(w->engine, 3, "alerts: a change could not be made durable and waits: %s", err.message);
 	}
 	let_go(w, w->unsent.v, done);
-	w->unsent.n -= done;
-	memmove(w->unsent.v, w->unsent.v + done, w->unsent.n * sizeof *w->unsent.v);
+	drop_first(&w->unsent, done);
 }
 
 /* ---- series that have gone ---- */

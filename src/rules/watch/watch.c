@@ -290,7 +290,7 @@ static void take_out(struct slx_watch *w, struct slx_watch_rule *r)
 	slx_watch_rule_free(w, r);
 }
 
-static struct slx_watch_rule *find(const struct slx_watch *w, struct slx_str tenant, uint64_t id)
+struct slx_watch_rule *slx_watch_rule_find(const struct slx_watch *w, struct slx_str tenant, uint64_t id)
 {
 	size_t at = place(w, id);
 	struct slx_watch_rule *r = at < w->rules_n && w->rules[at]->alert.id == id ? w->rules[at] : NULL;
@@ -305,7 +305,7 @@ static silex_status not_found(struct slx_str tenant, uint64_t id, silex_error *e
 silex_status slx_watch_remove(struct slx_watch *w, struct slx_str tenant, uint64_t id, silex_error *err)
 {
 	pthread_mutex_lock(&w->admin_lock);
-	struct slx_watch_rule *r = find(w, tenant, id);
+	struct slx_watch_rule *r = slx_watch_rule_find(w, tenant, id);
 	silex_status status = r ? slx_watch_store(w, r, true, err) : not_found(tenant, id, err);
 	if (status == SILEX_OK)
 		take_out(w, r);

@@ -173,6 +173,7 @@ silex_status slx_watch_store(struct slx_watch *w, const struct slx_watch_rule *r
 silex_status slx_watch_rule_new(struct slx_watch *w, struct slx_str tenant, uint64_t id, const struct slx_watch_def *d, struct slx_watch_rule **ret,
 	const char **ret_field, silex_error *err);
 void slx_watch_rule_free(struct slx_watch *w, struct slx_watch_rule *r);
+struct slx_watch_rule *slx_watch_rule_find(const struct slx_watch *w, struct slx_str tenant, uint64_t id); /* NULL; admin_lock held */
 silex_status slx_watch_rule_put(struct slx_watch *w, struct slx_watch_rule *r, silex_error *err); /* into the list and the index */
 
 #endif
