@@ -271,6 +271,7 @@ static void test_past_pages_nobody(void **state)
 	assert_int_equal(info(b).ignored, ROWS + 600);
 	bed_close(b); /* and after a restart */
 	bed_open(b);
+	expect(b, 0);
 	put(b, "4", NOW + S, 50);
 	put(b, "4", NOW + 2 * S, 121);
 	wait_for(b, 1);

@@ -1,6 +1,8 @@
 /* Rules and states from before: the registered rules are notes of the journal, "rule" with the rule's number; the next number to
  * give is the note "ruleid" of the default tenant. The journal tells which alerts were active. What is newer than that, and came
- * within max_lateness of the end of the log, is evaluated again: a crash may have come between a sample and its change. */
+ * within max_lateness of the end of the log, is evaluated again: a crash may have come between a sample and its change. What was
+ * a backfill cannot be told from the rest then; so after a clean stop, which leaves the note "rulestop", only alerts that are active
+ * are looked at. */
 #include "rules/watch/watch_int.h"
 
 #include <stdio.h>
@@ -39,6 +41,23 @@ silex_status slx_watch_store(struct slx_watch *w, const struct slx_watch_rule *r
 	silex_status status = put_note(w, r->alert.tenant, "rule", id, &b, err);
 	slx_buf_free(&b);
 	return status;
+}
+
+silex_status slx_watch_store_stop(struct slx_watch *w, bool stopped, silex_error *err)
+{
+	struct slx_buf b;
+	slx_buf_init(&b, w->mem, SLX_MEM_OTHER, SLX_VALUE_SIZE_MAX);
+	if (stopped)
+		slx_buf_u8(&b, 1);
+	silex_status status = put_note(w, ID_TENANT, "rulestop", "clean", &b, err);
+	slx_buf_free(&b);
+	return status;
+}
+
+static bool found_stop(void *arg, struct slx_str tenant, const struct slx_note *note)
+{
+	*(bool *)arg = true;
+	return true;
 }
 
 struct loading {
@@ -165,6 +184,9 @@ silex_status slx_watch_load(struct slx_watch *w, silex_error *err)
 			return slx_err_oom(err);
 	}
 	restore_tenants(w);
+	SLX_TRY(slx_alerts_notes(w->alerts, ID_TENANT, SLX_STR("rulestop"), found_stop, &w->stopped, err));
+	if (w->stopped)
+		SLX_TRY(slx_watch_store_stop(w, false, err));
 	for (size_t i = 0; i < w->rules_n; i++) {
 		struct slx_watch_rule *r = w->rules[i];
 		silex_error why;
@@ -193,7 +215,7 @@ static void seed_run(struct seeding *k, struct slx_watch_state *s, struct slx_wa
 	const struct slx_track_rule *r = &s->rule->track;
 	for (size_t i = 0; i < run->n; i++) {
 		double v = slx_bits_number(run->kind, run->bits[i]);
-		if (!k->again || run->ts[i] <= changed || run->ts[i] < k->evaluate_from)
+		if (!k->again || (k->w->stopped && s->told == SLX_ALERT_INACTIVE) || run->ts[i] <= changed || run->ts[i] < k->evaluate_from)
 			slx_track_fill(&s->track, r, &k->w->room, run->ts[i], v);
 		else
 			slx_track_sample(&s->track, r, &k->w->room, run->ts[i], run->ts[i], v, &sh->moves);

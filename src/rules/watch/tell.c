@@ -9,7 +9,8 @@ enum { AT_ONCE = 512, WAITING_MAX = 1 << 16 };
 
 #define RETRY SLX_SECOND
 #define SWEEP SLX_MINUTE
-#define IDLE  (10 * SLX_SECOND) /* the longest sleep */
+#define IDLE  (5 * SLX_SECOND) /* the longest sleep */
+#define REFRESH (5 * SLX_SECOND)
 
 /* ---- one batch ---- */
 
@@ -201,6 +202,28 @@ static void sweep(struct slx_watch *w, int64_t now)
 	}
 }
 
+/* Active alerts are shown with what was compared last. */
+static void refresh(struct slx_watch *w, const struct slx_watch_state *s)
+{
+	const struct slx_watch_rule *r = s->rule;
+	struct slx_alert_change c = { .rule = &r->alert, .annotations = r->def.annotations, .to = slx_track_state(&s->track), .value = s->track.m.value };
+	if (slx_watch_alert_labels(&w->builder, r, s->entry->labels, &c.labels, NULL) == SILEX_OK)
+		slx_alerts_refresh(w->alerts, &c);
+}
+
+static void refresh_all(struct slx_watch *w)
+{
+	for (unsigned i = 0; i < SLX_STRIPES; i++) {
+		struct slx_watch_shard *sh = &w->shards[i];
+		pthread_mutex_lock(&sh->lock);
+		for (uint32_t k = 0; k < sh->slots_n; k++)
+			for (const struct slx_watch_state *s = sh->slots[k] ? sh->slots[k]->states : NULL; s; s = s->next)
+				if (s->told != SLX_ALERT_INACTIVE && !s->queued)
+					refresh(w, s);
+		pthread_mutex_unlock(&sh->lock);
+	}
+}
+
 /* ---- the thread ---- */
 
 void slx_watch_wake(struct slx_watch *w)
@@ -250,7 +273,7 @@ static bool stopped(struct slx_watch *w)
 static void *run(void *arg)
 {
 	struct slx_watch *w = arg;
-	int64_t swept = slx_monotonic_ns(w->clock);
+	int64_t swept = slx_monotonic_ns(w->clock), refreshed = swept;
 	do {
 		atomic_store_explicit(&w->wanted, false, memory_order_release);
 		pthread_mutex_lock(&w->tell_lock);
@@ -259,6 +282,10 @@ static void *run(void *arg)
 		if (now - swept > SWEEP) {
 			sweep(w, now);
 			swept = now;
+		}
+		if (now - refreshed > REFRESH) {
+			refresh_all(w);
+			refreshed = now;
 		}
 		int64_t due = next_due(w, now);
 		pthread_mutex_unlock(&w->tell_lock);
@@ -289,7 +316,11 @@ void slx_watch_stop(struct slx_watch *w)
 	pthread_mutex_unlock(&w->wake_lock);
 	pthread_join(w->thread, NULL);
 	w->running = false;
+	silex_error err;
 	pthread_mutex_lock(&w->tell_lock);
+	w->retry_ns = 0;
 	slx_watch_tell(w);
+	if (!w->unsent.n && slx_watch_store_stop(w, true, &err) != SILEX_OK)
+		slx_engine_log(w->engine, 2, "alerts: the next start looks at the last samples again: %s", err.message);
 	pthread_mutex_unlock(&w->tell_lock);
 }

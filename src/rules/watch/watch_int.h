@@ -124,6 +124,7 @@ struct slx_watch {
 	_Atomic bool wanted;
 	_Atomic int64_t sleeps_until;  /* monotonic */
 	bool stop;
+	bool stopped;                  /* cleanly, before the database was opened */
 	bool running;                  /* the thread is: from the first rule on; admin_lock */
 	pthread_t thread;
 };
@@ -167,6 +168,8 @@ silex_status slx_watch_send(struct slx_watch *w, const struct slx_watch_change *
 silex_status slx_watch_seed(struct slx_watch *w, struct slx_watch_rule *r, bool again, silex_error *err);
 silex_status slx_watch_load(struct slx_watch *w, silex_error *err); /* all rules of the journal */
 silex_status slx_watch_store_next(struct slx_watch *w, uint64_t next, silex_error *err); /* the number to give next */
+/* Whether rules stopped with nothing left to do. */
+silex_status slx_watch_store_stop(struct slx_watch *w, bool stopped, silex_error *err);
 silex_status slx_watch_store(struct slx_watch *w, const struct slx_watch_rule *r, bool removed, silex_error *err);
 
 /* ---- watch.c ---- */
