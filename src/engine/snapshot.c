@@ -116,7 +116,6 @@ void slx_snapshot_show_expired(struct slx_snapshot *s)
 	slx_retention_unref(s->retention);
 	s->retention = NULL;
 	s->floor = INT64_MIN;
-	s->dedup = 0;
 }
 
 /* The range in which samples decide which of range's are given. */
