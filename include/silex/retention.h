@@ -15,7 +15,8 @@
  * - For a series the first rule counts whose tenant, selector and roll-up level fit; no rule: it is kept for ever.
  * - Samples older than that are in no answer from the moment they are too old, and writes of such are refused by themselves
  *   (INVALID), the rest of the batch going on. Blocks that hold nothing else go as a whole within a minute, parts of blocks
- *   when they are compacted: at the latest when a fifth of a block is too old, so little room is held by what is gone.
+ *   when they are compacted: at the latest when a fifth of a block is too old, so little room is held by what is gone. What
+ *   roll-ups are still to be made of (rollup.h) waits for them on disk.
  * - A legal hold wins over every rule and over size_max; a delete that would take a sample of a held series is refused
  *   (PERMISSION_DENIED), naming the hold. Exemplars and roll-ups of held series are held too.
  * - Rules may change at any time. A longer one shows again what has not been removed yet.

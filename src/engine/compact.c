@@ -5,6 +5,7 @@
  * chunks that nothing touches. One manifest edit swaps the blocks; the old files go with their last reader. Disk is
  * asked for first. A crash leaves either the inputs or the output in the manifest; the next open removes the others. */
 #include "engine/retention_int.h"
+#include "engine/rollup_int.h"
 
 /* --- one input ------------------------------------------------------------------------------------------------------------------ */
 
@@ -65,6 +66,8 @@ struct merge {
 	uint64_t series_done, series_all;
 	struct slx_retention *retention; /* what it says is left out; NULL: nothing is */
 	int64_t now, oldest;
+	struct slx_str tenant; /* of the series before, and */
+	int64_t settled;       /* what of its samples may go: slx_rollup_settled */
 };
 
 static void part_of(const struct merge *m, struct slx_part *p, struct walk *w)
@@ -79,14 +82,17 @@ static void part_of(const struct merge *m, struct slx_part *p, struct walk *w)
 }
 
 /* What of the series is too old. */
-static silex_status cutoff_of(const struct merge *m, const struct walk *w, int64_t *ret, silex_error *err)
+static silex_status cutoff_of(struct merge *m, const struct walk *w, int64_t *ret, silex_error *err)
 {
 	const struct slx_retention_rule *rule;
 	*ret = INT64_MIN;
 	if (!m->retention)
 		return SILEX_OK;
 	SLX_TRY(slx_retention_find(m->retention, w->tenant, (struct slx_labels){ w->label.p, w->label.n }, &rule, err));
+	if (!m->tenant.p || !slx_str_eq(m->tenant, w->tenant))
+		m->settled = slx_rollup_settled(m->e, m->tenant = w->tenant);
 	*ret = slx_retention_before(rule, m->now);
+	*ret = m->settled < *ret ? m->settled : *ret;
 	if ((!rule || !rule->hold.n) && m->oldest > *ret)
 		*ret = m->oldest;
 	return SILEX_OK;

@@ -12,9 +12,12 @@
  * Invariant: what goes from a block goes from all older blocks that overlap it in the same edit, so an older version of a sample
  * never shows again, not even when rules become longer. So older ones come along (add_older), or the block waits.
  *
+ * Samples wait until the roll-ups that are made of them are in blocks, also across a crash (slx_rollup_settled); by size they do not.
+ *
  * Blocks of other stores (cold ones) are dropped whole, never rewritten: their room costs less than reading them. What may fail:
  * memory, damaged indexes (such a block waits), disk for a merge; the next pass tries again. */
 #include "engine/retention_int.h"
+#include "engine/rollup_int.h"
 
 enum { WORTH_PERCENT = 20 };
 
@@ -31,6 +34,17 @@ struct pass {
 
 static struct slx_time_range span(const struct slx_view *v, size_t i) { return (struct slx_time_range){ v->blocks[i]->info.tmin, v->blocks[i]->info.tmax }; }
 
+/* Cutoffs of a tenant, as far as its samples may go: not before the roll-ups made of them are in blocks. */
+static struct slx_retention_bounds bounds_of(const struct pass *p, struct slx_str tenant)
+{
+	struct slx_retention_bounds b = slx_retention_bounds(p->r, tenant, p->now);
+	int64_t settled = b.some == INT64_MIN ? INT64_MAX : slx_rollup_settled(p->e, tenant);
+	b.all = settled < b.all ? settled : b.all;
+	b.last = settled < b.last ? settled : b.last;
+	b.some = settled < b.some ? settled : b.some;
+	return b;
+}
+
 static bool is_local(const struct pass *p, size_t i) { return p->v->blocks[i]->store == p->e->store; }
 
 /* --- 1. whole blocks -------------------------------------------------------------------------------------------------------------- */
@@ -39,7 +53,7 @@ static bool wholly_old(const struct pass *p, size_t i)
 {
 	const struct slx_block *b = p->v->blocks[i]->block;
 	for (size_t s = 0; s < p->v->blocks[i]->info.sections; s++)
-		if (slx_block_section_range(b, s).to >= slx_retention_bounds(p->r, slx_block_section_tenant(b, s), p->now).all)
+		if (slx_block_section_range(b, s).to >= bounds_of(p, slx_block_section_tenant(b, s)).all)
 			return false;
 	return true;
 }
@@ -102,6 +116,7 @@ static silex_status old_by_labels(struct pass *p, size_t i, size_t number, uint6
 	struct slx_str tenant = slx_block_section_tenant(p->v->blocks[i]->block, number);
 	struct slx_buf label;
 	silex_status status = SILEX_OK;
+	int64_t most = bounds_of(p, tenant).some;
 	SLX_TRY(slx_section_open(p->v->blocks[i]->block, number, &s, err));
 	slx_buf_init(&label, &p->e->mem, SLX_MEM_OTHER, 1 << 20);
 	for (uint32_t k = 0; k < slx_section_series(s) && status == SILEX_OK; k++) {
@@ -111,7 +126,7 @@ static silex_status old_by_labels(struct pass *p, size_t i, size_t number, uint6
 		status = label.failed ? slx_err_oom(err) :
 					slx_retention_cutoff(p->r, tenant, (struct slx_labels){ label.p, label.n }, p->now, &cutoff, err);
 		if (status == SILEX_OK)
-			*ret += old_of_series(s, k, cutoff, p->all);
+			*ret += old_of_series(s, k, cutoff < most ? cutoff : most, p->all);
 	}
 	slx_buf_free(&label);
 	slx_section_close(s);
@@ -135,7 +150,7 @@ static silex_status old_points(struct pass *p, size_t i, uint64_t *ret, bool *re
 	*ret_last = true;
 	for (size_t s = 0; s < b->info.sections; s++) {
 		struct slx_time_range range = slx_block_section_range(b->block, s);
-		struct slx_retention_bounds at = slx_retention_bounds(p->r, slx_block_section_tenant(b->block, s), p->now);
+		struct slx_retention_bounds at = bounds_of(p, slx_block_section_tenant(b->block, s));
 		*ret_last &= at.some == INT64_MIN || range.to < at.last;
 		if (at.some == INT64_MIN || range.from >= at.some)
 			continue;

@@ -248,6 +248,27 @@ silex_status slx_engine_rollups(struct slx_engine *e, bool (*each)(void *arg, co
 	return SILEX_OK;
 }
 
+int64_t slx_rollup_settled(struct slx_engine *e, struct slx_str tenant)
+{
+	struct slx_rollups *r = e->rollups;
+	int64_t least = INT64_MAX;
+	pthread_mutex_lock(&e->view_lock);
+	bool frozen = e->view->frozen != NULL;
+	pthread_mutex_unlock(&e->view_lock);
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t k = 0; k < r->policies[i]->n && slx_str_eq(r->policies[i]->tenant->name, tenant); k++) {
+			const struct slx_rollup_mark *m = &r->policies[i]->levels[k];
+			int64_t ms = frozen ? m->safe : m->frozen, ns;
+			if (ms == SLX_ROLLUP_NOTHING_BUILT)
+				least = INT64_MIN;
+			else if (!__builtin_mul_overflow(ms, SLX_MS, &ns) && ns < least)
+				least = ns;
+		}
+	pthread_mutex_unlock(&r->lock);
+	return least;
+}
+
 /* ---- what the manifest keeps ---- */
 
 /* Rebuilt windows whose buckets are in blocks need not be known any more. A freeze comes only when the one before it is in blocks. */

@@ -77,6 +77,8 @@ size_t slx_rollup_policies(struct slx_engine *e, struct slx_rollup_policy *ret[S
 void slx_rollup_set_mark(struct slx_engine *e, struct slx_tenant *t, int64_t at);
 /* The width of the tenant's widest level, ms; 0: it has none. */
 int64_t slx_rollup_widest(struct slx_engine *e, struct slx_str tenant);
+/* Samples of the tenant before this (ns) are rolled up in blocks wherever a policy says so, and may go. INT64_MAX: it has no levels. */
+int64_t slx_rollup_settled(struct slx_engine *e, struct slx_str tenant);
 /* The manifest's part. v: the view that the manifest tells of; manifest_lock is held. */
 void slx_rollups_put(struct slx_engine *e, const struct slx_view *v, struct slx_buf *out);
 silex_status slx_rollups_get(struct slx_engine *e, struct slx_rd *r, silex_error *err);
