@@ -97,14 +97,14 @@ static const struct app_opt rules_opts[] = {
 
 const struct app_command app_rules = {
 	.name = "rules",
-	.args = "check|test FILE... | add NAME SELECTOR CONDITION LIMIT [HIGH] | list | remove ID...",
+	.args = "check FILE... | test FILE... | add NAME RULE... | list | remove ID...",
 	.summary = "check and test rule files; rules on arrival",
 	.text =
 		"check reads rule files as the server would, Prometheus' format, and says what is wrong with file, line and column.\n"
 		"test runs unit tests of rules in promtool's format: input series, and the alerts and results they are expected to give.\n\n"
 		"The exit status is 0 when all is well, 1 when a file is wrong or a test fails.\n\n"
-		"add registers a rule on arrival, in the database of --data or on the server of --url: a limit on the series of a selector,\n"
-		"looked at as samples land. CONDITION is one of > >= < <= == != outside inside; outside and inside take two limits.\n"
+		"add NAME SELECTOR CONDITION LIMIT [HIGH] registers a rule on arrival, in the database of --data or on the server of --url: a\n"
+		"limit on the series of a selector, looked at as samples land. CONDITION is one of > >= < <= == != outside inside; outside and inside take two limits.\n"
 		"list shows such rules with what they watch, remove takes them out by their numbers.",
 	.examples = "silex rules check /etc/silex/rules/*.yml\n"
 				"silex rules test rules_test.yml\n"
