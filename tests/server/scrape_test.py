@@ -167,8 +167,7 @@ class Scrape(unittest.TestCase):
         with self.server([self.static(basic_auth={"username": "u", "password": "p"}, params={"module": ["m 1", "m2"]}),
                           self.static(job_name="token", authorization={"credentials_file": secret}, honor_labels=True)]) as s:
             self.assertTrue(wait_for(lambda: len(self.vector(s, "up")) == 2))
-            seen = {h.get("Authorization") for _, h in self.e.seen}
-            self.assertEqual(seen, {"Basic dTpw", "Bearer s3cret"})
+            self.assertTrue(wait_for(lambda: {h.get("Authorization") for _, h in self.e.seen} == {"Basic dTpw", "Bearer s3cret"}))
             self.assertIn("/metrics?module=m%201&module=m2", {p for p, _ in self.e.seen})
 
     def test_discovery(self):
