@@ -97,7 +97,7 @@ static const struct app_opt rules_opts[] = {
 
 const struct app_command app_rules = {
 	.name = "rules",
-	.args = "check FILE... | test FILE... | add NAME RULE... | list | remove ID...",
+	.args = "check|test FILE... | add NAME RULE... | list | remove ID...",
 	.summary = "check and test rule files; rules on arrival",
 	.text =
 		"check reads rule files as the server would, Prometheus' format, and says what is wrong with file, line and column.\n"
