@@ -275,6 +275,63 @@ class Snapshots(Case):
             self.assertEqual(s.get("/api/silex/v1/snapshot/file").status, 403)
 
 
+class Messages(Case):
+    """What goes wrong is said in words that help, and nothing is lost by it."""
+
+    def test_bad_targets_and_files(self):
+        db, store = self.path("db"), "usb=" + self.path("usb")
+        with open(self.path("rows"), "w") as f:
+            f.write("".join(f"up {i} {1700000000000 + i * 1000}\n" for i in range(1000)))
+        self.silex("import", "-d", db, "-f", "prom", self.path("rows"))
+        want = self.digest("-d", db)
+        self.silex("backup", "create", "store:usb", "-d", db, "--store", store)
+        self.silex("backup", "create", "store:other", "-d", db, "--store", store, status=1)
+        self.assertIn('there is no store "other"', self.err)
+        self.silex("backup", "list", self.path("nowhere"), status=1)
+        self.assertIn("nowhere", self.err)
+        self.silex("backup", "create", "gopher://x", "-d", db, status=1)
+        self.assertIn("is no kind of store", self.err)
+        self.silex("backup", "crate", self.target, status=2)
+        self.assertIn("did you mean create", self.err)
+        self.silex("backup", "prune", self.path("usb"), status=2)
+        self.assertIn("--keep", self.err)
+        self.silex("restore", "store:usb", "--store", store, "-d", db, status=1)
+        self.assertIn("--force", self.err)
+        manifest = next(n for n in os.listdir(self.path("usb")) if n.startswith("backup-"))
+        block = next(n for n in os.listdir(self.path("usb")) if n.startswith("block-"))
+
+        def changed(name, at, byte):
+            with open(os.path.join(self.path("usb"), name), "r+b") as f:
+                f.seek(at)
+                old = f.read(1)
+                f.seek(at)
+                f.write(byte)
+            return old
+
+        old = changed(manifest, 8, b"\x07")
+        self.silex("restore", self.path("usb"), "-d", db, "--force", status=1)
+        self.assertIn("use a newer silex", self.err)
+        self.silex("backup", "prune", self.path("usb"), "--keep", "1", status=1)
+        self.assertIn("nothing was removed", self.err)
+        changed(manifest, 8, old)
+        old = changed(block, 100, b"\xfe")
+        self.assertIn(block, self.silex("backup", "verify", self.path("usb"), status=1))
+        self.silex("restore", self.path("usb"), "-d", db, "--force", status=1)
+        self.assertIn(block, self.err)
+        self.assertEqual(self.digest("-d", db), want)
+        changed(block, 100, old)
+        self.silex("snapshot", "-d", db, "-1", self.path("one"))
+        with open(self.path("one"), "rb") as f:
+            whole = f.read()
+        with open(self.path("cut"), "wb") as f:
+            f.write(whole[:-10])
+        self.silex("restore", self.path("cut"), "-d", db, "--force", status=1)
+        self.assertIn("not written or copied whole", self.err)
+        self.silex("restore", self.path("usb"), "-d", db, "--force")
+        self.assertEqual(self.digest("-d", db), want)
+        self.silex("snapshot", "-d", db, "/dev/full/x", status=1)
+
+
 class Operations(Case):
     """The blocks of the section run one after the other in one directory."""
 
