@@ -17,15 +17,15 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Actions(unittest.TestCase):
-    def start(self, config, *words):
-        self.server = Server(*words)
+    def start(self, config, start=True):
+        self.server = Server()
         path = os.path.join(self.server.dir, "silex.yml")
         with open(path, "w") as f:
             f.write(config)
         self.server.words += ["--config", path]
-        self.server.start()
         self.addCleanup(self.server.__exit__)
-        return self.server
+        if start:
+            self.server.start()
 
     def receiver(self, port=0):
         r = Receiver(port)
@@ -184,6 +184,30 @@ notify:
         self.assertIn("took too long and was killed", log)
         bad = subprocess.run([SILEX, "serve", "--set", "notify=x", "--check-config"], capture_output=True, text=True, timeout=20)
         self.assertNotEqual(bad.returncode, 0)
+
+    def test_rules_of_files_are_told_too(self):
+        hook = self.receiver()
+        self.start(f'notify: {{webhooks: [{{name: pager, url: "{hook.url}/"}}]}}\nrule_files: [rules.yml]\n', start=False)
+        with open(os.path.join(self.server.dir, "rules.yml"), "w") as f:
+            f.write("""
+groups:
+  - name: ward
+    interval: 1s
+    rules:
+      - alert: Tachycardia
+        expr: hr > 120
+        labels: {severity: page}
+        annotations: {summary: "bed {{ $labels.bed }}: {{ $value }}"}
+""")
+        self.server.start()
+        self.write("1", 130)
+        until(lambda: hook.got)
+        event = hook.events()[0]
+        self.assertEqual((event["type"], event["alert"]["annotations"], event["alert"]["labels"]["severity"]), ("firing", {"summary": "bed 1: 130"}, "page"))
+        self.assertEqual(urllib.parse.parse_qs(event["generator_url"].split("?", 1)[1])["q"], ["hr > 120"])
+        self.write("1", 80)
+        until(lambda: len(hook.got) == 2)
+        self.assertEqual(hook.events()[1]["type"], "resolved")
 
     def test_bad_configuration_names_file_and_line(self):
         with Server() as s:

@@ -16,6 +16,7 @@
 enum { SLOTS = 4096, THREADS_MAX = 16, SECRET_SIZE = 4096 };
 
 #define READ_AGAIN (10 * SLX_SECOND)
+#define HELD_AGAIN (5 * SLX_SECOND) /* looks whether a silence has ended; one that is ended by hand wakes */
 
 struct entry {
 	struct entry *next;
@@ -181,7 +182,7 @@ static void refill(struct act_webhook *w)
 {
 	silex_error err;
 	bool more = false;
-	int64_t from = slx_wall_ns(w->s->clock) - w->hook->expire_after;
+	int64_t from = slx_time_sub(slx_wall_ns(w->s->clock), 2 * w->hook->expire_after); /* expired ones, too: they are counted and logged */
 	w->reading = true;
 	w->arrived = false;
 	pthread_mutex_unlock(&w->lock);
@@ -313,7 +314,7 @@ static void settle(struct act_webhook *w, struct chain *c, enum verdict v, bool 
 		c->failures++;
 		slx_metric_add(w->metrics.failed, 1);
 	}
-	c->due_ns = v == REFUSED ? now + act_backoff(c->failures, &w->rng) : v == HELD && !c->first->next ? now + SLX_SECOND : 0;
+	c->due_ns = v == REFUSED ? now + act_backoff(c->failures, &w->rng) : v == HELD && !c->first->next ? now + HELD_AGAIN : 0;
 }
 
 /* Under the lock, which is given up meanwhile. */
