@@ -110,9 +110,10 @@ typedef struct silex_options {
 	size_t n_stores;
 	const silex_store_type *const *store_types; /* of the application, beside folder and memory (silex/store.h) */
 	size_t n_store_types;
-	const char *cold_store;       /* the name of one of `stores`: blocks move there when they are old; NULL: they stay */
+	char cold_store[SILEX_STORE_NAME_MAX + 1]; /* the name of one of `stores`: blocks move there when they are old; "": they stay */
 	int64_t cold_after_ms;        /* age of a block's youngest sample at which it moves; 30 d */
 	int64_t cold_remove_after_ms; /* an object in a store that no block is read from any more is removed after this; 1 h */
+	bool verify_cold;             /* silex_verify re-reads the blocks in stores, too */
 	void (*log)(void *arg, int level, const char *message); /* level 0 debug .. 3 error; any thread; NULL: silent */
 	void *log_arg;
 } silex_options;
@@ -385,7 +386,7 @@ SILEX_API silex_status silex_get_metrics(silex_db *db, silex_metrics *ret, silex
 typedef struct silex_verify_report {
 	uint64_t files, pages, frames, chunks, points, faults;
 } silex_verify_report;
-/* Re-reads every byte under path. Each fault is given to `fault` as one line (file: offset: what). CORRUPT if any. */
+/* Re-reads every byte under path, with verify_cold also of blocks in stores. Each fault is given to `fault` as one line (file: offset: what). CORRUPT if any. */
 SILEX_API silex_status silex_verify(const char *path, const silex_options *o, silex_progress_fn progress, silex_text_fn fault, void *arg, silex_verify_report *ret, silex_error *err);
 /* Describes a database directory, a WAL segment or a block, line by line. depth 0: overview, 1: sections and frames,
  * 2: series and chunks, 3: samples. */

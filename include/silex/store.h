@@ -67,6 +67,8 @@ typedef struct silex_store_ops {
 	void (*close)(silex_store *s);
 } silex_store_ops;
 
+enum { SILEX_STORE_NAME_MAX = 64 }; /* characters of a store's name */
+
 /* A store that a database or a backup is to open. The strings must outlive what they are given to. */
 typedef struct silex_store_config {
 	uint32_t struct_size; /* sizeof(silex_store_config) */

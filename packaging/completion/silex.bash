@@ -3,7 +3,7 @@ _silex() {
 	COMPREPLY=()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "import export query series labels delete stats digest compact retention rollup checkpoint inspect verify upgrade snapshot restore backup compression rules serve bench demo shell completion version" -- "$cur"))
+		COMPREPLY=($(compgen -W "import export query series labels delete stats digest compact retention rollup checkpoint inspect verify upgrade snapshot restore backup tier compression rules serve bench demo shell completion version" -- "$cur"))
 		return
 	fi
 	case $command:$prev in
@@ -177,6 +177,15 @@ _silex() {
 	backup:--store) return ;;
 	backup:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	backup:--url|backup:-u) return ;;
+	tier:--after) return ;;
+	tier:--format|tier:-f) words="table csv json jsonl chart" ;;
+	tier:--output|tier:-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	tier:--data|tier:-d) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	tier:--tenant|tier:-T) return ;;
+	tier:--option|tier:-O) return ;;
+	tier:--store) return ;;
+	tier:--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	tier:--url|tier:-u) return ;;
 	compression:--format|compression:-f) words="csv tsv line jsonl prom openmetrics wfdb" ;;
 	compression:--time-column|compression:-t) return ;;
 	compression:--time-format) words="auto rfc3339 s ms us ns" ;;
@@ -260,11 +269,12 @@ _silex() {
 		rollup) words=" --level --from --to --format --output --data --tenant --option --store --config --url --help" ;;
 		checkpoint) words=" --data --tenant --option --store --config --help" ;;
 		inspect) words=" --depth --output --data --tenant --option --store --config --help" ;;
-		verify) words=" --data --tenant --option --store --config --help" ;;
+		verify) words=" --cold --data --tenant --option --store --config --help" ;;
 		upgrade) words=" --data --tenant --option --store --config --help" ;;
 		snapshot) words=" --one-file --skip-head --data --tenant --option --store --config --url --help" ;;
 		restore) words=" --force --backup --until --tenant-from --tenant-to --data --tenant --option --store --config --help" ;;
 		backup) words=" --full --keep --dry-run --force --backup --until --tenant-from --tenant-to --format --output --data --tenant --option --store --config --url --help" ;;
+		tier) words=" --after --remove-now --format --output --data --tenant --option --store --config --url --help" ;;
 		compression) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --codec --json --help" ;;
 		rules) words=" --promql-experimental --leave --leave-high --on --off --input --window --missing --missing-after --max-lateness --series-max --rule-label --annotation --format --data --tenant --option --store --config --url --help" ;;
 		serve) words=" --data --listen --config --memory-limit --sync --route-prefix --external-url --promql-lookback --promql-timeout --promql-experimental --influx-listen --graphite-listen --enable-lifecycle --enable-admin --log-level --log-format --set --check-config --print-config --print-keys --help" ;;

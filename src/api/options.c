@@ -34,7 +34,7 @@ void silex_tenant_limits_init(silex_tenant_limits *l)
 
 /* --- the table ----------------------------------------------------------------------------------------------------------- */
 
-enum option_type { BOOLEAN, ENUM, SIZE, DURATION, COUNT, NAME };
+enum option_type { BOOLEAN, ENUM, SIZE, DURATION, COUNT, NAME, STORE };
 
 struct option {
 	const char *name;
@@ -63,6 +63,7 @@ static const struct option options[] = {
 	{ "threads", COUNT, AT(threads), NULL, 1, 1024 },
 	{ "series_limit", COUNT, AT(series_limit), NULL, 0, UINT32_MAX },
 	{ "write_wait", DURATION, AT(write_wait_ms), NULL, 0, 3600000 },
+	{ "cold_store", STORE, AT(cold_store), NULL, 0, 0 },
 	{ "cold_after", DURATION, AT(cold_after_ms), NULL, 1, UINT64_C(36500) * 86400000 },
 	{ "cold_remove_after", DURATION, AT(cold_remove_after_ms), NULL, 1, UINT64_C(365) * 86400000 },
 	{ "free_min", SIZE, AT(free_min), NULL, 1, UINT64_C(1) << 50 },
@@ -201,6 +202,14 @@ static silex_status set_name(const struct option *p, const char **at, const char
 	return bad_value(p, value, "auto, sx, gorilla or raw (an application's codec is set through the struct)", err);
 }
 
+static silex_status set_store(const struct option *p, char *at, const char *value, silex_error *err)
+{
+	if (strlen(value) > SILEX_STORE_NAME_MAX)
+		return bad_value(p, value, "the name of a store, of at most 64 characters", err);
+	strcpy(at, value);
+	return SILEX_OK;
+}
+
 silex_status silex_options_set(silex_options *o, const char *name, const char *value, silex_error *err)
 {
 	for (size_t i = 0; i < OPTIONS_N; i++) {
@@ -221,6 +230,8 @@ silex_status silex_options_set(silex_options *o, const char *name, const char *v
 			return SILEX_OK;
 		case NAME:
 			return set_name(p, at, value, err);
+		case STORE:
+			return set_store(p, at, value, err);
 		default:
 			return set_number(p, at, value, err);
 		}

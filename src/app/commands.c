@@ -19,6 +19,7 @@ const struct app_command *const app_commands[] = {
 	&app_snapshot,
 	&app_restore,
 	&app_backup,
+	&app_tier,
 	&app_compression,
 	&app_rules,
 	&app_serve,

@@ -196,6 +196,10 @@ static void put_report(struct app *a, const silex_verify_report *r)
 		fputs("no faults\n", a->out);
 }
 
+struct verify_options {
+	bool cold;
+};
+
 static int verify_run(struct app *a, void *options, int argc, char **argv)
 {
 	struct verification v = { .a = a };
@@ -205,6 +209,7 @@ static int verify_run(struct app *a, void *options, int argc, char **argv)
 	int st = app_db_options(a, &o);
 	if (st != APP_OK)
 		return st;
+	o.verify_cold = ((const struct verify_options *)options)->cold;
 	app_progress_begin(&v.progress, a, "verify");
 	silex_status status = silex_verify(argc ? argv[0] : app_data(a), &o, verify_stage, put_fault, &v, &r, &err);
 	app_progress_end(&v.progress);
@@ -214,6 +219,11 @@ static int verify_run(struct app *a, void *options, int argc, char **argv)
 	return status == SILEX_OK ? APP_OK : APP_FAILED;
 }
 
+static const struct app_opt verify_opts[] = {
+	APP_OPT(verify_options, cold, "cold", 0, APP_FLAG, NULL, NULL, "read the blocks in object stores, too (give those with --store)"),
+	APP_OPT_END,
+};
+
 const struct app_command app_verify = {
 	.name = "verify",
 	.args = "[DIR]",
@@ -221,6 +231,8 @@ const struct app_command app_verify = {
 	.text = "For a directory that no program has open (default: --data). Each fault is one line: file, offset, what.\n"
 			"Nothing is changed. The exit status is 1 when there are faults.",
 	.examples = "silex verify /var/lib/ward\n",
+	.options = verify_opts,
+	.options_size = sizeof(struct verify_options),
 	.args_min = 0,
 	.args_max = 1,
 	.uses = APP_USES_DATA | APP_ARGS_FILES | APP_NOT_IN_SHELL,

@@ -341,7 +341,7 @@ static void fill_metrics(struct app_remote *r, const json_t *doc, silex_metrics 
 {
 	const json_t *points = json_object_get(doc, "points"), *bytes = json_object_get(doc, "bytes"), *wal = json_object_get(doc, "wal"),
 				 *memory = json_object_get(doc, "memory"), *ingest = json_object_get(doc, "ingest"), *queries = json_object_get(doc, "queries"),
-				 *damage = json_object_get(doc, "damage"), *disk = json_object_get(doc, "disk"), *by_use = json_object_get(memory, "by_use"), *bucket;
+				 *damage = json_object_get(doc, "damage"), *cold = json_object_get(doc, "cold"), *disk = json_object_get(doc, "disk"), *by_use = json_object_get(memory, "by_use"), *bucket;
 	size_t i;
 	snprintf(r->promise, sizeof r->promise, "%s", text_of(wal, "promise"));
 	*m = (silex_metrics){
@@ -356,7 +356,18 @@ static void fill_metrics(struct app_remote *r, const json_t *doc, silex_metrics 
 		.points_ingested = u64(ingest, "accepted"),
 		.points_refused = u64(ingest, "refused"),
 		.bytes_head = u64(bytes, "head"),
-		.bytes_blocks = u64(bytes, "blocks"),
+		.bytes_blocks = u64(bytes, "blocks") + u64(bytes, "cold"),
+		.bytes_cold = u64(bytes, "cold"),
+		.blocks_cold = u64(cold, "blocks"),
+		.cold_backlog_blocks = u64(cold, "backlog_blocks"),
+		.cold_backlog_bytes = u64(cold, "backlog_bytes"),
+		.cold_moves = u64(cold, "moves"),
+		.cold_moved_bytes = u64(cold, "moved_bytes"),
+		.cold_requests = u64(cold, "requests"),
+		.cold_read_bytes = u64(cold, "read_bytes"),
+		.cold_errors = u64(cold, "errors"),
+		.cold_garbage = u64(cold, "garbage"),
+		.cold_removed = u64(cold, "removed"),
 		.bytes_wal = u64(bytes, "wal"),
 		.blocks = u64(doc, "blocks"),
 		.tombstones = u64(doc, "tombstones"),
@@ -382,6 +393,7 @@ static void fill_metrics(struct app_remote *r, const json_t *doc, silex_metrics 
 		.torn_bytes = u64(damage, "torn_bytes"),
 	};
 	snprintf(m->health, sizeof m->health, "%s", text_of(doc, "health"));
+	snprintf(m->cold_error, sizeof m->cold_error, "%s", text_of(cold, "error"));
 	json_array_foreach(json_object_get(queries, "histogram"), i, bucket)
 		if (i < SILEX_LATENCY_BUCKETS)
 			m->query_latency[i] = u64(bucket, "count");
@@ -392,6 +404,21 @@ silex_status app_remote_metrics(struct app_remote *r, silex_metrics *ret, silex_
 	json_t *doc;
 	SLX_TRY(ask(r, API "metrics", NULL, &doc, err));
 	fill_metrics(r, doc, ret);
+	json_decref(doc);
+	return SILEX_OK;
+}
+
+silex_status app_remote_tier_move(struct app_remote *r, const silex_tier_options *o, silex_tier_report *ret, silex_error *err)
+{
+	json_t *request = json_object(), *doc;
+	char span[SLX_DURATION_TEXT_SIZE];
+	if (o->after_ms) {
+		slx_duration_format(o->after_ms * SLX_MS, span);
+		set_text(request, "after", span);
+	}
+	json_object_set_new(request, "remove_now", json_boolean(o->remove_now));
+	SLX_TRY(ask(r, API "tier/move", request, &doc, err));
+	*ret = (silex_tier_report){ u64(doc, "blocks"), u64(doc, "bytes"), u64(doc, "removed") };
 	json_decref(doc);
 	return SILEX_OK;
 }

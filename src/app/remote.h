@@ -24,6 +24,7 @@ silex_status app_remote_label_values(struct app_remote *r, const char *label, co
 silex_status app_remote_series_info(struct app_remote *r, const silex_label *labels, size_t n, silex_series_info *ret, silex_error *err);
 silex_status app_remote_metrics(struct app_remote *r, silex_metrics *ret, silex_error *err);
 /* selector, or before (cutoff), or drop: one of them. */
+silex_status app_remote_tier_move(struct app_remote *r, const silex_tier_options *o, silex_tier_report *ret, silex_error *err);
 silex_status app_remote_delete(struct app_remote *r, const char *selector, int64_t start, int64_t end, const int64_t *before, bool drop,
 	uint64_t *ret_points, silex_error *err);
 

@@ -14,7 +14,7 @@ struct fact {
 	bool text;
 };
 
-enum { FACTS_MAX = 40 };
+enum { FACTS_MAX = 48 };
 
 struct facts {
 	struct fact v[FACTS_MAX];
@@ -81,7 +81,8 @@ static void gather(struct facts *f, const silex_metrics *m)
 	count(f, "points_head", "points in the head", m->points_head);
 	count(f, "points_blocks", "points in blocks", m->points_blocks);
 	bytes(f, "bytes_head", "memory of the head", m->bytes_head);
-	bytes(f, "bytes_blocks", "files of blocks", m->bytes_blocks);
+	bytes(f, "bytes_blocks", "files of blocks", m->bytes_blocks - m->bytes_cold);
+	bytes(f, "bytes_cold", "blocks in stores", m->bytes_cold);
 	bytes(f, "bytes_wal", "files of the log", m->bytes_wal);
 	if (m->disk_total) {
 		bytes(f, "disk_free", "free on the disk", m->disk_free);
@@ -92,6 +93,10 @@ static void gather(struct facts *f, const silex_metrics *m)
 		real(f, "ratio", "ratio to 16 bytes a point", m->ratio, " : 1");
 	}
 	count(f, "blocks", "blocks", m->blocks);
+	count(f, "blocks_cold", "of them in stores", m->blocks_cold);
+	bytes(f, "cold_backlog_bytes", "old enough to move there", m->cold_backlog_bytes);
+	if (m->cold_error[0])
+		text(f, "cold_error", "last try to move", m->cold_error);
 	count(f, "tombstones", "deletes not compacted yet", m->tombstones);
 	count(f, "wal_segments", "log segments", m->wal_segments);
 	count(f, "wal_frames", "log frames", m->wal_frames);

@@ -77,6 +77,12 @@ silex_status app_series_info(struct app_store *s, const silex_label *labels, siz
 	return silex_series_info_get(s->db, tenant(s), labels, n, ret, err);
 }
 
+silex_status app_tier_move(struct app_store *s, const silex_tier_options *o, silex_tier_report *ret, silex_error *err)
+{
+	REMOTE(s, app_remote_tier_move(s->remote, o, ret, err));
+	return silex_tier_move(s->db, o, ret, err);
+}
+
 silex_status app_get_metrics(struct app_store *s, silex_metrics *ret, silex_error *err)
 {
 	REMOTE(s, app_remote_metrics(s->remote, ret, err));

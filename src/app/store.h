@@ -33,6 +33,7 @@ silex_status app_list_tenants(struct app_store *s, silex_text_fn each, void *arg
 silex_status app_series_info(struct app_store *s, const silex_label *labels, size_t n, silex_series_info *ret, silex_error *err);
 /* Strings in *ret live until the store is closed. */
 silex_status app_get_metrics(struct app_store *s, silex_metrics *ret, silex_error *err);
+silex_status app_tier_move(struct app_store *s, const silex_tier_options *o, silex_tier_report *ret, silex_error *err);
 silex_status app_remove(
 	struct app_store *s, const char *selector, int64_t start, int64_t end, uint64_t *ret_points, silex_error *err);
 silex_status app_cleanup(struct app_store *s, int64_t cutoff, uint64_t *ret_points, silex_error *err);

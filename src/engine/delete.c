@@ -131,6 +131,18 @@ static silex_status log_delete(struct slx_engine *e, const struct slx_tombstone 
 	return status;
 }
 
+/* What the count reads of cold blocks is fetched before any lock is taken, so that writers do not wait for a store. */
+static silex_status warm_up(struct slx_engine *e, const struct slx_tombstone *t, silex_error *err)
+{
+	struct slx_view *v = slx_view_get(e);
+	bool cold = false;
+	for (size_t i = 0; i < v->n_blocks; i++)
+		cold |= v->blocks[i]->upload && slx_range_overlaps(t->range, (struct slx_time_range){ v->blocks[i]->info.tmin, v->blocks[i]->info.tmax });
+	slx_view_unref(v);
+	uint64_t count;
+	return cold ? count_visible(e, t, NULL, &count, err) : SILEX_OK;
+}
+
 silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const struct slx_selector *sel, struct slx_time_range range,
 	uint64_t *ret_points, silex_error *err)
 {
@@ -146,6 +158,11 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 	if (!tomb)
 		return slx_err_oom(err);
 	uint64_t count = 0;
+	silex_status status = warm_up(e, tomb, err);
+	if (status != SILEX_OK) {
+		slx_tombstone_unref(e, tomb);
+		return status;
+	}
 	pthread_mutex_lock(&e->rollups->work_lock);
 	pthread_mutex_lock(&e->manifest_lock);
 	slx_engine_lock_stripes(e);
@@ -153,7 +170,7 @@ silex_status slx_engine_delete(struct slx_engine *e, struct slx_tenant *t, const
 	int64_t dedup = slx_retention_dedup(e->retention, t->name);
 	if (dedup && !slx_range_empty(range))
 		tomb->range.from = slx_dedup_first(slx_time_clamp(range.from), dedup);
-	silex_status status = check_holds(e, tomb, err);
+	status = check_holds(e, tomb, err);
 	if (status == SILEX_OK)
 		status = count_visible(e, tomb, NULL, &count, err);
 	/* Once it is logged it must be in the view: a compaction between would count it as applied, and a replay would then

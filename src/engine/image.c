@@ -116,7 +116,7 @@ struct keys {
 static bool take_key(void *arg, const char *key)
 {
 	struct keys *k = arg;
-	if (strcmp(key, "MANIFEST") != 0)
+	if (strcmp(key, "MANIFEST") != 0 && strcmp(key, SLX_TIER_ID_KEY) != 0)
 		k->failed = !add_doc(k->image, key);
 	return !k->failed;
 }

@@ -18,11 +18,12 @@ static const char MANIFEST_KEY[] = "MANIFEST";
 
 static const struct part {
 	uint64_t tag;
+	bool of_place; /* speaks of this directory and its stores: not in an image, all of whose blocks are files */
 	void (*put)(struct slx_engine *e, const struct slx_view *v, struct slx_buf *b); /* v: what is being stored. Nothing: the part is left out */
 	silex_status (*get)(struct slx_engine *e, struct slx_rd *r, silex_error *err);
 } parts[] = {
-	{ 1, slx_tier_put, slx_tier_get },
-	{ 3, slx_rollups_put, slx_rollups_get },
+	{ 1, true, slx_tier_put, slx_tier_get },
+	{ 3, false, slx_rollups_put, slx_rollups_get },
 };
 enum { PARTS_N = sizeof parts / sizeof parts[0] };
 
@@ -72,12 +73,14 @@ static void put_tenants(struct slx_engine *e, struct slx_buf *b)
 	pthread_mutex_unlock(&e->tenants_lock);
 }
 
-static void put_parts(struct slx_engine *e, const struct slx_view *v, struct slx_buf *b)
+static void put_parts(struct slx_engine *e, const struct slx_view *v, bool image, struct slx_buf *b)
 {
 	struct slx_buf one;
 	slx_buf_init(&one, &e->mem, SLX_MEM_OTHER, MANIFEST_SIZE_MAX);
 	for (size_t i = 0; i < PARTS_N; i++) {
 		slx_buf_reset(&one);
+		if (image && parts[i].of_place)
+			continue;
 		parts[i].put(e, v, &one);
 		if (one.n) {
 			slx_buf_varint(b, parts[i].tag);
@@ -115,7 +118,6 @@ static void encode(struct slx_engine *e, const struct slx_view *v, const uint8_t
 		put_str(b, t->text, t->text_n);
 	}
 	put_tenants(e, b);
-	put_parts(e, v, b);
 }
 
 /* An edit that reported an error may have reached the file all the same (renamed, but the folder's sync failed): the
@@ -161,6 +163,7 @@ silex_status slx_manifest_store(struct slx_engine *e, const struct slx_view *v, 
 	slx_tier_mark(e, v);
 	slx_buf_init(&b, &e->mem, SLX_MEM_OTHER, MANIFEST_SIZE_MAX);
 	encode(e, v, slx_wal_uuid(e->wal), checkpoint_seq, max_version, &b);
+	put_parts(e, v, false, &b);
 	silex_status status;
 	if (b.failed) {
 		status = slx_err(err, SILEX_RESOURCE_EXHAUSTED, "manifest: out of memory, or above %d bytes", MANIFEST_SIZE_MAX);
@@ -184,6 +187,7 @@ silex_status slx_manifest_image(struct slx_engine *e, const struct slx_view *v, 
 {
 	static const uint8_t new_log[SLX_WAL_UUID_SIZE];
 	encode(e, v, new_log, e->checkpoint_seq, e->max_version, out);
+	put_parts(e, v, true, out);
 	return out->failed ? slx_err(err, SILEX_RESOURCE_EXHAUSTED, "manifest: out of memory, or above %d bytes", MANIFEST_SIZE_MAX) : SILEX_OK;
 }
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const char ID_KEY[] = "ID";
+#define OVERLAY_LARGE (UINT64_C(64) << 20)
 
 /* --- life ----------------------------------------------------------------------------------------------------------------- */
 
@@ -31,18 +31,18 @@ silex_status slx_tier_init(struct slx_engine *e, silex_error *err)
 	size_t n;
 	uint64_t version;
 	silex_error own;
-	silex_status status = slx_meta_get(e->meta, ID_KEY, &p, &n, &version, &own);
+	silex_status status = slx_meta_get(e->meta, SLX_TIER_ID_KEY, &p, &n, &version, &own);
 	if (status == SILEX_OK) {
 		e->tier.has_id = n == SLX_TIER_ID_SIZE;
 		if (e->tier.has_id)
 			memcpy(e->tier.id, p, n);
 		slx_free(&e->mem, SLX_MEM_OTHER, p, n);
 		if (!e->tier.has_id)
-			return slx_err(err, SILEX_CORRUPT, "document %s has %zu bytes, expected %d: restore it from a copy", ID_KEY, n, SLX_TIER_ID_SIZE);
+			return slx_err(err, SILEX_CORRUPT, "document %s has %zu bytes, expected %d: restore it from a copy", SLX_TIER_ID_KEY, n, SLX_TIER_ID_SIZE);
 	} else if (status != SILEX_NOT_FOUND) {
 		return slx_err(err, status, "%s", own.message);
 	}
-	if (!e->opt.cold_store)
+	if (!e->opt.cold_store[0])
 		return SILEX_OK;
 	if (!slx_engine_store(e, e->opt.cold_store))
 		return slx_err(err, SILEX_INVALID, "cold_store: there is no store \"%s\"; name one of the stores given", e->opt.cold_store);
@@ -56,7 +56,7 @@ silex_status slx_tier_make_id(struct slx_engine *e, silex_error *err)
 	if (e->tier.has_id)
 		return SILEX_OK;
 	e->random.fill(e->random.ctx, e->tier.id, sizeof e->tier.id);
-	SLX_TRY(slx_meta_cas(e->meta, ID_KEY, e->tier.id, sizeof e->tier.id, 0, NULL, err));
+	SLX_TRY(slx_meta_cas(e->meta, SLX_TIER_ID_KEY, e->tier.id, sizeof e->tier.id, 0, NULL, err));
 	e->tier.has_id = true;
 	return SILEX_OK;
 }
@@ -206,9 +206,23 @@ bool slx_tier_file_is_of(const char *file, const char *block, bool cold)
 	return strcmp(file, cold ? stub : block) == 0;
 }
 
-bool slx_tier_due(const struct slx_engine *e, const struct slx_used_block *b, int64_t after_ms)
+/* A small block over a cold one stays until the two are merged. */
+static bool lies_over_cold(const struct slx_view *v, const struct slx_used_block *b)
 {
-	return !b->upload && b->info.tmax < slx_wall_ns(&e->clock) - after_ms * SLX_MS;
+	struct slx_time_range r = { b->info.tmin, b->info.tmax };
+	if (b->info.size >= OVERLAY_LARGE)
+		return false;
+	for (size_t i = 0; i < v->n_blocks; i++) {
+		const struct slx_used_block *c = v->blocks[i];
+		if (c->upload && slx_range_overlaps(r, (struct slx_time_range){ c->info.tmin, c->info.tmax }))
+			return true;
+	}
+	return false;
+}
+
+bool slx_tier_due(const struct slx_engine *e, const struct slx_view *v, const struct slx_used_block *b, int64_t after_ms)
+{
+	return !b->upload && b->info.tmax < slx_wall_ns(&e->clock) - after_ms * SLX_MS && !lies_over_cold(v, b);
 }
 
 void slx_tier_metrics(struct slx_engine *e, const struct slx_view *v, silex_metrics *m)
@@ -218,7 +232,7 @@ void slx_tier_metrics(struct slx_engine *e, const struct slx_view *v, silex_metr
 		if (b->upload) {
 			m->blocks_cold++;
 			m->bytes_cold += b->info.size;
-		} else if (e->tier.target && slx_tier_due(e, b, e->opt.cold_after_ms)) {
+		} else if (e->tier.target && slx_tier_due(e, v, b, e->opt.cold_after_ms)) {
 			m->cold_backlog_blocks++;
 			m->cold_backlog_bytes += b->info.size;
 		}

@@ -27,6 +27,7 @@
 #include "storage/tsdb/far.h"
 
 enum { SLX_TIER_ID_SIZE = 16 };
+#define SLX_TIER_ID_KEY "ID" /* document of storage/meta; not copied into snapshots and backups */
 
 enum slx_upload_state {
 	SLX_UPLOAD_BEGUN = 1, /* may be in the store, in part or whole */
@@ -85,8 +86,8 @@ struct slx_upload *slx_tier_upload_of(struct slx_engine *e, const char *block);
 silex_status slx_tier_make_id(struct slx_engine *e, silex_error *err); /* manifest_lock */
 /* Whether this database put it there: a copy of the directory has another number. */
 bool slx_tier_is_ours(const struct slx_engine *e, const struct slx_upload *u);
-/* Whether a block lies here though all its samples are older. */
-bool slx_tier_due(const struct slx_engine *e, const struct slx_used_block *b, int64_t after_ms);
+/* Whether a block of the view lies here though all its samples are older, and waits for no merge with a cold one. */
+bool slx_tier_due(const struct slx_engine *e, const struct slx_view *v, const struct slx_used_block *b, int64_t after_ms);
 void slx_tier_object_name(const struct slx_engine *e, const char *block, char ret[SLX_STORE_NAME_SIZE_MAX + 1]);
 /* "b-....slx" to "b-....stub". */
 void slx_tier_stub_name(const char *block, char ret[SLX_BLOCK_NAME_SIZE]);

@@ -6,23 +6,8 @@
 #include <stdio.h>
 
 enum { RETRY_MIN_MS = 1000, RETRY_MAX_MS = 300000 };
-#define OVERLAY_LARGE (UINT64_C(64) << 20)
 
 /* --- choosing ----------------------------------------------------------------------------------------------------------------- */
-
-/* A small block over a cold one stays until the two are merged. */
-static bool lies_over_cold(const struct slx_view *v, const struct slx_used_block *b)
-{
-	struct slx_time_range r = { b->info.tmin, b->info.tmax };
-	if (b->info.size >= OVERLAY_LARGE)
-		return false;
-	for (size_t i = 0; i < v->n_blocks; i++) {
-		const struct slx_used_block *c = v->blocks[i];
-		if (c->upload && slx_range_overlaps(r, (struct slx_time_range){ c->info.tmin, c->info.tmax }))
-			return true;
-	}
-	return false;
-}
 
 /* The oldest block that is due; NULL: none. */
 static struct slx_used_block *choose(struct slx_engine *e, const struct slx_view *v, int64_t after_ms)
@@ -30,7 +15,7 @@ static struct slx_used_block *choose(struct slx_engine *e, const struct slx_view
 	struct slx_used_block *best = NULL;
 	for (size_t i = 0; i < v->n_blocks; i++) {
 		struct slx_used_block *b = v->blocks[i];
-		if (slx_tier_due(e, b, after_ms) && !atomic_load(&b->damaged) && (!best || b->info.tmax < best->info.tmax) && !lies_over_cold(v, b) &&
+		if (slx_tier_due(e, v, b, after_ms) && !atomic_load(&b->damaged) && (!best || b->info.tmax < best->info.tmax) &&
 		    !slx_compact_wants(e, v, b))
 			best = b;
 	}

@@ -149,8 +149,9 @@ static void collect_engine(void *ctx, struct slx_metrics_writer *w)
 		{ SLX_GAUGE, "silex_points", "Samples stored.", "tier=\"blocks\"", (double)m.points_blocks },
 		{ SLX_COUNTER, "silex_points_ingested_total", "Samples taken since start.", "", (double)m.points_ingested },
 		{ SLX_COUNTER, "silex_points_refused_total", "Samples refused by the engine since start.", "", (double)m.points_refused },
-		{ SLX_GAUGE, "silex_storage_bytes", "Bytes by tier: the head in memory, blocks and log as files.", "tier=\"head\"", (double)m.bytes_head },
-		{ SLX_GAUGE, "silex_storage_bytes", "", "tier=\"blocks\"", (double)m.bytes_blocks },
+		{ SLX_GAUGE, "silex_storage_bytes", "Bytes by tier: the head in memory, blocks and log as files, cold blocks in stores.", "tier=\"head\"", (double)m.bytes_head },
+		{ SLX_GAUGE, "silex_storage_bytes", "", "tier=\"blocks\"", (double)(m.bytes_blocks - m.bytes_cold) },
+		{ SLX_GAUGE, "silex_storage_bytes", "", "tier=\"cold\"", (double)m.bytes_cold },
 		{ SLX_GAUGE, "silex_storage_bytes", "", "tier=\"wal\"", (double)m.bytes_wal },
 		{ SLX_GAUGE, "silex_disk_bytes", "The disk of the database.", "what=\"free\"", (double)m.disk_free },
 		{ SLX_GAUGE, "silex_disk_bytes", "", "what=\"total\"", (double)m.disk_total },
@@ -176,6 +177,16 @@ static void collect_engine(void *ctx, struct slx_metrics_writer *w)
 		{ SLX_GAUGE, "silex_damaged", "What was found damaged: pages of blocks, frames of the log.", "what=\"pages\"", (double)m.damaged_pages },
 		{ SLX_GAUGE, "silex_damaged", "", "what=\"frames\"", (double)m.damaged_frames },
 		{ SLX_GAUGE, "silex_torn_bytes", "Bytes of torn tails that were cut when the log was opened.", "", (double)m.torn_bytes },
+		{ SLX_GAUGE, "silex_cold_blocks", "Blocks that lie in a store.", "", (double)m.blocks_cold },
+		{ SLX_GAUGE, "silex_cold_backlog_blocks", "Blocks that are old enough to move to the cold store and have not yet.", "", (double)m.cold_backlog_blocks },
+		{ SLX_GAUGE, "silex_cold_backlog_bytes", "Their bytes.", "", (double)m.cold_backlog_bytes },
+		{ SLX_COUNTER, "silex_cold_moves_total", "Blocks moved to the cold store.", "", (double)m.cold_moves },
+		{ SLX_COUNTER, "silex_cold_moved_bytes_total", "Their bytes.", "", (double)m.cold_moved_bytes },
+		{ SLX_COUNTER, "silex_cold_requests_total", "Requests for parts of cold blocks.", "", (double)m.cold_requests },
+		{ SLX_COUNTER, "silex_cold_read_bytes_total", "Bytes that they brought.", "", (double)m.cold_read_bytes },
+		{ SLX_COUNTER, "silex_cold_errors_total", "Failures of stores while blocks were moved, read or removed.", "", (double)m.cold_errors },
+		{ SLX_GAUGE, "silex_cold_garbage_objects", "Objects in stores that wait to be removed.", "", (double)m.cold_garbage },
+		{ SLX_COUNTER, "silex_cold_removed_total", "Objects removed from stores.", "", (double)m.cold_removed },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		slx_metrics_emit(w, rows[i].type, rows[i].name, rows[i].help, rows[i].labels, rows[i].v);

@@ -71,7 +71,7 @@ class Usage(Case):
         listing = self.silex("--help")
         commands = re.findall(r"^  ([a-z]+) ", listing, re.M)
         self.assertEqual(commands, "import export query series labels delete stats digest compact retention rollup checkpoint inspect verify "
-                                   "upgrade snapshot restore backup compression rules serve bench demo shell completion version".split())
+                                   "upgrade snapshot restore backup tier compression rules serve bench demo shell completion version".split())
         for c in commands:
             text = self.silex(c, "--help")
             self.assertTrue(text.startswith(f"silex {c} - "), text)

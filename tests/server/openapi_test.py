@@ -38,6 +38,7 @@ GOOD = {
     "listAlerts": [{}, {"state": "all", "selector": '{severity="page"}', "limit": 5}], "listAlertsByBody": [{"selector": ["{}"], "state": "firing"}],
     "alertHistory": [{}, {"start": "now-1h", "limit": 1}], "alertHistoryByBody": [{"selector": "{a=\"b\"}", "start": 1700000000, "unit": "s"}],
     "acknowledge": [{"author": "nurse", "duration": "1h"}], "unacknowledge": [None],
+    "tierMove": [{}, {"after": "30d", "remove_now": True}],
     "putSilence": [{"match": '{alertname="Nothing"}', "author": "nurse", "comment": "round", "duration": "1h"},
                    {"match": '{ward=~"icu.*"}', "author": "nurse", "ends_at": "now+2h"}],
     "listSilences": [{}, {"state": "all"}], "endSilence": [None],
@@ -65,7 +66,10 @@ class OpenApi(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.target = tempfile.mkdtemp(prefix="silex-target-")
-        cls.server = Server("--enable-admin", "--set", f"backup.target={cls.target}", "--set", "backup.interval=0").start()
+        config = os.path.join(cls.target, "silex.yml")
+        with open(config, "w") as f:
+            f.write(f"stores:\n  - name: archive\n    url: {cls.target}/archive\nstorage:\n  cold_store: archive\n")
+        cls.server = Server("--config", config, "--enable-admin", "--set", f"backup.target={cls.target}/backup", "--set", "backup.interval=0").start()
         for body in GOOD["insert"] + GOOD["batch"]:
             path = "insert" if "value" in body else "batch"
             cls.server.request("POST", f"/api/silex/v1/{path}", json.dumps(body), {"Content-Type": "application/json"})

@@ -301,6 +301,7 @@ struct tier_world *world_new(uint64_t seed, const char *url)
 	struct tier_world *w = calloc(1, sizeof *w);
 	silex_error err;
 	w->rng = seed;
+	w->path = "db";
 	w->now_ns = EPOCH + 100 * 1440 * MINUTE;
 	w->sim = slx_vfs_sim_new(seed);
 	w->store = flaky_new(seed);
@@ -315,7 +316,7 @@ struct tier_world *world_new(uint64_t seed, const char *url)
 	w->opt.n_stores = 1;
 	w->opt.store_types = w->types;
 	w->opt.n_store_types = 1;
-	w->opt.cold_store = "archive";
+	strcpy(w->opt.cold_store, "archive");
 	w->opt.cold_after_ms = 30 * INT64_C(86400000);
 	world_open(w);
 	assert_int_equal(silex_open(NULL, NULL, &w->twin, &err), SILEX_OK);
@@ -325,7 +326,7 @@ struct tier_world *world_new(uint64_t seed, const char *url)
 void world_open(struct tier_world *w)
 {
 	silex_error err = { SILEX_OK, "" };
-	if (silex_open("db", &w->opt, &w->db, &err) != SILEX_OK)
+	if (silex_open(w->path, &w->opt, &w->db, &err) != SILEX_OK)
 		fail_msg("open: %s", err.message);
 }
 

@@ -50,6 +50,7 @@ struct tier_world {
 	const silex_store_type *types[1];
 	silex_options opt;
 	int64_t now_ns; /* of the wall clock */
+	const char *path; /* of db */
 	silex_db *db, *twin;
 };
 

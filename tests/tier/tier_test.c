@@ -1,6 +1,8 @@
 /* Blocks move to a store and are read there; what an operator sees; what goes wrong and how it is told. */
 #include "harness.h"
 
+#include <silex/backup.h>
+
 static struct tier_world *some(const char *url)
 {
 	struct tier_world *w = world_new(1, url);
@@ -164,7 +166,7 @@ static void store_not_given(void **state)
 	w->opt.n_stores = 0;
 	assert_int_equal(silex_open("db", &w->opt, &w->db, &err), SILEX_INVALID);
 	assert_non_null(strstr(err.message, "archive"));
-	w->opt.cold_store = NULL;
+	w->opt.cold_store[0] = 0;
 	world_open(w);
 	assert_false(world_compare(w, true, "no store"));
 	assert_int_equal(silex_tier_move(w->db, NULL, NULL, &err), SILEX_INVALID);
@@ -172,6 +174,41 @@ static void store_not_given(void **state)
 	w->opt.n_stores = 1;
 	world_open(w);
 	world_compare(w, false, "given again");
+	world_free(w);
+}
+
+/* A snapshot has every block as a file: it does not need the store, nor does it ever touch what is there. */
+static void snapshots(void **state)
+{
+	struct tier_world *w = some(NULL);
+	silex_error err = { SILEX_OK, "" };
+	silex_db *db;
+	world_settle(w);
+	size_t before = flaky_objects(w->store);
+	if (silex_snapshot(w->db, "copy", NULL, NULL, &err) != SILEX_OK)
+		fail_msg("snapshot: %s", err.message);
+	world_close(w);
+	w->path = "copy";
+	flaky_fail(w->store, FLAKY_DOWN);
+	world_open(w);
+	world_compare(w, false, "snapshot");
+	assert_int_equal(world_metrics(w).blocks_cold, 0);
+	flaky_fail(w->store, FLAKY_NONE);
+	world_settle(w);
+	assert_int_equal(flaky_objects(w->store), before + world_metrics(w).blocks_cold);
+	world_delete(w, 0, 98 * 1440);
+	silex_compact_options o;
+	silex_compact_options_init(&o);
+	o.full = true;
+	assert_int_equal(silex_compact(w->db, &o, &err), SILEX_OK);
+	world_settle(w);
+	world_close(w);
+	w->path = "db";
+	w->opt.read_only = true;
+	assert_int_equal(silex_open("db", &w->opt, &db, &err), SILEX_OK);
+	w->db = db;
+	assert_int_equal(world_metrics(w).blocks_cold, before);
+	assert_true(flaky_objects(w->store) >= before);
 	world_free(w);
 }
 
@@ -184,6 +221,7 @@ int main(void)
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(bad_upload),
 		cmocka_unit_test(store_not_given),
+		cmocka_unit_test(snapshots),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,10 @@ const struct slx_key slx_keys[] = {
 	ENGINE("storage.free_warn_percent", NULL, "15", "below it log, page and metrics warn"),
 	ENGINE("storage.write_wait", "5s", NULL, "how long a write waits for memory before it is answered with 503"),
 
+	ENGINE("storage.cold_store", NULL, "none", "name of one of `stores`: old blocks move there (docs/operations.md, Tiers)"),
+	ENGINE("storage.cold_after", NULL, "30d", "age of a block's youngest sample at which it moves"),
+	ENGINE("storage.cold_remove_after", NULL, "1h", "an object in a store that nothing is read from any more is removed after this"),
+
 	TREE("stores", stores, false, "object stores by name: {name, url, access_key, secret_key, session_token} (docs/operations.md)"),
 
 	TEXT("backup.target", backup.target, "", false, "directory or url of a store where backups go, or `store:NAME` of `stores`; empty: none are made"),

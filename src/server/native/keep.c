@@ -1,4 +1,4 @@
-/* delete and checkpoint. */
+/* delete, checkpoint, moving blocks to the cold store. */
 #include "server/native/native_int.h"
 
 #include <stdio.h>
@@ -91,4 +91,37 @@ void slx_native_checkpoint(void *ctx, struct slx_http_exchange *x)
 		answer_count(n, x, "wal_bytes", m.bytes_wal);
 	else
 		slx_native_fail(x, &err);
+}
+
+/* ---- tiers ---- */
+
+enum { AFTER, REMOVE_NOW };
+
+static const struct slx_native_field tier_fields[] = {
+	[AFTER] = { "after", SLX_ARG_SPAN },
+	[REMOVE_NOW] = { "remove_now", SLX_ARG_BOOL },
+};
+
+void slx_native_tier_move(void *ctx, struct slx_http_exchange *x)
+{
+	struct slx_native *n = ctx;
+	struct slx_native_args a;
+	silex_tier_options o;
+	silex_tier_report r;
+	silex_error err;
+	int64_t after = 0;
+	struct slx_buf b;
+	silex_tier_options_init(&o);
+	if (!slx_native_args(n, x, tier_fields, sizeof tier_fields / sizeof *tier_fields, &a) || !slx_arg_span(&a, AFTER, &after) ||
+		!slx_arg_bool(&a, REMOVE_NOW, &o.remove_now))
+		return;
+	o.after_ms = after / SLX_MS;
+	if (silex_tier_move(slx_core_db(n->core), &o, &r, &err) != SILEX_OK) {
+		slx_native_fail(x, &err);
+		return;
+	}
+	slx_buf_init(&b, n->core->mem, SLX_MEM_OTHER, 4096);
+	slx_native_put(&b, "{\"blocks\":%llu,\"bytes\":%llu,\"removed\":%llu}\n", (unsigned long long)r.blocks, (unsigned long long)r.bytes,
+		(unsigned long long)r.removed);
+	slx_http_reply(x, 200, "application/json", &b);
 }

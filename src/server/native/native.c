@@ -27,6 +27,7 @@ static const struct slx_http_route routes[] = {
 	ROUTE("POST", PREFIX "/backup", slx_native_backup, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/backups", slx_native_backups, SLX_HTTP_READ, SLX_HTTP_NO_TENANT),
 	ROUTE("POST", PREFIX "/restore", slx_native_restore, SLX_HTTP_ADMIN, 0),
+	ROUTE("POST", PREFIX "/tier/move", slx_native_tier_move, SLX_HTTP_ADMIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", PREFIX "/stream", slx_native_stream, SLX_HTTP_PLAIN, SLX_HTTP_WEBSOCKET),
 	ROUTE("GET,POST", PREFIX "/alerts", slx_native_alerts, SLX_HTTP_READ, 0),
 	ROUTE("GET,POST", PREFIX "/alerts/history", slx_native_alert_history, SLX_HTTP_READ, 0),

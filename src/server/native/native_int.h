@@ -119,6 +119,7 @@ void slx_native_labels(void *ctx, struct slx_http_exchange *x);
 void slx_native_label_values(void *ctx, struct slx_http_exchange *x);
 void slx_native_tenants(void *ctx, struct slx_http_exchange *x);
 void slx_native_delete(void *ctx, struct slx_http_exchange *x);
+void slx_native_tier_move(void *ctx, struct slx_http_exchange *x);
 void slx_native_checkpoint(void *ctx, struct slx_http_exchange *x);
 void slx_native_retention(void *ctx, struct slx_http_exchange *x);
 void slx_native_rollups(void *ctx, struct slx_http_exchange *x);

@@ -37,6 +37,23 @@ static void put_instant(struct slx_buf *b, const char *key, int64_t ns)
 
 /* ---- parts ---- */
 
+static void put_cold(struct slx_buf *b, const silex_metrics *m)
+{
+	open_object(b, "cold");
+	put_u64(b, "blocks", m->blocks_cold);
+	put_u64(b, "backlog_blocks", m->cold_backlog_blocks);
+	put_u64(b, "backlog_bytes", m->cold_backlog_bytes);
+	put_u64(b, "moves", m->cold_moves);
+	put_u64(b, "moved_bytes", m->cold_moved_bytes);
+	put_u64(b, "requests", m->cold_requests);
+	put_u64(b, "read_bytes", m->cold_read_bytes);
+	put_u64(b, "errors", m->cold_errors);
+	put_u64(b, "garbage", m->cold_garbage);
+	put_u64(b, "removed", m->cold_removed);
+	put_text(b, "error", m->cold_error);
+	close_object(b);
+}
+
 static void put_storage(struct slx_buf *b, const silex_metrics *m)
 {
 	uint64_t points = m->points_head + m->points_blocks;
@@ -49,7 +66,8 @@ static void put_storage(struct slx_buf *b, const silex_metrics *m)
 	close_object(b);
 	open_object(b, "bytes");
 	put_u64(b, "head", m->bytes_head);
-	put_u64(b, "blocks", m->bytes_blocks);
+	put_u64(b, "blocks", m->bytes_blocks - m->bytes_cold);
+	put_u64(b, "cold", m->bytes_cold);
 	put_u64(b, "wal", m->bytes_wal);
 	close_object(b);
 	open_object(b, "disk");
@@ -63,6 +81,7 @@ static void put_storage(struct slx_buf *b, const silex_metrics *m)
 	put_u64(b, "tombstones", m->tombstones);
 	put_u64(b, "flushes", m->flushes);
 	put_u64(b, "compactions", m->compactions);
+	put_cold(b, m);
 }
 
 static void put_wal(struct slx_buf *b, const silex_options *o, const silex_metrics *m)

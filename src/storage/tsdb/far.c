@@ -74,8 +74,8 @@ static silex_status explain(const struct far *c, silex_status status, const sile
 
 static silex_status no_store(const struct far *c, silex_error *err)
 {
-	return slx_err(err, SILEX_UNAVAILABLE, "cold block %s lies in store \"%s\", which this database was opened without: add it to its stores", c->name,
-		c->source->name);
+	return slx_err(err, SILEX_UNAVAILABLE, "cold block %s lies in store \"%s\", which this database was opened without: add it to its stores (commands: --store %s=URL)", c->name,
+		c->source->name, c->source->name);
 }
 
 /* Puts the segments that are as they were stored into the cache; *ret is that of `first`, pinned, NULL when it is not. */
