@@ -175,6 +175,17 @@ static struct heard wait_for(struct bed *b, size_t n)
 	return h;
 }
 
+/* How many changes were told; the last of them. */
+static size_t told(struct bed *b, struct heard *ret_last)
+{
+	pthread_mutex_lock(&b->lock);
+	size_t n = b->n;
+	if (n && ret_last)
+		*ret_last = b->heard[n - 1];
+	pthread_mutex_unlock(&b->lock);
+	return n;
+}
+
 /* Removing a rule waits for what is queued. */
 static void settle(struct bed *b)
 {
@@ -186,9 +197,7 @@ static void settle(struct bed *b)
 static void expect(struct bed *b, size_t n)
 {
 	settle(b);
-	pthread_mutex_lock(&b->lock);
-	assert_int_equal(b->n, n);
-	pthread_mutex_unlock(&b->lock);
+	assert_int_equal(told(b, NULL), n);
 }
 
 struct info {
@@ -413,9 +422,7 @@ static void test_remove(void **state)
 	assert_int_equal(info(b).n, 0);
 	put(b, "4", NOW + 2 * S, 140);
 	assert_true(add(b, &r) == 2); /* no number comes twice */
-	pthread_mutex_lock(&b->lock);
-	assert_int_equal(b->n, 2);
-	pthread_mutex_unlock(&b->lock);
+	assert_int_equal(told(b, NULL), 2);
 	bed_free(b);
 }
 
@@ -488,9 +495,10 @@ static void test_kill(void **state)
 		struct info i = info(b);
 		assert_int_equal(i.firing, 1);
 		put(b, "4", NOW + 2 * S, 1);
-		for (int k = 0; k < 1000 && (b->n == 0 || b->heard[b->n - 1].state != SILEX_ALERT_INACTIVE); k++)
+		struct heard h = { .state = SILEX_ALERT_FIRING };
+		for (int k = 0; k < 1000 && (!told(b, &h) || h.state != SILEX_ALERT_INACTIVE); k++)
 			usleep(5000);
-		assert_int_equal(b->heard[b->n - 1].from, SILEX_ALERT_FIRING);
+		assert_int_equal(h.from, SILEX_ALERT_FIRING);
 		bed_free(b);
 	}
 }
@@ -509,7 +517,7 @@ static void test_full_disk(void **state)
 	for (int i = 0; i < 3; i++) /* refused, but some may be seen: the teller wakes and fails */
 		assert_int_not_equal(try_put(b, false, "5", NOW + (11 + i) * S, 130), SILEX_OK);
 	usleep(20000);
-	assert_int_equal(b->n, 1);
+	assert_int_equal(told(b, NULL), 1);
 	slx_vfs_sim_heal(b->sim);
 	pass(b, 2 * S);
 	struct heard h = { 0 };
