@@ -20,7 +20,9 @@ silex_status slx_blob_batch_add(struct slx_blob_batch *b, struct slx_labels labe
 	uint8_t *to = value->failed ? NULL : slx_arena_alloc(&b->arena, value->n + SLX_VARINT_SIZE_MAX, 1);
 	if (!to)
 		return slx_err_oom(err);
-	memcpy(slx_put_varint(to, value->n), value->p, value->n);
+	uint8_t *bytes = slx_put_varint(to, value->n);
+	if (value->n) /* an empty buffer has no bytes to copy from */
+		memcpy(bytes, value->p, value->n);
 	b->labels[b->n] = labels;
 	b->ids[b->n] = slx_series_id(b->tenant, labels);
 	b->ts[b->n] = t;

@@ -1,9 +1,10 @@
 /* Rules on arrival, through include/silex only. The clocks are the test's where times matter. */
+#include "base/clock.h"
 #include "base/vfs_sim.h"
+#include "rules/watch/track_model.h"
 
 #include <silex/rules.h>
 
-#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -558,6 +559,93 @@ static void test_power_cut(void **state)
 	}
 }
 
+/* ---- against the model of rules/watch, over flushes, restarts and deaths ---- */
+
+static void restart(struct bed *b, bool dies)
+{
+	if (dies)
+		slx_vfs_sim_arm(b->sim, SLX_SIM_KILL, 1);
+	silex_close(b->db, NULL);
+	slx_vfs_sim_reboot(b->sim, false);
+	bed_open(b);
+}
+
+static silex_rule random_rule(uint64_t *rng, struct slx_track_rule *ret)
+{
+	silex_rule r = over(5);
+	r.selector = "hr{bed=\"4\"}";
+	r.leave = 5 - (double)(slx_rng_next(rng) % 3);
+	r.delay_on_ms = (int64_t)(slx_rng_next(rng) % 3) * 4000;
+	r.delay_off_ms = (int64_t)(slx_rng_next(rng) % 3) * 4000;
+	r.input = slx_rng_next(rng) % 2 ? SILEX_RULE_MAX : SILEX_RULE_LAST;
+	r.window_ms = r.input ? 6000 : 0;
+	*ret = (struct slx_track_rule){
+		.enter = { .lo = 5, .hi = INFINITY, .hi_in = true },
+		.stay = { .lo = r.leave, .hi = INFINITY, .hi_in = true },
+		.input = (enum slx_watch_input)r.input,
+		.window_ns = r.window_ms * 1000000,
+		.on_ns = r.delay_on_ms * 1000000,
+		.off_ns = r.delay_off_ms * 1000000,
+		.lateness_ns = 300 * S,
+	};
+	return r;
+}
+
+/* arrived: when the newest sample came; from then on a series' time goes on by the clock. */
+static void check_model(struct bed *b, struct model *m, const struct slx_track_rule *r, int64_t arrived, uint64_t seed, int step)
+{
+	enum slx_alert_state want;
+	settle(b);
+	m->asof = m->newest + atomic_load(&b->wall) - arrived;
+	want = model_state(m, r);
+	struct info i = info(b);
+	if (i.firing != (want == SLX_ALERT_FIRING) || i.pending != (want == SLX_ALERT_PENDING))
+		fail_msg("seed %llu, step %d: %s, the model says %d", (unsigned long long)seed, step, i.firing ? "firing" : i.pending ? "pending" : "inactive", want);
+}
+
+static void one_life(uint64_t seed)
+{
+	uint64_t rng = seed;
+	struct bed *b = bed_with(slx_vfs_sim_new(seed));
+	struct slx_track_rule r;
+	silex_rule rule = random_rule(&rng, &r);
+	struct model *m = calloc(1, sizeof *m);
+	int64_t since = NOW - S, arrived = NOW; /* since: the last start: late samples are of after it */
+	add(b, &rule);
+	for (int step = 0; step < 120; step++) {
+		pass(b, (int64_t)(1 + slx_rng_next(&rng) % 3) * S);
+		int64_t now = atomic_load(&b->wall), t = now;
+		unsigned what = (unsigned)(slx_rng_next(&rng) % 16);
+		if (what > 11 && now - since > 12 * S)
+			t -= (int64_t)(slx_rng_next(&rng) % 10) * S;
+		double v = (double)(slx_rng_next(&rng) % 9);
+		put(b, "4", t, v);
+		arrived = t > m->newest ? now : arrived;
+		model_put(m, t, v);
+		if (what == 0)
+			assert_int_equal(silex_checkpoint(b->db, NULL), SILEX_OK);
+		if (what == 1 || what == 2) {
+			check_model(b, m, &r, arrived, seed, step); /* what was told is in the journal */
+			restart(b, what == 2);
+			since = arrived = now;
+		}
+		if (what % 4 == 1)
+			check_model(b, m, &r, arrived, seed, step);
+	}
+	check_model(b, m, &r, arrived, seed, -1);
+	free(m);
+	bed_free(b);
+}
+
+static void test_lives(void **state)
+{
+	const char *given = getenv("SLX_SEED");
+	uint64_t seed = given ? strtoull(given, NULL, 10) : 1;
+	printf("seeds from %llu\n", (unsigned long long)seed);
+	for (uint64_t i = 0; i < (given ? 1 : 40); i++)
+		one_life(seed + i);
+}
+
 /* ---- many at once ---- */
 
 struct writer {
@@ -635,6 +723,7 @@ int main(void)
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_power_cut),
+		cmocka_unit_test(test_lives),
 		cmocka_unit_test(test_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
