@@ -288,6 +288,8 @@ static void take_out(struct slx_watch *w, struct slx_watch_rule *r)
 	remove_states(w, r);
 	pthread_mutex_unlock(&w->tell_lock);
 	slx_watch_rule_free(w, r);
+	if (!w->rules_n)
+		observe(w);
 }
 
 struct slx_watch_rule *slx_watch_rule_find(const struct slx_watch *w, struct slx_str tenant, uint64_t id)
