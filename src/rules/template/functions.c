@@ -4,9 +4,11 @@
 #include "model/rewrite.h"
 #include "model/time.h"
 
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <wctype.h>
 
 typedef struct slx_trun run;
 typedef const struct slx_tv *args;
@@ -318,38 +320,56 @@ static silex_status f_replace(run *r, args a, size_t n, struct slx_tv *ret)
 	return slx_trun_fail(r, "error calling reReplaceAll: %s", why.message);
 }
 
-static silex_status map_case(run *r, args a, bool upper, struct slx_tv *ret)
+/* The character at p and its size; bytes that are no UTF-8 stand for themselves. */
+static size_t read_rune(const char *p, size_t n, wchar_t *ret)
 {
-	struct slx_str s;
-	struct slx_buf b;
-	SLX_TRY(want_string(r, &a[0], &s));
-	text_init(r, &b);
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = (uint8_t)s.p[i];
-		bool turn = upper ? c >= 'a' && c <= 'z' : c >= 'A' && c <= 'Z';
-		slx_buf_u8(&b, turn ? c ^ 0x20 : c);
-	}
-	return slx_trun_keep(r, &b, ret);
+	uint8_t c = (uint8_t)*p;
+	size_t size = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	*ret = c;
+	if (size == 1 || size > n || !slx_utf8_valid(p, size))
+		return 1;
+	*ret = c & (0x7f >> size);
+	for (size_t i = 1; i < size; i++)
+		*ret = *ret << 6 | ((uint8_t)p[i] & 0x3f);
+	return size;
 }
 
-static silex_status f_to_upper(run *r, args a, size_t n, struct slx_tv *ret) { return map_case(r, a, true, ret); }
-static silex_status f_to_lower(run *r, args a, size_t n, struct slx_tv *ret) { return map_case(r, a, false, ret); }
+static void put_rune(struct slx_buf *b, wchar_t c)
+{
+	char text[4];
+	slx_buf_put(b, text, slx_template_put_utf8((uint32_t)c, text));
+}
 
-/* The first letter of each word large. */
-static silex_status f_title(run *r, args a, size_t n, struct slx_tv *ret)
+enum letters { UPPER, LOWER, TITLE };
+
+/* Unicode's upper and lower case; TITLE: the first letter of each word large. */
+static silex_status map_case(run *r, args a, enum letters to, struct slx_tv *ret)
 {
 	struct slx_str s;
 	struct slx_buf b;
 	bool inside = false;
 	SLX_TRY(want_string(r, &a[0], &s));
+	locale_t unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (!unicode)
+		return slx_err_oom(r->err);
 	text_init(r, &b);
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = (uint8_t)s.p[i];
-		slx_buf_u8(&b, !inside && c >= 'a' && c <= 'z' ? c ^ 0x20 : c);
-		inside = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c >= 0x80;
+	for (size_t i = 0, n; i < s.n; i += n) {
+		wchar_t c;
+		n = read_rune(s.p + i, s.n - i, &c);
+		if (n == 1 && c >= 0x80) /* no character */
+			slx_buf_u8(&b, (uint8_t)c);
+		else
+			put_rune(&b, (wchar_t)(to == LOWER ? towlower_l((wint_t)c, unicode)
+				: to == UPPER || !inside ? towupper_l((wint_t)c, unicode) : (wint_t)c));
+		inside = iswalnum_l((wint_t)c, unicode) || c == '_';
 	}
+	freelocale(unicode);
 	return slx_trun_keep(r, &b, ret);
 }
+
+static silex_status f_to_upper(run *r, args a, size_t n, struct slx_tv *ret) { return map_case(r, a, UPPER, ret); }
+static silex_status f_to_lower(run *r, args a, size_t n, struct slx_tv *ret) { return map_case(r, a, LOWER, ret); }
+static silex_status f_title(run *r, args a, size_t n, struct slx_tv *ret) { return map_case(r, a, TITLE, ret); }
 
 static silex_status f_same(run *r, args a, size_t n, struct slx_tv *ret)
 {

@@ -187,7 +187,7 @@ static silex_status unexpected(struct parser *p, const char *where)
 
 /* ---- literals ---- */
 
-static size_t put_utf8(uint32_t c, char *to)
+size_t slx_template_put_utf8(uint32_t c, char *to)
 {
 	if (c < 0x80) {
 		to[0] = (char)c;
@@ -223,7 +223,7 @@ static size_t escape(const char *s, size_t n, char *to, size_t *ret_n)
 	if (octal || digits == 2)
 		to[0] = (char)v;
 	else
-		*ret_n = put_utf8((uint32_t)v, to);
+		*ret_n = slx_template_put_utf8((uint32_t)v, to);
 	return digits + !octal;
 }
 

@@ -117,6 +117,9 @@ struct slx_template {
 /* Line and column (from 1) of a place in the text. */
 unsigned slx_template_line(struct slx_str text, size_t at, unsigned *ret_column);
 
+/* A character's bytes; to has room for 4. */
+size_t slx_template_put_utf8(uint32_t c, char *to);
+
 /* ---- running ---- */
 
 struct slx_tvar {
