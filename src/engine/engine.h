@@ -89,6 +89,7 @@ struct slx_write {
 	const struct slx_labels *labels; /* without handles: canonical labels of each row, and */
 	const struct slx_hash128 *ids;   /* their identities */
 	bool backfill;                   /* data of the past: told to the observer */
+	bool derived;                    /* made of other samples: none of them is late */
 };
 
 /* Rows refused by themselves; the rest of the batch is written. */
@@ -103,6 +104,13 @@ struct slx_write_result {
 silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, struct slx_write_result *ret, uint64_t *ret_lsn, silex_error *err);
 silex_status slx_engine_wait(struct slx_engine *e, uint64_t lsn, silex_error *err);
 silex_status slx_engine_sync(struct slx_engine *e, silex_error *err);
+
+/* ---- late samples: who keeps what is made of a tenant's samples asks which came after their time ---- */
+
+/* Looks from now on for samples that are between grace and max_ns older than the wall clock when they are written; max_ns 0: no more. */
+void slx_engine_watch_late(struct slx_tenant *t, int64_t grace_ns, int64_t max_ns);
+/* The time of the oldest since the last call; SLX_TIME_MAX: there was none. */
+int64_t slx_engine_take_late(struct slx_tenant *t);
 
 /* ---- watching what is written ----
  *

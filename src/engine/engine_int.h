@@ -61,6 +61,8 @@ struct slx_tenant {
 	struct slx_states *states;       /* NULL until the first; engine->tenants_lock */
 	_Atomic int64_t rollup_mark;     /* ns: samples at or before it are late for its roll-ups (rollup_int.h); INT64_MIN: none is */
 	struct slx_tenant *payer;        /* whose limits and memory its writes count against: itself, or the user's tenant */
+	_Atomic int64_t late_grace_ns, late_max_ns; /* late samples are looked for when max is not 0 */
+	_Atomic int64_t late_oldest;     /* SLX_TIME_MAX: none */
 	bool metadata_known;             /* what is stored is in engine->known; engine->tenants_lock */
 };
 

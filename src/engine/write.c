@@ -654,6 +654,37 @@ static void count_points(struct slx_engine *e, struct slx_tenant *t, size_t n)
 		atomic_compare_exchange_strong(&e->head_first_write_ns, &none, now);
 }
 
+void slx_engine_watch_late(struct slx_tenant *t, int64_t grace_ns, int64_t max_ns)
+{
+	int64_t none = 0;
+	atomic_store_explicit(&t->late_grace_ns, grace_ns, memory_order_relaxed);
+	atomic_compare_exchange_strong(&t->late_oldest, &none, SLX_TIME_MAX); /* a new tenant's is 0 */
+	atomic_store_explicit(&t->late_max_ns, max_ns, memory_order_release);
+}
+
+int64_t slx_engine_take_late(struct slx_tenant *t) { return atomic_exchange(&t->late_oldest, SLX_TIME_MAX); }
+
+/* The samples are in the log: whoever asks from now on, and then reads, sees them. */
+static void note_late_batch(struct slx_engine *e, const struct slx_write *w)
+{
+	struct slx_tenant *t = w->tenant;
+	int64_t max = atomic_load_explicit(&t->late_max_ns, memory_order_acquire), oldest = SLX_TIME_MAX;
+	if (max == 0 || w->derived)
+		return;
+	int64_t now = slx_wall_ns(&e->clock), from = slx_time_sub(now, max);
+	struct column ts = column(w->ts, w->ts_stride, 0);
+	for (size_t i = 0; i < w->n; i++, ts.p += ts.stride) {
+		int64_t at = (int64_t)slx_load64(ts.p);
+		if (at < oldest && at >= from)
+			oldest = at;
+	}
+	if (oldest >= now - atomic_load_explicit(&t->late_grace_ns, memory_order_relaxed))
+		return;
+	int64_t known = atomic_load_explicit(&t->late_oldest, memory_order_relaxed);
+	while (oldest < known && !atomic_compare_exchange_weak(&t->late_oldest, &known, oldest))
+		;
+}
+
 /* How many rows from `done` on make the next piece. */
 static size_t piece_rows(const struct slx_write *w, size_t done)
 {
@@ -685,8 +716,10 @@ silex_status slx_engine_write(struct slx_engine *e, const struct slx_write *w, s
 			status = write_piece(e, w, done, k, &way, &r, &lsn, err);
 		done += k;
 	}
-	if (status == SILEX_OK)
+	if (status == SILEX_OK) {
 		count_points(e, w->tenant, w->n - r.refused);
+		note_late_batch(e, w);
+	}
 	if (r.refused)
 		atomic_fetch_add_explicit(&e->points_refused, r.refused, memory_order_relaxed);
 	if (ret)

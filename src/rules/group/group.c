@@ -216,5 +216,6 @@ void slx_rule_group_hand_over(struct slx_rule_group *now, struct slx_rule_group 
 	now->took_ns = old->took_ns;
 	now->iterations = old->iterations;
 	now->missed = old->missed;
+	now->corrections = old->corrections;
 	slx_rule_group_unlock(now);
 }

@@ -68,7 +68,7 @@ struct slx_rule_group {
 	uint64_t round; /* evaluations, for the tables */
 	int64_t evaluated_ns, took_ns;
 	uint64_t samples; /* written by the last evaluation */
-	uint64_t iterations, missed;
+	uint64_t iterations, missed, corrections; /* corrections: for late samples */
 };
 
 /* Alerts of its rules begin as the journal has them (one look through all of a tenant's). */
@@ -84,7 +84,7 @@ void slx_rule_group_eval(struct slx_rule_group *g, int64_t ts_ns);
 void slx_rule_group_hand_over(struct slx_rule_group *now, struct slx_rule_group *old, int64_t ts_ns);
 
 /* The group's evaluations that lie in [from, to], over again for its recording rules: results are written, alerts are left alone.
- * progress (may be NULL) is called with rules done of n; false cancels. *ret_samples: written. */
+ * progress (may be NULL) is called with pieces done of n; false cancels. *ret_samples: written. */
 silex_status slx_rule_group_replay(struct slx_rule_group *g, struct slx_time_range range, bool (*progress)(void *arg, size_t done, size_t n), void *arg,
 	uint64_t *ret_samples, silex_error *err);
 

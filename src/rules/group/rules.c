@@ -1,15 +1,16 @@
 #include "rules/group/group_int.h"
 #include "rules/group/rules.h"
 
-#include <stdio.h>
 #include <time.h>
 
-enum { THREADS_MAX = 64, LOOK_AGAIN_MS = 500 };
+enum { THREADS_MAX = 64, LOOK_AGAIN_MS = 500, LATE_GRACE_S = 5 };
 
 /* A group and when it is due. */
 struct entry {
 	struct slx_rule_group *group;
 	int64_t next_ns;
+	int64_t first_ns;     /* the first evaluation: nothing is recorded before it */
+	int64_t late_from_ns; /* the oldest late sample since the last evaluation; SLX_TIME_MAX: none */
 	bool running;
 };
 
@@ -63,13 +64,40 @@ static struct entry *due(struct slx_rules *r, int64_t *ret_wait_ns)
 	return NULL;
 }
 
+/* Late samples are those of all groups of their tenant. */
+static void spread_late(struct slx_rules *r, struct slx_tenant *t)
+{
+	int64_t oldest = slx_engine_take_late(t);
+	for (size_t i = 0; oldest != SLX_TIME_MAX && i < r->n; i++)
+		if (r->entries[i].group->tenant == t && oldest < r->entries[i].late_from_ns)
+			r->entries[i].late_from_ns = oldest;
+}
+
+/* The evaluations that would have seen late samples, over again. What fails now fails in the evaluation that follows, too. */
+static void correct(struct slx_rule_group *g, int64_t from_ns, int64_t first_ns, int64_t ts)
+{
+	uint64_t samples;
+	int64_t from = slx_time_add(from_ns, g->offset_ns), oldest = slx_time_sub(ts, g->env->max_lateness_ns);
+	from = from < oldest ? oldest : from;
+	from = from < first_ns ? first_ns : from;
+	if (from <= ts - g->interval_ns && slx_rule_group_replay(g, (struct slx_time_range){ from, ts - 1 }, NULL, NULL, &samples, NULL) == SILEX_OK) {
+		slx_rule_group_lock(g);
+		g->corrections++;
+		slx_rule_group_unlock(g);
+	}
+}
+
 static void evaluate(struct slx_rules *r, struct entry *e)
 {
 	struct slx_rule_group *g = e->group;
-	int64_t ts = e->next_ns, interval = g->interval_ns;
+	spread_late(r, g->tenant);
+	int64_t ts = e->next_ns, interval = g->interval_ns, late_from = e->late_from_ns, first = e->first_ns;
+	e->late_from_ns = SLX_TIME_MAX;
 	e->running = true;
 	r->running++;
 	pthread_mutex_unlock(&r->lock);
+	if (late_from != SLX_TIME_MAX)
+		correct(g, late_from, first, ts);
 	slx_rule_group_eval(g, ts);
 	pthread_mutex_lock(&r->lock);
 	int64_t late = slx_time_sub(now_ns(r), ts), missed = late >= 2 * interval ? late / interval - 1 : 0;
@@ -161,6 +189,13 @@ static struct entry *find(struct entry *e, size_t n, const struct slx_rule_group
 	return NULL;
 }
 
+static void begin(struct entry *e, int64_t now)
+{
+	e->next_ns = e->first_ns = slx_rule_group_slot(e->group, slx_time_add(now, 1));
+	e->late_from_ns = SLX_TIME_MAX;
+	slx_engine_watch_late(e->group->tenant, LATE_GRACE_S * SLX_SECOND, e->group->env->max_lateness_ns);
+}
+
 static silex_status make_entries(struct slx_rules *r, const struct slx_rule_env *env, const struct slx_rules_source *s, size_t n, struct entry **ret,
 	size_t *ret_n, silex_error *err)
 {
@@ -173,7 +208,7 @@ static silex_status make_entries(struct slx_rules *r, const struct slx_rule_env 
 		for (size_t k = 0; k < s[i].file->n_groups && status == SILEX_OK; k++) {
 			status = slx_rule_group_new(env, s[i].tenant, s[i].file, &s[i].file->groups[k], &e[made].group, err);
 			if (status == SILEX_OK)
-				e[made].next_ns = slx_rule_group_slot(e[made].group, now_ns(r));
+				begin(&e[made], now_ns(r));
 			made += status == SILEX_OK;
 		}
 	if (status == SILEX_OK) {
@@ -249,6 +284,8 @@ static void hand_over_all(struct slx_rules *r, struct entry *now, size_t n, stru
 		slx_rule_group_hand_over(now[i].group, before->group, ts);
 		if (before->group->interval_ns == now[i].group->interval_ns)
 			now[i].next_ns = before->next_ns;
+		now[i].first_ns = before->first_ns;
+		now[i].late_from_ns = before->late_from_ns;
 		slx_rule_group_free(before->group);
 		before->group = NULL;
 	}

@@ -4,6 +4,9 @@
  * slow evaluation overruns is counted as missed and left out. When the clock is set back a group begins again at the slot after the
  * time that it is then; when it jumps forward the slots between are missed.
  *
+ * When samples come more than some seconds after their time, the evaluations that would have seen them are made again for recording
+ * rules, back to the environment's max_lateness. Alerts are left alone.
+ *
  * A new set of files takes the state of each rule that was there before (the same file, group, name and labels): alerts, the series
  * written last. What is no more ends: stale markers, resolved alerts. */
 #ifndef SLX_RULES_RULES_H

@@ -65,7 +65,7 @@ silex_status slx_rule_rows_write(struct slx_rule_rows *r, struct slx_engine *e, 
 		if (r->of[i].n == 0)
 			continue;
 		const struct slx_write w = { .tenant = t, .kind = kinds[i], .n = r->of[i].n, .ts = r->of[i].ts.p, .ts_stride = sizeof(int64_t),
-			.bits = r->of[i].bits.p, .bits_stride = sizeof(uint64_t), .labels = (const struct slx_labels *)(const void *)r->of[i].labels.p,
+			.bits = r->of[i].bits.p, .bits_stride = sizeof(uint64_t), .derived = true, .labels = (const struct slx_labels *)(const void *)r->of[i].labels.p,
 			.ids = (const struct slx_hash128 *)(const void *)r->of[i].ids.p };
 		SLX_TRY(slx_engine_write(e, &w, &result, ret_lsn, err));
 		*ret_n += w.n - result.refused;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 struct totals {
-	uint64_t groups, rules, evaluations, failures, iterations, missed, failing;
+	uint64_t groups, rules, evaluations, failures, iterations, missed, corrections, failing;
 };
 
 static bool add(void *arg, struct slx_rule_group *g)
@@ -15,6 +15,7 @@ static bool add(void *arg, struct slx_rule_group *g)
 	t->rules += g->def->n_rules;
 	t->iterations += g->iterations;
 	t->missed += g->missed;
+	t->corrections += g->corrections;
 	for (size_t i = 0; i < g->def->n_rules; i++) {
 		t->evaluations += g->rules[i].evaluations;
 		t->failures += g->rules[i].failures;
@@ -38,6 +39,7 @@ static void collect(void *ctx, struct slx_metrics_writer *w)
 	slx_metrics_emit(w, SLX_COUNTER, "silex_rule_evaluation_failures_total", "Those that failed.", "", (double)t.failures);
 	slx_metrics_emit(w, SLX_COUNTER, "silex_rule_group_iterations_total", "Evaluations of whole groups.", "", (double)t.iterations);
 	slx_metrics_emit(w, SLX_COUNTER, "silex_rule_group_iterations_missed_total", "Left out because the one before took too long.", "", (double)t.missed);
+	slx_metrics_emit(w, SLX_COUNTER, "silex_rule_group_corrections_total", "Recording rules evaluated again for late samples, by group.", "", (double)t.corrections);
 	slx_metrics_emit(w, SLX_GAUGE, "silex_alerts", "Active alerts of all kinds of rules.", "state=\"pending\"", (double)c.pending);
 	slx_metrics_emit(w, SLX_GAUGE, "silex_alerts", "Active alerts of all kinds of rules.", "state=\"firing\"", (double)c.firing);
 	slx_metrics_emit(w, SLX_COUNTER, "silex_alert_changes_total", "Changes of alerts that went into the journal.", "", (double)c.changes);
