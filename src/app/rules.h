@@ -6,6 +6,7 @@
 
 struct app_rules_options {
 	bool experimental;
+	struct app_time from, to; /* backfill */
 	int input, missing; /* 1 + the number in silex_rule_input, silex_rule_missing */
 	int64_t window, on, off, missing_after, max_lateness;
 	const char *leave, *leave_high;

@@ -47,6 +47,7 @@ GOOD = {
                       "missing": "fire", "missing_after": "2m", "max_lateness": "1m", "series_max": 10, "annotations": {"summary": "look"}},
                      {"name": "down", "expr": "up == 0", "for": "1m", "keep_firing_for": "2m", "labels": {"severity": "page"}, "annotations": {"summary": "{{ $value }}"}},
                      {"record": "job:up:sum", "expr": "sum by (job) (up)", "interval": "30s"}],
+    "backfillRules": [{"from": "now-1h", "to": "now", "file": "r.yml", "rules": "groups: [{name: g, rules: [{record: ones, expr: vector(1)}]}]"}],
     "listRules": [{}], "rule": [{}], "removeRule": [None],
     "makeSnapshot": [{"name": "monday"}, {"skip_head": True}], "snapshotFile": [{}, {"skip_head": "true"}],
     "makeBackup": [{}, {"full": True}], "listBackups": [{}], "restoreTenant": [{"tenant_from": "default"}],

@@ -1,14 +1,15 @@
 """Rule files in the server: recording and alerting on an interval, ALERTS, lists and their filters, reload and kill keep state,
-a bad file changes nothing, a second tenant, metrics."""
+a bad file changes nothing, a second tenant, late samples, backfill, metrics."""
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from silex_server import Server  # noqa: E402
+from silex_server import SILEX, Server  # noqa: E402
 
 RULES = """
 groups:
@@ -151,6 +152,47 @@ class Rules(unittest.TestCase):
             self.assertEqual(s.process.wait(20), 2)
             self.assertIn("load.yml:7:11", s.text_of_log())
             s.process = None
+
+    def test_late_samples(self):
+        """What comes after its time is in the recorded series as if it had come in time."""
+        self.write(self.rules, "groups: [{name: g, interval: 1s, rules: [{record: sum2, expr: 'sum(sum_over_time(load[2s]))'}, {alert: High, expr: sum2 > 5}]}]")
+        with self.server() as s:
+            self.assertTrue(wait_for(lambda: s.get("/api/v1/rules").data()["groups"][0]["rules"][0]["evaluationTime"] > 0))
+            time.sleep(9)
+            at = int(time.time()) - 7
+            s.write_text(f"load 7 {at * 1000}\n")
+
+            def recorded():
+                r = s.get("/api/v1/query_range", query="sum2", start=at - 3, end=at + 1.9, step=0.1).data()["result"]
+                return r and r[0]["values"]
+            self.assertEqual({v for _, v in wait_for(recorded)}, {"7"})
+            self.assertEqual(self.alerts(s), {})
+            self.assertIn("silex_rule_group_corrections_total 1", s.get("/metrics").body.decode())
+
+    def silex(self, *words):
+        return subprocess.run([SILEX, *words], capture_output=True, text=True, timeout=60)
+
+    def test_backfill(self):
+        path = os.path.join(self.dir.name, "past.yml")
+        self.write(path, "groups: [{name: g, interval: 1m, rules: [{record: twice, expr: load * 2}, {record: four, expr: twice * 2}, {alert: A, expr: load > 0}]}]")
+        with self.server() as s:
+            s.write_text("".join(f"load {i} {1700000000000 + i * 60000}\n" for i in range(2000)))
+            r = self.silex("rules", "backfill", path, "--from", "2023-11-14T22:13:20Z", "--to", "2023-11-16T07:32:20Z", "--url", s.url)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertRegex(r.stdout, r"^(4,00\d|3,99\d) samples\n$")
+            at = 1700000000 + 1500 * 60 + 59
+            self.assertEqual(s.get("/api/v1/query", query="four == 4 * load", time=at).data()["result"][0]["metric"]["__name__"], "four")
+            self.assertEqual(s.get("/api/v1/query", query="ALERTS{alertname='A'}", time=at).data()["result"], [])
+            self.write(path, "groups: [{name: g, rules: [{record: twice, expr: load *}]}]")
+            r = self.silex("rules", "backfill", path, "--from", "now-1h", "--to", "now", "--url", s.url)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn("past.yml:1:", r.stderr)
+        data = os.path.join(self.dir.name, "data")
+        self.write(path, "groups: [{name: g, rules: [{record: one, expr: vector(1)}]}]")
+        self.write(os.path.join(self.dir.name, "other.txt"), "load 1 1700000000000\n")
+        self.assertEqual(self.silex("import", "--data", data, "--format", "prom", os.path.join(self.dir.name, "other.txt")).returncode, 0)
+        r = self.silex("rules", "backfill", path, "--from", "2023-11-14T22:00:00Z", "--to", "2023-11-14T22:59:59Z", "--data", data)
+        self.assertEqual((r.returncode, r.stdout), (0, "60 samples\n"), r.stderr)
 
     def test_rule_goes(self):
         with self.server() as s:

@@ -88,6 +88,11 @@ void slx_rule_group_hand_over(struct slx_rule_group *now, struct slx_rule_group 
 silex_status slx_rule_group_replay(struct slx_rule_group *g, struct slx_time_range range, bool (*progress)(void *arg, size_t done, size_t n), void *arg,
 	uint64_t *ret_samples, silex_error *err);
 
+/* Replays all groups of a file over a range of the past, each piece by piece: progress is told of all pieces of all groups. env: without
+ * alerts; they are left alone. */
+silex_status slx_rule_file_backfill(const struct slx_rule_env *env, struct slx_str tenant, struct slx_rule_file *f, struct slx_time_range range,
+	bool (*progress)(void *arg, size_t done, size_t n), void *arg, uint64_t *ret_samples, silex_error *err);
+
 /* The first time >= t at which a group is evaluated: groups are spread over their interval by their names. */
 int64_t slx_rule_group_slot(const struct slx_rule_group *g, int64_t t);
 

@@ -146,3 +146,35 @@ silex_status slx_rule_group_replay(struct slx_rule_group *g, struct slx_time_ran
 		*ret_samples = samples;
 	return status;
 }
+
+/* ---- a whole file ---- */
+
+struct groups {
+	bool (*progress)(void *arg, size_t done, size_t n);
+	void *arg;
+	size_t before, n; /* groups done, of all: each counts a hundred */
+};
+
+static bool of_all(void *arg, size_t done, size_t n)
+{
+	const struct groups *g = arg;
+	return !g->progress || g->progress(g->arg, g->before * 100 + done * 100 / n, g->n * 100);
+}
+
+silex_status slx_rule_file_backfill(const struct slx_rule_env *env, struct slx_str tenant, struct slx_rule_file *f, struct slx_time_range range,
+	bool (*progress)(void *arg, size_t done, size_t n), void *arg, uint64_t *ret_samples, silex_error *err)
+{
+	struct groups all = { .progress = progress, .arg = arg, .n = f->n_groups };
+	uint64_t samples = 0;
+	for (; all.before < all.n; all.before++) {
+		struct slx_rule_group *g;
+		uint64_t n = 0;
+		SLX_TRY(slx_rule_group_new(env, tenant, f, &f->groups[all.before], &g, err));
+		silex_status status = slx_rule_group_replay(g, range, of_all, &all, &n, err);
+		slx_rule_group_free(g);
+		SLX_TRY(status);
+		samples += n;
+	}
+	*ret_samples = samples;
+	return SILEX_OK;
+}

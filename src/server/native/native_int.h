@@ -133,6 +133,7 @@ void slx_native_restore(void *ctx, struct slx_http_exchange *x);
 void slx_native_metrics(void *ctx, struct slx_http_exchange *x);
 void slx_native_health(void *ctx, struct slx_http_exchange *x);
 void slx_native_rules(void *ctx, struct slx_http_exchange *x);
+void slx_native_backfill(void *ctx, struct slx_http_exchange *x);
 void slx_native_rule(void *ctx, struct slx_http_exchange *x);
 void slx_native_export(void *ctx, struct slx_http_exchange *x);
 void slx_native_export_csv(void *ctx, struct slx_http_exchange *x);
