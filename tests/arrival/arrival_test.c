@@ -68,7 +68,7 @@ static void on_alert(void *arg, const silex_alert *a)
 
 static void say(void *arg, int level, const char *message)
 {
-	if (level > 1)
+	if (level > 2)
 		printf("log: %s\n", message);
 }
 
@@ -320,6 +320,38 @@ static void test_flush_keeps_watching(void **state)
 	put(b, "4", NOW + 2 * S, 1);
 	wait_for(b, 3);
 	assert_int_equal(info(b).series, 2);
+	assert_int_equal(info(b).firing, 1);
+	bed_free(b);
+}
+
+/* Series that went with a flush and do not matter any more are forgotten; their places are used again. */
+static void test_gone_series(void **state)
+{
+	struct bed *b = bed_new();
+	silex_rule r = over(120);
+	char bed[8];
+	add(b, &r);
+	for (int i = 0; i < 100; i++) {
+		snprintf(bed, sizeof bed, "%d", i);
+		put(b, bed, NOW, i ? 1 : 130);
+	}
+	wait_for(b, 1);
+	assert_int_equal(info(b).series, 100);
+	assert_int_equal(silex_checkpoint(b->db, NULL), SILEX_OK);
+	pass(b, 1000 * S);
+	put(b, "new", NOW + 1000 * S, 1);
+	settle(b);
+	for (int i = 0; i < 1000 && info(b).series > 2; i++) {
+		usleep(5000);
+		settle(b);
+	}
+	assert_int_equal(info(b).series, 2); /* the new one, and the one whose alert fires */
+	for (int i = 0; i < 100; i++) {
+		snprintf(bed, sizeof bed, "%d", i);
+		put(b, bed, NOW + 1000 * S, i == 99 ? 130 : 1);
+	}
+	wait_for(b, 3);
+	assert_int_equal(info(b).series, 101);
 	assert_int_equal(info(b).firing, 1);
 	bed_free(b);
 }
@@ -714,6 +746,7 @@ int main(void)
 		cmocka_unit_test(test_delays),
 		cmocka_unit_test(test_past_pages_nobody),
 		cmocka_unit_test(test_flush_keeps_watching),
+		cmocka_unit_test(test_gone_series),
 		cmocka_unit_test(test_state_survives_restart),
 		cmocka_unit_test(test_restart_tells_nothing_anew),
 		cmocka_unit_test(test_clock_set_back),
