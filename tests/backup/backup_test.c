@@ -187,6 +187,18 @@ static bool print_fault(void *arg, const char *line)
 
 enum { MOMENTS = 12 };
 
+static void crash(struct world *w, silex_db **db, silex_archive **archive)
+{
+	if (!slx_vfs_sim_fired(w->sim))
+		slx_vfs_sim_arm(w->sim, SLX_SIM_KILL, 1);
+	silex_archive_close(*archive);
+	silex_close(*db, NULL);
+	slx_vfs_sim_heal(w->sim);
+	slx_vfs_sim_reboot(w->sim, true);
+	OK(silex_open("db", &w->o, db, err));
+	OK(silex_archive_open(*db, "target", 0, archive, err));
+}
+
 /* Work goes on with shipping, flushes, crashes and backups in between; then each moment is restored. */
 static void archive_run(uint64_t seed)
 {
@@ -213,7 +225,7 @@ static void archive_run(uint64_t seed)
 		moments[i].ns = w.now_ns;
 		moments[i].sum = sum_of(db, NULL);
 		w.now_ns += 1000000000;
-		unsigned what = slx_rng_next(&rng) % 6;
+		unsigned what = slx_rng_next(&rng) % 7;
 		if (what < 3)
 			OK(silex_archive_ship(archive, &info, err));
 		if (what == 1 || what == 4)
@@ -222,13 +234,15 @@ static void archive_run(uint64_t seed)
 		if (what == 2)
 			OK(silex_backup_create(db, "target", NULL, NULL, err));
 		if (what == 5) {
-			silex_archive_close(archive);
 			slx_vfs_sim_arm(w.sim, SLX_SIM_KILL, 1);
-			silex_close(db, NULL);
-			slx_vfs_sim_heal(w.sim);
-			slx_vfs_sim_reboot(w.sim, true);
-			OK(silex_open("db", &w.o, &db, err));
-			OK(silex_archive_open(db, "target", 0, &archive, err));
+			crash(&w, &db, &archive);
+		}
+		if (what == 6) { /* the power goes in the middle of something */
+			slx_vfs_sim_arm(w.sim, SLX_SIM_POWER_CUT, 1 + slx_rng_next(&rng) % 80);
+			for (int k = 0; k < 40 && put(db, NULL, 50 + 300 * i + k, 1, NULL) == SILEX_OK; k++)
+				if (k % 7 == 6 && (silex_archive_ship(archive, NULL, NULL) != SILEX_OK || silex_checkpoint(db, NULL) != SILEX_OK))
+					break;
+			crash(&w, &db, &archive);
 		}
 	}
 	OK(silex_archive_ship(archive, &info, err));
@@ -274,7 +288,7 @@ static void archive_run(uint64_t seed)
 
 static void test_archive(void **state)
 {
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= 25; seed++)
 		archive_run(seed);
 }
 
