@@ -332,6 +332,29 @@ class Messages(Case):
         self.silex("snapshot", "-d", db, "/dev/full/x", status=1)
 
 
+class Cold(Case):
+    """Blocks that lie in a store are part of every copy, which needs the store no more. A target may be that same store."""
+
+    def test_cold_blocks(self):
+        db, cold = self.path("db"), ["--store", "archive=" + self.path("cold"), "-O", "cold_store=archive"]
+        with open(self.path("rows"), "w") as f:
+            f.write("".join(f"up {i} {1700000000000 + i * 60000}\n" for i in range(2000)))
+        self.silex("import", "-d", db, "-f", "prom", self.path("rows"))
+        self.silex("checkpoint", "-d", db)
+        want = self.digest("-d", db)
+        self.assertIn("moved", self.silex("tier", "move", "-d", db, *cold, "--after", "1d"))
+        for n in (1, 2):
+            self.silex("backup", "create", "store:archive", "-d", db, *cold)
+        self.assertIn("removed 1 backups, 0 blocks", self.silex("backup", "prune", "store:archive", *cold[:2], "--keep", "1"))
+        self.assertEqual(self.digest("-d", db, *cold), want)
+        self.silex("backup", "create", self.target, "-d", db, *cold)
+        self.silex("snapshot", self.path("snap"), "-d", db, *cold)
+        os.rename(self.path("cold"), self.path("gone"))
+        self.silex("restore", self.target, "-d", self.path("back"))
+        self.assertEqual(self.digest("-d", self.path("back")), want)
+        self.assertEqual(self.digest("-d", self.path("snap")), want)
+
+
 class Operations(Case):
     """The blocks of the section run one after the other in one directory."""
 
