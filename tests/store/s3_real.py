@@ -237,6 +237,12 @@ class Real(unittest.TestCase):
         self.assertEqual(self.do("get", "damaged", 0, 1000), "as put")
         self.do("remove", "damaged")
 
+    def test_tiers(self):
+        """A server whose old blocks move there: writes, late data, deletes, kill -9, verify: tests/server/tier_test.py."""
+        silex = os.path.join(os.path.dirname(os.path.dirname(BUILD)), "silex")
+        result = self.run_program(sys.executable, os.path.join(ROOT, "tests/server/tier_test.py"), silex, "Tiers.test_life", SLX_TIER_URL=self.url())
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
     def test_bucket_gone(self):
         for verb in (("put", "a", 1), ("get", "a", 0, 2), ("size", "a"), ("list",), ("remove", "a")):
             self.assertIn("has no bucket nosuch: create it", self.do(*verb, url=self.url("nosuch"), status="unavailable"))
