@@ -9,11 +9,15 @@ import time
 import unittest
 import urllib.parse
 
+import small_yaml
+from json_schema import Checker
 from receivers import ALERTMANAGER, Alertmanager, Receiver, until
-from silex_server import SILEX, Server
+from silex_server import ROOT, SILEX, Server
 from websocket import WebSocket
 
 JSON = {"Content-Type": "application/json"}
+with open(os.path.join(ROOT, "docs/openapi.yaml"), encoding="utf-8") as f:
+    CHECKER = Checker(small_yaml.load(f.read()))
 
 
 class Actions(unittest.TestCase):
@@ -166,8 +170,13 @@ notify: {{resend_interval: 1s}}
         self.api("DELETE", f"alerts/{shown['2']['fingerprint']}/acknowledge")
         self.write("2", 80)
         until(lambda: len(hook.got) == 3)
-        history = self.api("GET", "alerts/history?selector=%7Bbed%3D%222%22%7D")["events"]
-        self.assertEqual([e["type"] for e in history], ["resolved", "firing"])
+        history = self.api("GET", "alerts/history?selector=%7Bbed%3D%222%22%7D")
+        self.assertEqual([e["type"] for e in history["events"]], ["resolved", "firing"])
+        self.api("POST", "silences", {"match": '{bed="1"}', "author": "nurse", "duration": "1h"})
+        alerts, silences = self.api("GET", "alerts?state=all"), self.api("GET", "silences?state=all")
+        self.assertEqual((len(alerts["alerts"]), len(silences["silences"])), (2, 2))
+        for answer, schema in ((alerts, "Alerts"), (history, "AlertEvents"), (silences, "Silences")):
+            self.assertEqual(CHECKER.faults(answer, {"$ref": f"#/components/schemas/{schema}"}), [])
 
     def test_a_command_only_by_the_configuration_file(self):
         self.start("""
