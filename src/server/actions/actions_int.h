@@ -12,7 +12,6 @@
 
 enum {
 	ACT_RECEIVERS_MAX = 64,
-	ACT_QUEUE_MAX = 100000,      /* events that a webhook keeps in memory; more wait in the journal */
 	ACT_COMMAND_QUEUE_MAX = 1000,
 	ACT_CHANGED_MAX = 4096,      /* changes that an Alertmanager is told one by one; more: the whole state */
 	ACT_BATCH_MAX = 256,         /* alerts of one request to an Alertmanager */
@@ -58,7 +57,7 @@ struct act_hook {
 	struct slx_auth auth;
 	struct act_filter filter;
 	int64_t timeout, expire_after;
-	uint64_t concurrency;
+	uint64_t concurrency, queue_max; /* queue_max: events in memory; more wait in the journal */
 };
 
 struct act_program {
@@ -135,10 +134,10 @@ enum act_outcome { ACT_DELIVERED = 1, ACT_EXPIRED = 2, ACT_HELD_BACK = 3 };
 silex_status act_outbox_begin(struct slx_alerts *alerts, struct slx_str tenant, const char *receiver, int64_t now, int64_t *ret_since, silex_error *err);
 /* This event and those of its alert before it are done with. What a crash takes of marks is sent again. */
 silex_status act_outbox_mark(struct slx_alerts *alerts, const char *receiver, const struct act_note *n, enum act_outcome o, silex_error *err);
-/* The events of the journal from the time on that the filter takes and that have no mark: take gets the oldest ACT_QUEUE_MAX in
- * order, with a reference. *ret_more: there are more. */
+/* The events of the journal from the time on that the filter takes and that have no mark: take gets the oldest n_max in order,
+ * with a reference. *ret_more: there are more. */
 silex_status act_outbox_pending(struct slx_alerts *alerts, struct slx_mem *m, const char *receiver, const struct act_filter *filter, int64_t from,
-	void (*take)(void *arg, struct act_note *n), void *arg, bool *ret_more, silex_error *err);
+	size_t n_max, void (*take)(void *arg, struct act_note *n), void *arg, bool *ret_more, silex_error *err);
 
 /* ---- receivers ---- */
 

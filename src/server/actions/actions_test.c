@@ -339,6 +339,43 @@ static void test_an_hour_of_500(void **state)
 	receiver_stop(&r);
 }
 
+/* An outage with more events than the queue holds: the rest waits in the journal; order holds. */
+static void test_more_than_the_queue(void **state)
+{
+	struct receiver r;
+	struct bench b;
+	char config[500];
+	receiver_start(&r, 0);
+	atomic_store(&r.status, 503);
+	snprintf(config, sizeof config, "notify: {webhooks: [{name: pager, url: 'http://127.0.0.1:%d/hook', queue_max: 10}]}", r.port);
+	bench_start(&b, config);
+	for (unsigned i = 0; i < 80; i++) {
+		char host[20];
+		snprintf(host, sizeof host, "h%02u.", i % 20);
+		change(&b, host, i / 20 % 2 ? SLX_ALERT_INACTIVE : SLX_ALERT_FIRING);
+		if (i == 40)
+			bench_kill(&b);
+	}
+	assert_true(metric(&b, "webhook", "pager", "waiting") <= 20);
+	atomic_store(&r.status, 200);
+	LATER(count(&r, "POST", 200) >= 80);
+	UNTIL(metric(&b, "webhook", "pager", "waiting") == 0);
+	assert_int_equal(count(&r, "POST", 200), 80);
+	for (unsigned k = 0; k < 20; k++) {
+		char host[30];
+		bool firing = false;
+		snprintf(host, sizeof host, "\"host\":\"h%02u.\"", k);
+		for (unsigned i = 0; i < r.n; i++) {
+			if (r.statuses[i] != 200 || !strstr(r.requests[i], host))
+				continue;
+			assert_true(firing != !!strstr(r.requests[i], "\"type\":\"firing\""));
+			firing = !firing;
+		}
+	}
+	bench_end(&b);
+	receiver_stop(&r);
+}
+
 /* The process dies while the receiver is away, and dies again: what was not delivered is, what was is not sent again. */
 static void test_killed(void **state)
 {
@@ -672,7 +709,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queries), cmocka_unit_test(test_signature), cmocka_unit_test(test_bad_config), cmocka_unit_test(test_webhook), cmocka_unit_test(test_an_hour_of_500),
-		cmocka_unit_test(test_killed), cmocka_unit_test(test_expiry), cmocka_unit_test(test_slow_and_dead), cmocka_unit_test(test_silences),
+		cmocka_unit_test(test_killed), cmocka_unit_test(test_more_than_the_queue), cmocka_unit_test(test_expiry), cmocka_unit_test(test_slow_and_dead), cmocka_unit_test(test_silences),
 		cmocka_unit_test(test_bad_silences), cmocka_unit_test(test_acknowledge), cmocka_unit_test(test_alertmanager), cmocka_unit_test(test_command),
 		cmocka_unit_test(test_reload),
 	};

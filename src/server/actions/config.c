@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { TIMEOUT_S = 10, CONCURRENCY = 4, NAME_MAX_SIZE = 100, ARGV_MAX = 64 };
+enum { TIMEOUT_S = 10, CONCURRENCY = 4, QUEUE_MAX = 20000, QUEUE_LEAST = 10, QUEUE_MOST = 1000000, NAME_MAX_SIZE = 100, ARGV_MAX = 64 };
 
 static silex_status text(const struct slx_yaml *map, const char *key, const char **ret, silex_error *err)
 {
@@ -159,10 +159,10 @@ bool act_filter_takes(const struct act_filter *f, const struct act_note *n)
 
 static silex_status hook(struct slx_mem *m, struct act_config *c, const struct slx_yaml *y, silex_error *err)
 {
-	static const char *const keys[] = { "name", "url", "secret", "secret_file", "match", "send_resolved", "timeout", "expire_after", "concurrency",
+	static const char *const keys[] = { "name", "url", "secret", "secret_file", "match", "send_resolved", "timeout", "expire_after", "concurrency", "queue_max",
 		"basic_auth", "authorization", "bearer_token", "bearer_token_file", "tls_config", NULL };
 	struct act_hook *h = &c->hooks[c->n_hooks++];
-	*h = (struct act_hook){ .timeout = TIMEOUT_S * SLX_SECOND, .expire_after = ACT_EXPIRE_AFTER, .concurrency = CONCURRENCY };
+	*h = (struct act_hook){ .timeout = TIMEOUT_S * SLX_SECOND, .expire_after = ACT_EXPIRE_AFTER, .concurrency = CONCURRENCY, .queue_max = QUEUE_MAX };
 	SLX_TRY(slx_yaml_keys(y, "webhooks", keys, err));
 	SLX_TRY(name(y, "webhooks", &h->name, err));
 	SLX_TRY(text(y, "url", &h->url, err));
@@ -175,6 +175,7 @@ static silex_status hook(struct slx_mem *m, struct act_config *c, const struct s
 	SLX_TRY(duration(y, "timeout", SLX_MS, &h->timeout, err));
 	SLX_TRY(duration(y, "expire_after", SLX_SECOND, &h->expire_after, err));
 	SLX_TRY(slx_yaml_count(slx_yaml_get(y, "concurrency"), 1, 16, &h->concurrency, err));
+	SLX_TRY(slx_yaml_count(slx_yaml_get(y, "queue_max"), QUEUE_LEAST, QUEUE_MOST, &h->queue_max, err));
 	SLX_TRY(slx_auth_read(y, &h->auth, err));
 	for (size_t i = 0; i + 1 < c->n_hooks; i++)
 		if (strcmp(c->hooks[i].name, h->name) == 0)

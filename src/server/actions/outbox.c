@@ -85,8 +85,8 @@ struct pending {
 	char prefix[ID_SIZE]; /* "<receiver>." */
 	struct mark *marks;   /* sorted by fingerprint */
 	size_t marks_n, marks_cap;
-	struct act_note **notes; /* a ring of the last ACT_QUEUE_MAX that came: the history goes backwards */
-	size_t seen;
+	struct act_note **notes; /* a ring of the last n_max that came: the history goes backwards */
+	size_t n_max, seen;
 	bool failed; /* no memory */
 };
 
@@ -137,7 +137,7 @@ static bool take_event(void *arg, const struct slx_alert_event *e)
 		act_note_unref(n);
 		return true;
 	}
-	struct act_note **at = &p->notes[p->seen++ % ACT_QUEUE_MAX];
+	struct act_note **at = &p->notes[p->seen++ % p->n_max];
 	act_note_unref(*at);
 	*at = n;
 	return true;
@@ -161,7 +161,7 @@ static bool take_tenant(void *arg, struct slx_str tenant)
 static silex_status collect(struct slx_alerts *alerts, struct pending *p, int64_t from, silex_error *err)
 {
 	struct tenants t = { .alerts = alerts, .p = p, .range = { from, SLX_TIME_MAX }, .err = err };
-	p->notes = slx_calloc(p->mem, SLX_MEM_OTHER, ACT_QUEUE_MAX * sizeof(struct act_note *));
+	p->notes = slx_calloc(p->mem, SLX_MEM_OTHER, p->n_max * sizeof(struct act_note *));
 	if (!p->notes)
 		return slx_err_oom(err);
 	SLX_TRY(slx_alerts_notes(alerts, (struct slx_str){ "", 0 }, KIND_OUTBOX, take_mark, p, err));
@@ -173,21 +173,21 @@ static silex_status collect(struct slx_alerts *alerts, struct pending *p, int64_
 }
 
 silex_status act_outbox_pending(struct slx_alerts *alerts, struct slx_mem *m, const char *receiver, const struct act_filter *filter, int64_t from,
-	void (*take)(void *arg, struct act_note *n), void *arg, bool *ret_more, silex_error *err)
+	size_t n_max, void (*take)(void *arg, struct act_note *n), void *arg, bool *ret_more, silex_error *err)
 {
-	struct pending p = { .mem = m, .filter = filter };
+	struct pending p = { .mem = m, .filter = filter, .n_max = n_max };
 	snprintf(p.prefix, sizeof p.prefix, "%s.", receiver);
 	silex_status st = collect(alerts, &p, from, err);
-	size_t kept = p.seen < ACT_QUEUE_MAX ? p.seen : ACT_QUEUE_MAX;
+	size_t kept = p.seen < n_max ? p.seen : n_max;
 	for (size_t i = 0; p.notes && i < kept; i++) {
-		struct act_note *n = p.notes[(p.seen - 1 - i) % ACT_QUEUE_MAX];
+		struct act_note *n = p.notes[(p.seen - 1 - i) % n_max];
 		if (st == SILEX_OK)
 			take(arg, n);
 		else
 			act_note_unref(n);
 	}
-	*ret_more = p.seen > ACT_QUEUE_MAX;
+	*ret_more = p.seen > n_max;
 	slx_free(m, SLX_MEM_OTHER, p.marks, p.marks_cap * sizeof *p.marks);
-	slx_free(m, SLX_MEM_OTHER, p.notes, ACT_QUEUE_MAX * sizeof(struct act_note *));
+	slx_free(m, SLX_MEM_OTHER, p.notes, n_max * sizeof(struct act_note *));
 	return st;
 }

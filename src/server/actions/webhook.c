@@ -7,7 +7,7 @@
  * on. What was not delivered after expire_after is given up, counted and logged. A firing alert that is silenced or acknowledged
  * waits until that ends; when the alert ends before, neither is told.
  *
- * More than ACT_QUEUE_MAX events stay in the journal only and are read again when there is room. */
+ * More than queue_max events stay in the journal only and are read again when there is room. */
 #include "base/clock.h"
 #include "server/actions/actions_int.h"
 
@@ -152,7 +152,7 @@ void act_webhook_take(struct act_webhook *w, struct act_note *n)
 	if (!act_filter_takes(&w->hook->filter, n))
 		return;
 	pthread_mutex_lock(&w->lock);
-	if (w->more || w->waiting >= ACT_QUEUE_MAX)
+	if (w->more || w->waiting >= w->hook->queue_max)
 		w->more = w->arrived = true; /* behind those that the journal keeps */
 	else if (append(w, act_note_ref(n)))
 		pthread_cond_signal(&w->wake);
@@ -186,8 +186,8 @@ static void refill(struct act_webhook *w)
 	w->reading = true;
 	w->arrived = false;
 	pthread_mutex_unlock(&w->lock);
-	silex_status st = act_outbox_pending(w->s->alerts, w->s->core->mem, w->hook->name, &w->hook->filter, from > w->since ? from : w->since, take_pending, w,
-		&more, &err);
+	silex_status st = act_outbox_pending(w->s->alerts, w->s->core->mem, w->hook->name, &w->hook->filter, from > w->since ? from : w->since,
+		w->hook->queue_max, take_pending, w, &more, &err);
 	if (st != SILEX_OK)
 		slx_log(w->s->core->log, SLX_LOG_ERROR, "the outbox of a webhook was not read; it is tried again", SLX_TEXT("receiver", w->hook->name),
 			SLX_TEXT("error", err.message));
@@ -356,7 +356,7 @@ static void *run(void *arg)
 	pthread_mutex_lock(&w->lock);
 	while (!atomic_load(&w->s->stop)) {
 		int64_t now = slx_monotonic_ns(w->s->clock);
-		if (w->more && w->waiting < ACT_QUEUE_MAX / 2 && !w->reading && now >= w->read_ns) {
+		if (w->more && w->waiting < w->hook->queue_max / 2 && !w->reading && now >= w->read_ns) {
 			refill(w);
 			continue;
 		}
