@@ -171,7 +171,7 @@ static bool insert(struct run *r)
 	enum { ROWS = 40 };
 	silex_row rows[ROWS];
 	silex_label labels[ROWS][2];
-	char text[ROWS][2][4];
+	char text[ROWS][2][16];
 	silex_batch_result result;
 	silex_error err;
 	size_t n = 1 + below(r, ROWS), refused = 0;
@@ -179,8 +179,8 @@ static bool insert(struct run *r)
 	for (size_t i = 0; i < n; i++) {
 		int s = (int)below(r, SERIES), slot = random_slot(r);
 		double v = (double)below(r, 1000);
-		snprintf(text[i][0], 4, "m%d", s / 4);
-		snprintf(text[i][1], 4, "h%d", s % 4);
+		snprintf(text[i][0], 16, "m%d", s / 4);
+		snprintf(text[i][1], 16, "h%d", s % 4);
 		labels[i][0] = (silex_label){ "__name__", text[i][0] };
 		labels[i][1] = (silex_label){ "host", text[i][1] };
 		rows[i] = (silex_row){ labels[i], 2, slot * SPACING, silex_float(v) };
