@@ -386,6 +386,44 @@ static void test_waits_for_rollups(void **state)
 	assert_int_equal(metrics(f).points_blocks, 0);
 }
 
+/* Blocks in a cold store go whole; in part they stay, out of sight. */
+static void test_cold(void **state)
+{
+	struct fixture *f = *state;
+	static const int days[] = { 3000, 2000, 1200, 2 }; /* nothing that compaction would merge */
+	const silex_retention_rule rules[] = { { .keep_ms = 1500 * 86400000LL } };
+	const silex_store_config archive = { .struct_size = sizeof archive, .name = "archive", .url = "folder:/archive" };
+	silex_tier_options move;
+	silex_tier_report report;
+	f->opt.stores = &archive;
+	f->opt.n_stores = 1;
+	snprintf(f->opt.cold_store, sizeof f->opt.cold_store, "archive");
+	f->opt.cold_after_ms = 5 * 86400000LL;
+	f->now = 10000 * DAY;
+	reopen(f);
+	for (int i = 0; i < 4; i++) {
+		fill(f, NULL, "hr", f->now - days[i] * DAY, 2000);
+		OK(silex_checkpoint(f->db, &f->err));
+	}
+	silex_tier_options_init(&move);
+	OK(silex_tier_move(f->db, &move, &report, &f->err));
+	assert_int_equal(report.blocks, 3);
+	set(f, rules, 1, 0);
+	assert_int_equal(count(f, NULL, "hr"), 4000);
+	OK(silex_compact(f->db, NULL, &f->err));
+	assert_int_equal(metrics(f).points_blocks, 4000);
+	assert_int_equal(metrics(f).expired_blocks, 2);
+	move.remove_now = true;
+	OK(silex_tier_move(f->db, &move, &report, &f->err));
+	assert_int_equal(report.removed, 2);
+	f->now += 300 * DAY + 1000 * SECOND; /* half of the cold block */
+	assert_int_equal(count(f, NULL, "hr"), 3000);
+	OK(silex_apply_retention(f->db, false, NULL, NULL, NULL, &f->err));
+	assert_int_equal(metrics(f).points_blocks, 4000);
+	reopen(f);
+	assert_int_equal(count(f, NULL, "hr"), 3000);
+}
+
 /* Labels and extent follow too. */
 static void test_labels(void **state)
 {
@@ -563,6 +601,7 @@ int main(void)
 		T(test_by_size),
 		T(test_by_size_in_part),
 		T(test_waits_for_rollups),
+		T(test_cold),
 		T(test_labels),
 		T(test_dedup),
 		T(test_little_room),
