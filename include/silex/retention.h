@@ -68,7 +68,7 @@ typedef struct silex_expired {
 	const char *tenant;
 	const char *selector; /* of the rule; "" every series */
 	const char *rollup;   /* NULL: samples */
-	int64_t keep_ms;      /* 0: not by age but by size_max */
+	int64_t keep_ms;      /* 0: not by age but by size_max; then tenant is "*", series 0, and the rest an estimate */
 	uint64_t series, points, bytes; /* bytes: compressed, in blocks, estimated where a chunk goes in part */
 	int64_t first, last;  /* times of the points, in the database's unit */
 } silex_expired;

@@ -104,7 +104,7 @@ static bool add_expired(void *arg, const silex_expired *x)
 	app_table_add(&p->table, x->tenant);
 	app_table_add(&p->table, x->rollup ? x->rollup : "samples");
 	app_table_add(&p->table, *x->selector ? x->selector : "{}");
-	app_table_add(&p->table, keep_text(x->keep_ms, keep));
+	app_table_add(&p->table, x->keep_ms ? keep_text(x->keep_ms, keep) : "by size");
 	app_table_addf(&p->table, "%llu", (unsigned long long)x->series);
 	if (m) {
 		app_table_addf(&p->table, "%llu", (unsigned long long)x->points);

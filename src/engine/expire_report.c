@@ -1,7 +1,7 @@
 /* What retention would take, told rule by rule: silex_apply_retention.
  *
  * Tenant by tenant (internal ones too) a snapshot that shows what is too old is read: samples before each series' cutoff are
- * counted exactly, through the one merge; bytes by the headers of chunks. */
+ * counted exactly, through the one merge; bytes by the headers of chunks. What goes by size comes last, by the list of blocks. */
 #include "engine/retention_int.h"
 
 #include <stdlib.h>
@@ -26,6 +26,7 @@ struct report {
 	struct slx_scan *scan;
 	struct slx_parts parts;
 	struct taken *taken; /* r->n of them */
+	uint64_t bytes;      /* told so far */
 };
 
 static silex_status count_old(struct report *t, int64_t cutoff, struct taken *x, silex_error *err)
@@ -115,8 +116,10 @@ static void tell_tenant(struct report *t)
 			.first = x->range.from,
 			.last = x->range.to,
 		};
-		if (x->points)
-			t->stopped = !t->each(t->arg, &row);
+		if (!x->points)
+			continue;
+		t->bytes += row.bytes;
+		t->stopped = !t->each(t->arg, &row);
 	}
 }
 
@@ -136,21 +139,59 @@ static silex_status each_tenant(struct report *t, silex_error *err)
 	return status;
 }
 
+/* --- by size ------------------------------------------------------------------------------------------------------------------------ */
+
+/* The local block that ends first after `after`; NULL: none. */
+static const struct slx_block_info *next_oldest(const struct slx_engine *e, const struct slx_view *v, int64_t after)
+{
+	const struct slx_block_info *best = NULL;
+	for (size_t i = 0; i < v->n_blocks; i++) {
+		const struct slx_block_info *b = &v->blocks[i]->info;
+		if (v->blocks[i]->store == e->store && b->tmax > after && (!best || b->tmax < best->tmax))
+			best = b;
+	}
+	return best;
+}
+
+/* What goes because blocks are larger than size_max, once what is too old has gone: the oldest, of whatever tenant; an estimate. */
+static void tell_size(struct report *t)
+{
+	struct slx_view *v = slx_view_get(t->e);
+	uint64_t have = 0;
+	for (size_t i = 0; i < v->n_blocks; i++)
+		have += v->blocks[i]->store == t->e->store ? v->blocks[i]->info.size : 0;
+	uint64_t most = t->r->size_max, excess = most && have > most + t->bytes ? have - most - t->bytes : 0;
+	silex_expired row = { .tenant = "*", .selector = "", .first = INT64_MAX, .last = INT64_MIN };
+	const struct slx_block_info *b;
+	while (row.bytes < excess && (b = next_oldest(t->e, v, row.last))) {
+		uint64_t part = excess - row.bytes < b->size ? excess - row.bytes : b->size;
+		row.points += (uint64_t)((double)b->points * (double)part / (double)b->size);
+		row.bytes += part;
+		row.first = b->tmin < row.first ? b->tmin : row.first;
+		row.last = b->tmax;
+	}
+	slx_view_unref(v);
+	if (row.bytes && !t->stopped)
+		t->each(t->arg, &row);
+}
+
 static silex_status tell(struct slx_engine *e, silex_expired_fn each, silex_progress_fn progress, void *arg, silex_error *err)
 {
 	struct report t = { .e = e, .r = slx_retention_get(e), .now = slx_wall_ns(&e->clock), .each = each, .progress = progress, .arg = arg };
-	if (!t.r || !t.r->n) {
+	if (!t.r) {
 		slx_retention_unref(t.r);
 		return SILEX_OK;
 	}
 	slx_parts_init(&t.parts, &e->mem);
-	t.taken = slx_alloc(&e->mem, SLX_MEM_OTHER, t.r->n * sizeof *t.taken);
+	t.taken = slx_alloc(&e->mem, SLX_MEM_OTHER, (t.r->n + 1) * sizeof *t.taken);
 	silex_status status = t.taken ? slx_scan_new(&e->mem, &e->codecs, &t.scan, err) : slx_err_oom(err);
 	if (status == SILEX_OK)
 		status = each_tenant(&t, err);
+	if (status == SILEX_OK)
+		tell_size(&t);
 	slx_scan_free(t.scan);
 	slx_parts_free(&t.parts);
-	slx_free(&e->mem, SLX_MEM_OTHER, t.taken, t.r->n * sizeof *t.taken);
+	slx_free(&e->mem, SLX_MEM_OTHER, t.taken, (t.r->n + 1) * sizeof *t.taken);
 	slx_retention_unref(t.r);
 	return status;
 }

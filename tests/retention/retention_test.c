@@ -117,6 +117,20 @@ static silex_metrics metrics(struct fixture *f)
 	return m;
 }
 
+struct rows {
+	silex_expired v[8];
+	char selector[8][32];
+	int n;
+};
+
+static bool add_row(void *arg, const silex_expired *x)
+{
+	struct rows *r = arg;
+	snprintf(r->selector[r->n], 32, "%s", x->selector);
+	r->v[r->n++] = *x;
+	return r->n < 8;
+}
+
 /* --- tests --------------------------------------------------------------------------------------------------------------- */
 
 static void test_rules_persist(void **state)
@@ -256,20 +270,6 @@ static void test_room_comes_back(void **state)
 	assert_int_equal(metrics(f).bytes_blocks, 0);
 }
 
-struct rows {
-	silex_expired v[8];
-	char selector[8][32];
-	int n;
-};
-
-static bool add_row(void *arg, const silex_expired *x)
-{
-	struct rows *r = arg;
-	snprintf(r->selector[r->n], 32, "%s", x->selector);
-	r->v[r->n++] = *x;
-	return r->n < 8;
-}
-
 static void test_dry_run(void **state)
 {
 	struct fixture *f = *state;
@@ -334,6 +334,11 @@ static void test_by_size(void **state)
 	}
 	uint64_t bytes = metrics(f).bytes_blocks;
 	set(f, NULL, 0, bytes / 3);
+	struct rows r = { .n = 0 };
+	OK(silex_apply_retention(f->db, true, add_row, NULL, &r, &f->err));
+	assert_int_equal(r.n, 1);
+	assert_int_equal(r.v[0].keep_ms, 0);
+	assert_true(r.v[0].bytes == bytes - bytes / 3 && r.v[0].points > 20000 * 30 / 2 && r.v[0].points < 20000 * 30);
 	OK(silex_compact(f->db, NULL, &f->err));
 	silex_metrics m = metrics(f);
 	assert_true(m.bytes_blocks <= bytes / 3);
