@@ -199,6 +199,48 @@ void slx_tier_stub_name(const char *block, char ret[SLX_BLOCK_NAME_SIZE])
 	snprintf(ret, SLX_BLOCK_NAME_SIZE, "%.*s.stub", (int)(n < SLX_BLOCK_NAME_SIZE - 6 ? n : SLX_BLOCK_NAME_SIZE - 6), block);
 }
 
+static silex_status sums_of(struct slx_engine *e, const struct slx_upload *u, struct slx_stub *ret, silex_error *err)
+{
+	struct slx_store *from = u->place->source.store;
+	uint64_t size;
+	SLX_TRY(slx_store_size(from, u->object, &size, err));
+	return slx_stub_make(from, u->object, size, &e->mem, NULL, NULL, ret, err);
+}
+
+/* Where its directory begins: the block tells, opened without a stub. */
+static silex_status find_tail(struct slx_engine *e, struct slx_upload *u, const char *stub_name, uint64_t *ret, silex_error *err)
+{
+	struct slx_stub stub;
+	struct slx_store *one;
+	struct slx_block *b;
+	SLX_TRY(sums_of(e, u, &stub, err));
+	SLX_TRY(slx_far_open(&u->place->source, u->object, e->store, stub_name, &stub, e->cache, &e->mem, &one, err));
+	silex_status status = slx_block_open(one, u->block, e->cache, &e->mem, &b, err);
+	if (status == SILEX_OK) {
+		*ret = slx_stub_tail(b);
+		slx_block_unref(b);
+	}
+	slx_store_close(one);
+	return status;
+}
+
+silex_status slx_tier_mend(struct slx_engine *e, struct slx_upload *u, const char *stub_name, silex_error *err)
+{
+	struct slx_stub stub;
+	uint64_t tail_at;
+	if (e->opt.read_only || !u->place->source.store)
+		return slx_err(err, SILEX_CORRUPT, "the stub of cold block %s is gone or damaged: open the database for writing with store \"%s\"", u->block,
+			u->place->name);
+	slx_engine_log(e, 2, "the stub of cold block %s is gone or damaged: it is made again from store \"%s\"", u->block, u->place->name);
+	SLX_TRY(find_tail(e, u, stub_name, &tail_at, err));
+	SLX_TRY(sums_of(e, u, &stub, err));
+	stub.tail_at = tail_at;
+	slx_store_remove(e->store, stub_name, NULL);
+	silex_status status = slx_stub_write(&stub, u->place->source.store, u->object, e->store, stub_name, err);
+	slx_stub_free(&stub);
+	return status;
+}
+
 bool slx_tier_file_is_of(const char *file, const char *block, bool cold)
 {
 	char stub[SLX_BLOCK_NAME_SIZE];

@@ -91,6 +91,8 @@ bool slx_tier_due(const struct slx_engine *e, const struct slx_view *v, const st
 void slx_tier_object_name(const struct slx_engine *e, const char *block, char ret[SLX_STORE_NAME_SIZE_MAX + 1]);
 /* "b-....slx" to "b-....stub". */
 void slx_tier_stub_name(const char *block, char ret[SLX_BLOCK_NAME_SIZE]);
+/* Makes a stub that is gone or damaged again, from the object, which is read whole. */
+silex_status slx_tier_mend(struct slx_engine *e, struct slx_upload *u, const char *stub_name, silex_error *err);
 /* Whether a file of the folder of blocks belongs to the block: its object when warm, its stub when cold. */
 bool slx_tier_file_is_of(const char *file, const char *block, bool cold);
 void slx_tier_metrics(struct slx_engine *e, const struct slx_view *v, silex_metrics *m);

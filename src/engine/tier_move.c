@@ -149,7 +149,7 @@ static silex_status write_stub(struct slx_engine *e, const struct slx_used_block
 	silex_status status = slx_store_remove(e->store, name, &own); /* of an earlier try */
 	if (status != SILEX_OK && status != SILEX_NOT_FOUND)
 		return slx_err(err, status, "%s", own.message);
-	return slx_stub_write(stub, e->store, b->info.name, name, err);
+	return slx_stub_write(stub, e->store, b->info.name, e->store, name, err);
 }
 
 /* --- the swap -------------------------------------------------------------------------------------------------------------------- */

@@ -43,7 +43,12 @@ struct slx_used_block *slx_used_block_cold(struct slx_engine *e, struct slx_uplo
 	atomic_init(&b->refs, 1);
 	slx_tier_stub_name(u->block, name);
 	uint64_t tail_at = 0;
-	silex_status status = slx_stub_read(e->store, name, &e->mem, &stub, err);
+	silex_error own = { 0 };
+	silex_status status = slx_stub_read(e->store, name, &e->mem, &stub, &own);
+	if ((status == SILEX_NOT_FOUND || status == SILEX_CORRUPT) && slx_tier_mend(e, u, name, &own) == SILEX_OK)
+		status = slx_stub_read(e->store, name, &e->mem, &stub, &own);
+	if (status != SILEX_OK)
+		slx_err(err, status, "%s", own.message);
 	if (status == SILEX_OK) {
 		tail_at = stub.tail_at;
 		status = slx_far_open(&u->place->source, u->object, e->store, name, &stub, e->cache, &e->mem, &b->store, err);

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <silex/backup.h>
+#include <silex/retention.h>
 
 static struct tier_world *some(const char *url)
 {
@@ -177,6 +178,59 @@ static void store_not_given(void **state)
 	world_free(w);
 }
 
+static bool spoil_stub(void *arg, const char *name)
+{
+	struct tier_world *w = arg;
+	char path[96];
+	snprintf(path, sizeof path, "db/blocks/%s", name);
+	size_t n = strlen(name);
+	if (n < 5 || strcmp(name + n - 5, ".stub") != 0)
+		return true;
+	if (world_random(w, 2))
+		slx_vfs_sim_flip_bit(w->sim, path, 8 * 50);
+	else
+		assert_int_equal(slx_vfs_sim_vfs(w->sim)->unlink(slx_vfs_sim_vfs(w->sim), path, NULL), SILEX_OK);
+	return true;
+}
+
+/* Stubs that are gone or damaged are made again. */
+static void stubs_lost(void **state)
+{
+	struct tier_world *w = some(NULL);
+	struct slx_vfs *vfs = slx_vfs_sim_vfs(w->sim);
+	world_settle(w);
+	world_close(w);
+	assert_int_equal(vfs->list(vfs, "db/blocks", spoil_stub, w, NULL), SILEX_OK);
+	world_open(w);
+	world_compare(w, false, "mended");
+	world_check_places(w, "mended");
+	world_close(w);
+	flaky_fail(w->store, FLAKY_DOWN);
+	world_open(w);
+	assert_true(world_metrics(w).healthy);
+	world_free(w);
+}
+
+/* Retention drops cold blocks like others; their objects go. */
+static void retention(void **state)
+{
+	struct tier_world *w = some(NULL);
+	silex_error err = { SILEX_OK, "" };
+	silex_retention_rule rule = { .keep_ms = 50 * INT64_C(86400000) };
+	silex_retention r;
+	world_settle(w);
+	size_t before = flaky_objects(w->store);
+	silex_retention_init(&r);
+	r.rules = &rule;
+	r.n_rules = 1;
+	if (silex_set_retention(w->db, &r, &err) != SILEX_OK || silex_apply_retention(w->db, false, NULL, NULL, NULL, &err) != SILEX_OK)
+		fail_msg("retention: %s", err.message);
+	world_settle(w);
+	assert_true(flaky_objects(w->store) < before);
+	world_check_places(w, "expired");
+	world_free(w);
+}
+
 /* A snapshot has every block as a file: it does not need the store, nor does it ever touch what is there. */
 static void snapshots(void **state)
 {
@@ -222,6 +276,8 @@ int main(void)
 		cmocka_unit_test(bad_upload),
 		cmocka_unit_test(store_not_given),
 		cmocka_unit_test(snapshots),
+		cmocka_unit_test(stubs_lost),
+		cmocka_unit_test(retention),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

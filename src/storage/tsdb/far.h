@@ -36,8 +36,9 @@ silex_status slx_stub_make(struct slx_store *from, const char *object, uint64_t 
 	struct slx_stub *ret, silex_error *err);
 /* Where the tail of a block begins that a stub keeps. */
 uint64_t slx_stub_tail(const struct slx_block *b);
-/* Writes it as `name`, with the tail read from `block` of the same store; durable then. */
-silex_status slx_stub_write(const struct slx_stub *t, struct slx_store *local, const char *block, const char *name, silex_error *err);
+/* Writes it into `local` as `name`, with the tail read from the object; durable then. */
+silex_status slx_stub_write(const struct slx_stub *t, struct slx_store *from, const char *object, struct slx_store *local, const char *name,
+	silex_error *err);
 silex_status slx_stub_read(struct slx_store *local, const char *name, struct slx_mem *m, struct slx_stub *ret, silex_error *err);
 /* From the bytes of a stub's object. For slx_stub_read and the fuzzer. */
 silex_status slx_stub_decode(const uint8_t *p, size_t n, const char *name, struct slx_mem *m, struct slx_stub *ret, silex_error *err);

@@ -47,7 +47,7 @@ static int set_up(void **state)
 	put(f->local, "b.slx", f->bytes, SIZE);
 	assert_int_equal(slx_stub_make(f->local, "b.slx", SIZE, &f->mem, NULL, NULL, &stub, NULL), SILEX_OK);
 	stub.tail_at = SIZE - 1000;
-	assert_int_equal(slx_stub_write(&stub, f->local, "b.slx", "b.stub", NULL), SILEX_OK);
+	assert_int_equal(slx_stub_write(&stub, f->local, "b.slx", f->local, "b.stub", NULL), SILEX_OK);
 	slx_stub_free(&stub);
 	assert_int_equal(slx_store_remove(f->local, "b.slx", NULL), SILEX_OK);
 	assert_int_equal(slx_stub_read(f->local, "b.stub", &f->mem, &read, NULL), SILEX_OK);

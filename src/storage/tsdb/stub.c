@@ -63,12 +63,13 @@ silex_status slx_stub_make(struct slx_store *from, const char *object, uint64_t 
 
 uint64_t slx_stub_tail(const struct slx_block *b) { return b->directory; }
 
-silex_status slx_stub_write(const struct slx_stub *t, struct slx_store *local, const char *block, const char *name, silex_error *err)
+silex_status slx_stub_write(const struct slx_stub *t, struct slx_store *from, const char *object, struct slx_store *local, const char *name,
+	silex_error *err)
 {
 	size_t tail = (size_t)(t->size - t->tail_at), length = STUB_FIXED + 8 * (size_t)t->n + tail, size = SLX_ENVELOPE_SIZE + length;
 	struct slx_store_writer *w = NULL;
 	if (size > STUB_SIZE_MAX)
-		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "block %s is too large to be moved: its stub would have %zu bytes", block, size);
+		return slx_err(err, SILEX_RESOURCE_EXHAUSTED, "block %s is too large to be moved: its stub would have %zu bytes", object, size);
 	uint8_t *buf = slx_alloc(t->mem, SLX_MEM_OTHER, size), *p = buf + SLX_ENVELOPE_SIZE;
 	if (!buf)
 		return slx_err_oom(err);
@@ -78,7 +79,7 @@ silex_status slx_stub_write(const struct slx_stub *t, struct slx_store *local, c
 	slx_store32(p + 20, t->n);
 	for (uint32_t i = 0; i < t->n; i++)
 		slx_store64(p + STUB_FIXED + 8 * (size_t)i, t->sum[i]);
-	silex_status status = slx_store_get_range(local, block, t->tail_at, tail, p + length - tail, err);
+	silex_status status = slx_store_get_range(from, object, t->tail_at, tail, p + length - tail, err);
 	if (status == SILEX_OK) {
 		struct slx_envelope e = { .length = (uint32_t)length, .kind = STUB_KIND, .format = STUB_FORMAT, .seq = t->size };
 		slx_envelope_encode(&e, slx_crc32c(0, p, length), buf);
