@@ -102,7 +102,7 @@ static silex_status backfill_remote(struct app *a, struct app_store *s, const st
 		st = refuse(err, "the rule file is not UTF-8", path);
 	app_progress_begin(&t.bar, a, "backfill");
 	if (st == SILEX_OK)
-		st = app_remote_stream(s->remote, "/api/silex/v1/rules/backfill", body, strlen(body), on_line, &t, err);
+		st = app_remote_stream(s->remote, "/api/silex/v1/backfill", body, strlen(body), on_line, &t, err);
 	app_progress_end(&t.bar);
 	slx_free(&a->mem, SLX_MEM_OTHER, text, n);
 	free(body);

@@ -1,4 +1,4 @@
-/* rules/backfill: the recording rules of a file over the past. The answer is lines of JSON: how far it is, then how much was written,
+/* backfill: the recording rules of a file over the past. The answer is lines of JSON: how far it is, then how much was written,
  * or why it ended. */
 #include "rules/group/group.h"
 #include "server/core/json.h"

@@ -35,7 +35,7 @@ static const struct slx_http_route routes[] = {
 	ROUTE("GET,POST", PREFIX "/silences", slx_native_silences, SLX_HTTP_ADMIN, 0),
 	ROUTE("DELETE", PREFIX "/silences/{id}", slx_native_silence, SLX_HTTP_ADMIN, 0),
 	ROUTE("GET,POST", PREFIX "/rules", slx_native_rules, SLX_HTTP_ADMIN, 0),
-	ROUTE("POST", PREFIX "/rules/backfill", slx_native_backfill, SLX_HTTP_ADMIN, 0),
+	ROUTE("POST", PREFIX "/backfill", slx_native_backfill, SLX_HTTP_ADMIN, 0),
 	ROUTE("GET,DELETE", PREFIX "/rules/{id}", slx_native_rule, SLX_HTTP_ADMIN, 0),
 	ROUTE("GET", PREFIX "/metrics", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
 	ROUTE("GET", "/api/v1/stats", slx_native_metrics, SLX_HTTP_PLAIN, SLX_HTTP_NO_TENANT),
