@@ -15,7 +15,7 @@ struct bench {
 	void (*run)(void);
 };
 
-extern const struct bench write_benches[], memory_benches[], read_benches[], size_benches[], codec_benches[], promql_benches[], rules_benches[], rollup_benches[]; /* end: name NULL */
+extern const struct bench write_benches[], memory_benches[], read_benches[], size_benches[], codec_benches[], promql_benches[], rules_benches[], rollup_benches[], tier_benches[]; /* end: name NULL */
 
 /* A row. higher: more is better. better < 0: no such target; least < 0: no target, the figure is for information. */
 void bench_row(const char *what, double measured, double least, double better, bool higher, const char *unit, const char *note);

@@ -72,7 +72,7 @@ static bool run_apart(const struct bench *b)
 
 int main(int argc, char **argv)
 {
-	const struct bench *const all[] = { write_benches, memory_benches, read_benches, size_benches, codec_benches, promql_benches, rules_benches, rollup_benches };
+	const struct bench *const all[] = { write_benches, memory_benches, read_benches, size_benches, codec_benches, promql_benches, rules_benches, rollup_benches, tier_benches };
 	bool ok = true, list = false;
 	for (int i = 1; i < argc; i++) {
 		bench_quick |= strcmp(argv[i], "--quick") == 0;

@@ -181,7 +181,15 @@ static struct flight *free_flight(struct far *c)
 	return NULL;
 }
 
-/* How many segments from i on: what is needed and what the window says, up to the end or what is on its way already. */
+static bool is_cached(struct far *c, uint32_t i)
+{
+	struct slx_cache_entry *e = slx_cache_get(c->cache, (struct slx_cache_key){ c->object, i });
+	if (e)
+		slx_cache_unpin(c->cache, e);
+	return e != NULL;
+}
+
+/* How many segments from i on: what is needed and what the window says, up to the end or what is here or on its way already. */
 static uint32_t plan(struct far *c, uint32_t i, uint32_t need)
 {
 	struct stream *s = stream_of(c, i);
@@ -191,7 +199,7 @@ static uint32_t plan(struct far *c, uint32_t i, uint32_t need)
 	n = n < REQUEST_MAX ? n : REQUEST_MAX;
 	n = n < c->stub.n - i ? n : c->stub.n - i;
 	for (uint32_t k = 1; k < n; k++)
-		if (flight_over(c, i + k))
+		if (flight_over(c, i + k) || is_cached(c, i + k))
 			n = k;
 	s->next = i + n;
 	return n;
