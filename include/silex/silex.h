@@ -381,6 +381,16 @@ typedef struct silex_metrics {
 } silex_metrics;
 SILEX_API silex_status silex_get_metrics(silex_db *db, silex_metrics *ret, silex_error *err); /* ret->size set by the caller */
 
+/* What went to and came from a store since the database was opened. */
+typedef struct silex_store_metrics {
+	size_t size;
+	const char *name; /* lives as long as the database */
+	uint64_t reads, bytes_read, objects_written, bytes_written, objects_removed;
+	uint64_t errors; /* calls that failed by the store's fault, after it tried again */
+} silex_store_metrics;
+/* Of the i-th of silex_options.stores; NOT_FOUND after the last. ret->size set by the caller. */
+SILEX_API silex_status silex_get_store_metrics(silex_db *db, size_t i, silex_store_metrics *ret, silex_error *err);
+
 /* --- checking and looking inside (directories that no writer has open, or snapshots) ------------------------------ */
 
 typedef struct silex_verify_report {

@@ -115,6 +115,13 @@ silex_status silex_get_metrics(silex_db *db, silex_metrics *ret, silex_error *er
 	return SILEX_OK;
 }
 
+silex_status silex_get_store_metrics(silex_db *db, size_t i, silex_store_metrics *ret, silex_error *err)
+{
+	if (ret->size != sizeof *ret)
+		return slx_err(err, SILEX_INVALID, "store metrics: size is %zu, expected %zu", ret->size, sizeof *ret);
+	return slx_engine_store_metrics(db->engine, i, ret, err);
+}
+
 silex_status silex_tenant_set_limits(silex_db *db, const char *tenant, const silex_tenant_limits *l, silex_error *err)
 {
 	struct slx_tenant *t;

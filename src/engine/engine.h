@@ -171,6 +171,7 @@ silex_status slx_engine_inspect(const char *path, int depth, silex_text_fn line,
 /* ---- watching ---- */
 
 void slx_engine_metrics(struct slx_engine *e, silex_metrics *ret);
+silex_status slx_engine_store_metrics(struct slx_engine *e, size_t i, silex_store_metrics *ret, silex_error *err); /* sets all but size */
 void slx_engine_count_query(struct slx_engine *e, int64_t elapsed_ns);
 void slx_engine_log(struct slx_engine *e, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool slx_engine_read_only(const struct slx_engine *e);

@@ -127,3 +127,22 @@ void slx_engine_count_query(struct slx_engine *e, int64_t elapsed_ns)
 	atomic_fetch_add_explicit(&e->query_ns, (uint64_t)elapsed_ns, memory_order_relaxed);
 	atomic_fetch_add_explicit(&e->query_latency[i], 1, memory_order_relaxed);
 }
+
+silex_status slx_engine_store_metrics(struct slx_engine *e, size_t i, silex_store_metrics *ret, silex_error *err)
+{
+	struct slx_store_stats s;
+	if (i >= e->opt.n_stores)
+		return slx_err(err, SILEX_NOT_FOUND, "store %zu: the database has %zu", i, e->opt.n_stores);
+	slx_store_stats(e->stores[i].store, &s);
+	*ret = (silex_store_metrics){
+		.size = ret->size,
+		.name = e->stores[i].name,
+		.reads = s.gets,
+		.bytes_read = s.get_bytes,
+		.objects_written = s.puts,
+		.bytes_written = s.put_bytes,
+		.objects_removed = s.removes,
+		.errors = s.errors,
+	};
+	return SILEX_OK;
+}

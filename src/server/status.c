@@ -259,6 +259,29 @@ static void collect_rollups(void *ctx, struct slx_metrics_writer *w)
 	}
 }
 
+static void collect_stores(void *ctx, struct slx_metrics_writer *w)
+{
+	static const struct {
+		const char *name, *help;
+		size_t at;
+	} rows[] = {
+		{ "silex_store_reads_total", "Ranges read from an object store.", offsetof(silex_store_metrics, reads) },
+		{ "silex_store_read_bytes_total", "Bytes read from an object store.", offsetof(silex_store_metrics, bytes_read) },
+		{ "silex_store_objects_written_total", "Objects written to an object store.", offsetof(silex_store_metrics, objects_written) },
+		{ "silex_store_written_bytes_total", "Bytes written to an object store.", offsetof(silex_store_metrics, bytes_written) },
+		{ "silex_store_objects_removed_total", "Objects removed from an object store.", offsetof(silex_store_metrics, objects_removed) },
+		{ "silex_store_errors_total", "Calls that failed by the store's fault, after it tried again.", offsetof(silex_store_metrics, errors) },
+	};
+	silex_db *db = slx_core_db((struct slx_core *)ctx);
+	silex_store_metrics m = { .size = sizeof m };
+	char labels[96];
+	for (size_t k = 0; db && k < sizeof rows / sizeof *rows; k++)
+		for (size_t i = 0; silex_get_store_metrics(db, i, &m, NULL) == SILEX_OK; i++) {
+			snprintf(labels, sizeof labels, "store=\"%s\"", m.name);
+			slx_metrics_emit(w, SLX_COUNTER, rows[k].name, rows[k].help, labels, (double)*(const uint64_t *)((const char *)&m + rows[k].at));
+		}
+}
+
 void slx_server_status_metrics(struct slx_core *core)
 {
 	struct slx_metrics *m = core->metrics;
@@ -273,6 +296,7 @@ void slx_server_status_metrics(struct slx_core *core)
 	slx_metrics_callback(m, SLX_COUNTER, "silex_slow_queries_total", "Queries that took longer than log.slow_query.", "", slow_queries, core);
 	slx_metrics_collector(m, collect_log, core);
 	slx_metrics_collector(m, collect_engine, core);
+	slx_metrics_collector(m, collect_stores, core);
 	slx_metrics_collector(m, collect_rules, core);
 	slx_metrics_collector(m, collect_rollups, core);
 }

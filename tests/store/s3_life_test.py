@@ -73,6 +73,8 @@ class Tiers(Case):
             while not metric(s, "silex_cold_blocks") and time.monotonic() < end:
                 time.sleep(0.1)
             self.assertTrue(self.s3.buckets["silex"])
+            self.assertGreater(metric(s, 'silex_store_written_bytes_total{store="archive"}'), 0)
+            self.assertEqual(metric(s, 'silex_store_errors_total{store="archive"}'), 0)
 
             def ask(days):
                 return s.get("/api/v1/query", query=f"sum(sum_over_time(m[{days}d]))", time=now)
@@ -85,6 +87,7 @@ class Tiers(Case):
             self.assertEqual(answer.status, 503)
             self.assertIn("store archive: ", answer.json()["error"])
             self.assertNotIn(s3_server.SECRET, s.text_of_log() + answer.body.decode())
+            self.assertGreater(metric(s, 'silex_store_errors_total{store="archive"}'), 0)
             s.write_text(f"other 1 {now * 1000}\n")
             self.proxy.fault = None
             self.assertEqual(ask(61).data(), all_of_it)
