@@ -312,6 +312,15 @@ static void find_run(struct slx_engine *e, struct group *g, enum slx_kind kind, 
 	g->n = 0;
 }
 
+/* Mostly there is none, so that has to be quick. */
+static bool any_before(const int64_t *ts, size_t n, int64_t floor)
+{
+	bool any = false;
+	for (size_t i = 0; i < n; i++)
+		any |= ts[i] < floor;
+	return any;
+}
+
 /* Rows that are older than their series' retention. */
 static void check_age(struct slx_engine *e, struct group *g, const struct slx_write *w, struct slx_write_result *r)
 {
@@ -581,7 +590,7 @@ static silex_status write_group(struct slx_engine *e, struct group *g, const str
 		find_series(e, g, w, r);
 		check_kinds(g, w->kind, r);
 	}
-	if (g->n && g->floor != INT64_MIN)
+	if (g->floor != INT64_MIN && any_before(g->piece->ts + g->from, g->n, g->floor))
 		check_age(e, g, w, r);
 	if (g->n && slx_kind_is_bytes(w->kind))
 		keep_values(g, w->tenant, r);
