@@ -471,6 +471,9 @@ silex_status slx_engine_compact(struct slx_engine *e, const silex_compact_option
 {
 	if (e->opt.read_only)
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
+	silex_error own;
+	if (slx_engine_rollup_build(e, &own) != SILEX_OK) /* a full disk must not keep it from giving room */
+		slx_engine_log(e, 2, "roll-ups: %s; compacting all the same", own.message);
 	silex_status status = SILEX_OK;
 	slx_room_look(e);
 	pthread_mutex_lock(&e->compact_lock);
