@@ -163,7 +163,7 @@ static silex_status scan(struct parser *p)
 		return mark(p, T_DECLARE, 2);
 	static const char signs[] = "()|=,";
 	static const enum token_type types[] = { T_OPEN, T_CLOSE, T_PIPE, T_ASSIGN, T_COMMA };
-	const char *s = strchr(signs, c);
+	const char *s = c ? strchr(signs, c) : NULL;
 	if (!s)
 		return fail(p, p->at, "unexpected character %c in an action", c);
 	return mark(p, types[s - signs], 1);

@@ -230,7 +230,7 @@ static void put_value(struct slx_buf *out, const struct slx_tv *v, const struct 
 {
 	static const char *const verbs[] = { [SLX_TV_NIL] = "v", [SLX_TV_BOOL] = "tv", [SLX_TV_INT] = "dvbocxX", [SLX_TV_FLOAT] = "eEfFgGv",
 		[SLX_TV_STRING] = "svqxX" };
-	if (v->type <= SLX_TV_STRING && !strchr(verbs[v->type], d->verb)) {
+	if (v->type <= SLX_TV_STRING && (!d->verb || !strchr(verbs[v->type], d->verb))) {
 		put_bad(out, v, d->verb);
 		return;
 	}
