@@ -61,7 +61,7 @@ class Tiers(unittest.TestCase):
 
     def settle(self):
         self.checkpoint()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             if metric(self.server, "silex_cold_backlog_blocks") == 0 and metric(self.server, "silex_cold_garbage_objects") == 0:
                 return
