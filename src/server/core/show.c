@@ -159,17 +159,19 @@ void slx_config_doc(struct slx_buf *out)
 	}
 }
 
+/* One node with what is below it; its neighbours are other keys. */
 static bool same_tree(const struct slx_yaml *a, const struct slx_yaml *b)
 {
-	for (; a && b; a = a->next, b = b->next) {
-		if (a->type != b->type || a->n != b->n || !a->key != !b->key || (a->key && strcmp(a->key, b->key) != 0))
+	bool null = slx_yaml_null(a);
+	if (null || null != slx_yaml_null(b))
+		return null == slx_yaml_null(b);
+	if (a->type != b->type || a->n != b->n || !a->key != !b->key || (a->key && strcmp(a->key, b->key) != 0))
+		return false;
+	if (a->type == SLX_YAML_SCALAR)
+		return slx_str_eq(a->text, b->text);
+	for (a = a->child, b = b->child; a && b; a = a->next, b = b->next)
+		if (!same_tree(a, b))
 			return false;
-		bool null = slx_yaml_null(a);
-		if (null != slx_yaml_null(b))
-			return false;
-		if (!null && (a->type == SLX_YAML_SCALAR ? !slx_str_eq(a->text, b->text) : !same_tree(a->child, b->child)))
-			return false;
-	}
 	return !a == !b;
 }
 
