@@ -199,6 +199,8 @@ _silex() {
 	compression:--precision|compression:-p) words="ns us ms s" ;;
 	compression:--start|compression:-s) return ;;
 	compression:--codec|compression:-C) words="raw gorilla sx cold auto" ;;
+	rules:--from) return ;;
+	rules:--to) return ;;
 	rules:--leave) return ;;
 	rules:--leave-high) return ;;
 	rules:--on) return ;;
@@ -276,7 +278,7 @@ _silex() {
 		backup) words=" --full --keep --dry-run --force --backup --until --tenant-from --tenant-to --format --output --data --tenant --option --store --config --url --help" ;;
 		tier) words=" --after --remove-now --format --output --data --tenant --option --store --config --url --help" ;;
 		compression) words=" --format --time-column --time-format --value-columns --label-columns --metric --name-template --field-label --delimiter --header --precision --start --codec --json --help" ;;
-		rules) words=" --promql-experimental --leave --leave-high --on --off --input --window --missing --missing-after --max-lateness --series-max --rule-label --annotation --format --data --tenant --option --store --config --url --help" ;;
+		rules) words=" --promql-experimental --from --to --leave --leave-high --on --off --input --window --missing --missing-after --max-lateness --series-max --rule-label --annotation --format --data --tenant --option --store --config --url --help" ;;
 		serve) words=" --data --listen --config --memory-limit --sync --route-prefix --external-url --promql-lookback --promql-timeout --promql-experimental --influx-listen --graphite-listen --enable-lifecycle --enable-admin --log-level --log-format --set --check-config --print-config --print-keys --help" ;;
 		bench) words=" --seconds --series --threads --readers --directory --output --data --tenant --option --store --config --url --help" ;;
 		demo) words=" --dir --samples --help" ;;

@@ -273,6 +273,8 @@ complete -c silex -n '__fish_seen_subcommand_from compression' -l codec -s C -x 
 complete -c silex -n '__fish_seen_subcommand_from compression' -l json -s j -d 'as JSON'
 complete -c silex -n '__fish_seen_subcommand_from compression' -l help -s h -d 'this text'
 complete -c silex -n '__fish_seen_subcommand_from rules' -l promql-experimental -d 'experimental functions and modifiers of PromQL'
+complete -c silex -n '__fish_seen_subcommand_from rules' -l from -r -d 'backfill: the first time'
+complete -c silex -n '__fish_seen_subcommand_from rules' -l to -r -d 'backfill: the last time'
 complete -c silex -n '__fish_seen_subcommand_from rules' -l leave -r -d 'add: the condition ends at this limit (hysteresis) [at LIMIT]'
 complete -c silex -n '__fish_seen_subcommand_from rules' -l leave-high -r -d 'add: the same of the high limit of outside and inside'
 complete -c silex -n '__fish_seen_subcommand_from rules' -l on -r -d 'add: how long the condition must hold before the alert fires [0]'

@@ -160,7 +160,8 @@ class Query(Case):
     def test_stats(self):
         self.assertNotIn("stats", self.query("temperature"))
         s = self.query("temperature", stats="all")["stats"]
-        self.assertEqual(set(s), {"timings", "samples"})
+        self.assertEqual(set(s), {"timings", "samples", "silex"})
+        self.assertEqual(set(s["silex"]), {"bytesRead", "chunks", "rollupBuckets", "rollups"})
         self.assertEqual(set(s["timings"]), {"evalTotalTime", "resultSortTime", "queryPreparationTime", "innerEvalTime", "execQueueTime",
                                              "execTotalTime"})
         self.assertEqual(s["samples"]["totalQueryableSamples"], 1)
