@@ -66,6 +66,7 @@ struct slx_tier {
 	unsigned failures;      /* in a row */
 	int64_t retry_ns;       /* monotonic: the thread tries not before */
 	/* counters */
+	_Atomic bool merge_first; /* the last look found nothing but blocks that are due and that compaction wants before */
 	_Atomic uint64_t moves, moved_bytes, errors, garbage, removed;
 	char error[160]; /* of the last try; empty when it went well; health_lock */
 };

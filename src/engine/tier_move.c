@@ -9,14 +9,18 @@ enum { RETRY_MIN_MS = 1000, RETRY_MAX_MS = 300000 };
 
 /* --- choosing ----------------------------------------------------------------------------------------------------------------- */
 
-/* The oldest block that is due; NULL: none. */
-static struct slx_used_block *choose(struct slx_engine *e, const struct slx_view *v, int64_t after_ms)
+/* The oldest block that is due; NULL: none. *ret_merge: one that is due goes after a compaction. */
+static struct slx_used_block *choose(struct slx_engine *e, const struct slx_view *v, int64_t after_ms, bool *ret_merge)
 {
 	struct slx_used_block *best = NULL;
+	*ret_merge = false;
 	for (size_t i = 0; i < v->n_blocks; i++) {
 		struct slx_used_block *b = v->blocks[i];
-		if (slx_tier_due(e, v, b, after_ms) && !atomic_load(&b->damaged) && (!best || b->info.tmax < best->info.tmax) &&
-		    !slx_compact_wants(e, v, b))
+		if (!slx_tier_due(e, v, b, after_ms) || atomic_load(&b->damaged))
+			continue;
+		if (slx_compact_wants(e, v, b))
+			*ret_merge = true;
+		else if (!best || b->info.tmax < best->info.tmax)
 			best = b;
 	}
 	return best;
@@ -237,7 +241,11 @@ silex_status slx_tier_move_one(struct slx_engine *e, int64_t after_ms, bool *ret
 		return slx_err(err, SILEX_PERMISSION_DENIED, "the database is open read-only");
 	pthread_mutex_lock(&e->tier.lock);
 	struct slx_view *v = slx_view_get(e);
-	struct slx_used_block *b = choose(e, v, after_ms < 0 ? e->opt.cold_after_ms : after_ms);
+	bool merge_first;
+	struct slx_used_block *b = choose(e, v, after_ms < 0 ? e->opt.cold_after_ms : after_ms, &merge_first);
+	bool was = atomic_exchange(&e->tier.merge_first, !b && merge_first);
+	if (!b && merge_first && !was) /* once: a compaction that fails is not asked for each second */
+		slx_background_want_compact(e);
 	silex_status status = b ? move(e, b, ret_did, err) : SILEX_OK;
 	slx_view_unref(v);
 	pthread_mutex_unlock(&e->tier.lock);
@@ -310,6 +318,10 @@ static silex_status move_all(struct slx_engine *e, const silex_tier_options *o, 
 	uint64_t before = atomic_load(&e->tier.moves);
 	for (bool did = true; did;) {
 		SLX_TRY(slx_tier_move_one(e, o && o->after_ms ? o->after_ms : -1, &did, err));
+		if (!did && atomic_load(&e->tier.merge_first)) {
+			SLX_TRY(slx_engine_compact_step(e, &did, err));
+			continue;
+		}
 		uint64_t done = atomic_load(&e->tier.moves) - before;
 		if (did && o && o->progress && !o->progress(o->progress_arg, "move", done, 0))
 			return slx_err(err, SILEX_CANCELED, "moving canceled; what was moved stays where it is now");
