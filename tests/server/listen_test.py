@@ -62,6 +62,11 @@ class Listen(unittest.TestCase):
                     + ("user root\n" if os.getuid() == 0 else ""))
         p = subprocess.Popen([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(lambda: (p.kill(), p.wait()) if p.poll() is None else None)
+
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        self.assertTrue(wait_for(listens), "the broker does not listen")
         return p
 
     def publish(self, port, topic, payload):
