@@ -467,7 +467,7 @@ silex_status slx_watch_new(struct slx_alerts *a, int64_t room, struct slx_watch 
 {
 	struct slx_engine *e = slx_alerts_engine(a);
 	struct slx_mem *m = slx_engine_mem(e);
-	struct slx_watch *w = slx_slab_alloc(m, SLX_MEM_OTHER, (sizeof *w + 4095) & ~(size_t)4095); /* shards lie on cache lines */
+	struct slx_watch *w = slx_calloc(m, SLX_MEM_OTHER, sizeof *w);
 	pthread_condattr_t monotonic;
 	if (!w)
 		return slx_err_oom(err);
@@ -544,5 +544,5 @@ void slx_watch_free(struct slx_watch *w)
 	pthread_mutex_destroy(&w->tell_lock);
 	pthread_mutex_destroy(&w->wake_lock);
 	pthread_cond_destroy(&w->wake);
-	slx_slab_free(w->mem, SLX_MEM_OTHER, w, (sizeof *w + 4095) & ~(size_t)4095);
+	slx_free(w->mem, SLX_MEM_OTHER, w, sizeof *w);
 }

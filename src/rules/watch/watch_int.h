@@ -91,7 +91,7 @@ struct slx_watch_shard {
 	int64_t clock_offset; /* wall - monotonic, at the newest write */
 	uint32_t epoch;       /* how often the clock was set back */
 	uint64_t samples, late, ignored;
-} __attribute__((aligned(64)));
+};
 
 enum { SLX_WATCH_KEYS = 4096 };
 
